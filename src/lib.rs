@@ -1,0 +1,30 @@
+//! forkftp: a forking Unix file server, and its client.
+//!
+//! # Processes
+//! `forkftpd serve` is a *listener*: it accepts connections, forks a *child* for each, counts them, and ends those that
+//! outlive a deadline. It has one thread and never reads a byte from a client. A child speaks the drive protocol to its
+//! one client over the library, and leaves. `forkftp` is the client.
+//!
+//! # Layers
+//! Imports go down only; `scripts/check-layers` holds the tree to it.
+//!
+//! | layer | rooms |
+//! |---|---|
+//! | programs | `cli`, `src/bin/` |
+//! | parent | [`listener`] |
+//! | processes | [`child`], [`client`]: never each other |
+//! | shared state | [`library`], [`scoreboard`] |
+//! | words | [`config`], [`proof`], [`digest`], [`log`], [`wire`] |
+//! | ground | [`error`], [`sys`] |
+//!
+//! One download, one way: `listener::accept` forks, `child::run` prepares the process, `child::drive` takes the request that
+//! `wire` made of bytes, `library` opens the file and sends it, the exit code tells `listener::children` how it ended.
+//!
+//! The same client that the command uses is [`client::Client`].
+
+pub mod error;
+pub mod sys;
+
+pub mod digest;
+pub mod proof;
+pub mod wire;

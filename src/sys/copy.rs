@@ -1,0 +1,28 @@
+//! Moving file bytes without touching them. Run by children.
+
+use super::{Errno, Result};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+
+/// Sends up to `count` bytes of `file` from `offset` to `to`, inside the kernel (sendfile(2)). Returns how many went; 0
+/// means that the file ends there.
+///
+/// # Errors
+/// EAGAIN when the send timeout of the socket passed with nothing sent; EIO from the disk; EPIPE and ECONNRESET from the peer.
+pub fn send_file(to: BorrowedFd<'_>, file: BorrowedFd<'_>, offset: u64, count: usize) -> Result<usize> {
+    let mut position = i64::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+    loop {
+        match nix::sys::sendfile::sendfile64(to, file, Some(&mut position), count) {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Starts writing `length` bytes from `offset` to the disk, without waiting (sync_file_range(2)). A hint: the durability
+/// comes from the fdatasync that follows, which then has little left to do.
+pub fn start_writeback(file: BorrowedFd<'_>, offset: u64, length: u64) {
+    // SAFETY: sync_file_range takes a descriptor, kept open by the borrow, and numbers.
+    unsafe {
+        libc::sync_file_range(file.as_fd().as_raw_fd(), offset as i64, length as i64, libc::SYNC_FILE_RANGE_WRITE);
+    }
+}

@@ -1,0 +1,229 @@
+//! Sockets. The listener binds and accepts; a child asks about its one connection. Nothing here reads client bytes.
+
+use super::{Errno, Result};
+use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, setsockopt, sockopt};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::Path;
+
+/// Who is at the other end, as the listener learnt it from the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// A TCP client.
+    Net(SocketAddr),
+    /// A client on a Unix socket, known by its user id (SO_PEERCRED, unix(7)).
+    Local(u32),
+    /// A session started by another program (`forkftpd session`).
+    Pipe,
+}
+
+/// What limits per address are counted by: an IPv4 address, an IPv6 /64 (which one host owns whole), or a local user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// IPv4 address (also when it came mapped into IPv6).
+    V4(u32),
+    /// First 64 bits of an IPv6 address.
+    V6(u64),
+    /// User id behind a Unix socket.
+    Uid(u32),
+}
+
+impl Peer {
+    /// The unit this peer is counted under.
+    #[must_use]
+    pub fn source(&self) -> Source {
+        match self {
+            Peer::Local(uid) => Source::Uid(*uid),
+            Peer::Pipe => Source::Uid(u32::MAX),
+            Peer::Net(address) => match address.ip().to_canonical() {
+                IpAddr::V4(ip) => Source::V4(ip.to_bits()),
+                IpAddr::V6(ip) => Source::V6((ip.to_bits() >> 64) as u64),
+            },
+        }
+    }
+}
+
+impl std::fmt::Display for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Peer::Net(address) => match address.ip().to_canonical() {
+                ip @ IpAddr::V4(_) => write!(f, "{ip}:{}", address.port()),
+                IpAddr::V6(ip) => write!(f, "[{ip}]:{}", address.port()),
+            },
+            Peer::Local(uid) => write!(f, "uid:{uid}"),
+            Peer::Pipe => f.write_str("pipe"),
+        }
+    }
+}
+
+/// Binds and listens on a TCP address: SO_REUSEADDR (a restart does not wait for old connections to fade),
+/// IPV6_V6ONLY unless the address is `[::]` (then IPv4 comes in too), non-blocking, close-on-exec.
+///
+/// `congestion` is set on the listening socket and inherited by each connection (tcp(7), TCP_CONGESTION).
+///
+/// # Errors
+/// EADDRINUSE, EACCES (port below 1024), EADDRNOTAVAIL; ENOENT or EPERM for an unknown or forbidden congestion control.
+pub fn listen_tcp(address: SocketAddr, backlog: u32, congestion: Option<&str>) -> Result<OwnedFd> {
+    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let fd = socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    if address.is_ipv6() {
+        setsockopt(&fd, sockopt::Ipv6V6Only, &(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED)))?;
+    }
+    if let Some(name) = congestion {
+        setsockopt(&fd, sockopt::TcpCongestion, &std::ffi::OsString::from(name))?;
+    }
+    // Inherited by accepted sockets: small answers leave at once; the writer itself joins what belongs together.
+    setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
+    socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
+    socket::listen(&fd, backlog_of(backlog))?;
+    Ok(fd)
+}
+
+/// Binds and listens on a Unix socket. A socket file that nobody listens on any more is removed first; any other
+/// file in the way is an error. `mode` is its permission bits.
+///
+/// # Errors
+/// EADDRINUSE when a server answers there or something else has the name; as bind(2) otherwise.
+pub fn listen_unix(path: &Path, backlog: u32, mode: u32) -> Result<OwnedFd> {
+    let address = UnixAddr::new(path)?;
+    let fd = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    if is_dead_socket(path, &address) {
+        nix::unistd::unlink(path)?;
+    }
+    socket::bind(fd.as_raw_fd(), &address)?;
+    nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, path, nix::sys::stat::Mode::from_bits_truncate(mode), nix::sys::stat::FchmodatFlags::FollowSymlink)?;
+    socket::listen(&fd, backlog_of(backlog))?;
+    Ok(fd)
+}
+
+fn is_dead_socket(path: &Path, address: &UnixAddr) -> bool {
+    let Ok(found) = nix::sys::stat::lstat(path) else { return false };
+    if found.st_mode & libc::S_IFMT != libc::S_IFSOCK {
+        return false;
+    }
+    let Ok(probe) = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None) else { return false };
+    socket::connect(probe.as_raw_fd(), address) == Err(Errno::ECONNREFUSED)
+}
+
+fn backlog_of(wanted: u32) -> Backlog {
+    // The kernel itself cuts this to net.core.somaxconn.
+    Backlog::new(i32::try_from(wanted).unwrap_or(i32::MAX)).unwrap_or(Backlog::MAXCONN)
+}
+
+/// The address a listening TCP socket really has (the port, when 0 was asked for).
+pub fn local_address(fd: BorrowedFd<'_>) -> Result<SocketAddr> {
+    let address: SockaddrStorage = socket::getsockname(fd.as_raw_fd())?;
+    to_std(&address).ok_or(Errno::EAFNOSUPPORT)
+}
+
+fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
+    if let Some(v4) = address.as_sockaddr_in() {
+        return Some(SocketAddr::from((v4.ip(), v4.port())));
+    }
+    address.as_sockaddr_in6().map(|v6| SocketAddr::from((v6.ip(), v6.port())))
+}
+
+/// Takes one waiting connection, or None when there is none. The new socket blocks and is close-on-exec.
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOMEM, ENOBUFS: none could be taken now. Connections that died in the queue are passed over.
+pub fn accept(listener: BorrowedFd<'_>) -> Result<Option<(OwnedFd, Peer)>> {
+    loop {
+        match socket::accept4(listener.as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
+            Ok(fd) => {
+                // SAFETY: accept4 has just made this descriptor, and nothing else owns it.
+                let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+                match peer_of(fd.as_fd()) {
+                    Ok(peer) => return Ok(Some((fd, peer))),
+                    // It was reset between accept and the question.
+                    Err(_) => continue,
+                }
+            }
+            Err(Errno::EAGAIN) => return Ok(None),
+            // accept(2): errors of the connection itself, not of the listener.
+            Err(Errno::EINTR | Errno::ECONNABORTED | Errno::EPROTO | Errno::ENETDOWN | Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EPERM | Errno::ETIMEDOUT) => {}
+            Err(other) => return Err(other),
+        }
+    }
+}
+
+/// Who is at the other end of a connected socket; `Pipe` for anything that is no socket.
+pub fn peer_of(fd: BorrowedFd<'_>) -> Result<Peer> {
+    let address: SockaddrStorage = match socket::getpeername(fd.as_raw_fd()) {
+        Ok(address) => address,
+        Err(Errno::ENOTSOCK) => return Ok(Peer::Pipe),
+        Err(other) => return Err(other),
+    };
+    match (to_std(&address), address.family()) {
+        (Some(address), _) => Ok(Peer::Net(address)),
+        (None, Some(AddressFamily::Unix)) => Ok(Peer::Local(socket::getsockopt(&fd, sockopt::PeerCredentials)?.uid())),
+        (None, _) => Err(Errno::EAFNOSUPPORT),
+    }
+}
+
+/// Limits how long one blocking send on `fd` may wait for room (SO_SNDTIMEO); it then reports what it has sent so far.
+pub fn set_send_timeout(fd: BorrowedFd<'_>, seconds: u32) -> Result<()> {
+    setsockopt(&fd, sockopt::SendTimeout, &nix::sys::time::TimeVal::new(i64::from(seconds), 0))
+}
+
+/// Bytes sent on a TCP socket that the peer has not acknowledged yet (SIOCOUTQ, tcp(7)).
+pub fn unacknowledged(fd: BorrowedFd<'_>) -> Result<u64> {
+    nix::ioctl_read_bad!(siocoutq, libc::TIOCOUTQ, libc::c_int);
+    let mut count: libc::c_int = 0;
+    // SAFETY: the request writes one int, to `count`, which outlives the call.
+    unsafe { siocoutq(fd.as_raw_fd(), &raw mut count) }?;
+    Ok(count.max(0) as u64)
+}
+
+/// Sends without waiting and without SIGPIPE. `more` says that further bytes follow at once (MSG_MORE, send(2)).
+pub fn send_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+    socket::send(fd.as_raw_fd(), bytes, socket::MsgFlags::MSG_DONTWAIT | socket::MsgFlags::MSG_NOSIGNAL)
+}
+
+/// Sends, waiting for room; `more` holds a last small piece back for what follows (MSG_MORE, send(2)).
+pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], more: bool) -> Result<usize> {
+    let mut flags = socket::MsgFlags::MSG_NOSIGNAL;
+    if more {
+        flags |= socket::MsgFlags::from_bits_retain(libc::MSG_MORE);
+    }
+    socket::send(fd.as_raw_fd(), bytes, flags)
+}
+
+/// Says that nothing more will be sent, so that the peer reads the end of the stream after the last byte.
+pub fn finish_sending(fd: BorrowedFd<'_>) {
+    let _ = socket::shutdown(fd.as_raw_fd(), socket::Shutdown::Write);
+}
+
+/// A connected pair of message sockets: each message arrives whole or not at all (SOCK_SEQPACKET, unix(7)).
+pub fn message_pair() -> Result<(OwnedFd, OwnedFd)> {
+    socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_group_what_one_host_owns() {
+        let source = |text: &str| Peer::Net(text.parse().expect("address")).source();
+        assert_eq!(source("10.0.0.1:1"), source("[::ffff:10.0.0.1]:2"));
+        assert_ne!(source("10.0.0.1:1"), source("10.0.0.2:1"));
+        assert_eq!(source("[2001:db8::1]:1"), source("[2001:db8::ffff:1]:1"));
+        assert_ne!(source("[2001:db8::1]:1"), source("[2001:db8:0:1::1]:1"));
+        assert_ne!(Peer::Local(0).source(), source("0.0.0.0:1"));
+    }
+
+    #[test]
+    fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("s");
+        let first = listen_unix(&path, 8, 0o600).expect("first");
+        assert_eq!(listen_unix(&path, 8, 0o600).err(), Some(Errno::EADDRINUSE));
+        drop(first);
+        listen_unix(&path, 8, 0o600).expect("after the first has gone");
+        std::fs::remove_file(&path).expect("remove");
+        std::fs::write(&path, "a file").expect("write");
+        assert_eq!(listen_unix(&path, 8, 0o600).err(), Some(Errno::EADDRINUSE));
+    }
+}
