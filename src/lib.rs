@@ -28,3 +28,6 @@ pub mod sys;
 pub mod digest;
 pub mod proof;
 pub mod wire;
+
+pub mod cli;
+pub mod client;
