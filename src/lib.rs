@@ -29,5 +29,14 @@ pub mod digest;
 pub mod proof;
 pub mod wire;
 
-pub mod cli;
+pub mod config;
+pub mod log;
+pub mod scoreboard;
+
+pub mod library;
+
+pub mod child;
 pub mod client;
+pub mod listener;
+
+pub mod cli;

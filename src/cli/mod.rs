@@ -1,4 +1,5 @@
-//! Command lines of the two programs: clap tables, and nothing that does work. Each program's file parses, calls the
-//! layer below, and turns the outcome into an exit code.
+//! The command lines of both programs: parsing, help, man pages and completions from one table each.
 
 pub mod forkftp;
+pub mod forkftpd;
+mod generate;

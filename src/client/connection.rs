@@ -29,7 +29,9 @@ impl Interrupt {
     /// True when the flag is set.
     #[must_use]
     pub fn is_set(&self) -> bool {
-        self.0.as_ref().is_some_and(|flag| flag.load(Ordering::Relaxed))
+        self.0
+            .as_ref()
+            .is_some_and(|flag| flag.load(Ordering::Relaxed))
     }
 
     /// Goes on, or not.
@@ -37,7 +39,11 @@ impl Interrupt {
     /// # Errors
     /// `Error::Interrupted`.
     pub fn check(&self) -> Result<()> {
-        if self.is_set() { Err(Error::Interrupted) } else { Ok(()) }
+        if self.is_set() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -69,13 +75,19 @@ pub(super) struct Wait {
 
 impl Wait {
     pub(super) fn new(interrupt: Interrupt, stall: Duration) -> Wait {
-        let wait = Wait { interrupt, stall: AtomicU64::new(0) };
+        let wait = Wait {
+            interrupt,
+            stall: AtomicU64::new(0),
+        };
         wait.set_stall(stall);
         wait
     }
 
     pub(super) fn set_stall(&self, stall: Duration) {
-        self.stall.store(u64::try_from(stall.as_millis()).unwrap_or(u64::MAX).max(1), Ordering::Relaxed);
+        self.stall.store(
+            u64::try_from(stall.as_millis()).unwrap_or(u64::MAX).max(1),
+            Ordering::Relaxed,
+        );
     }
 
     /// Waits until `fd` is ready for `what`, has ended or has failed.
@@ -91,7 +103,11 @@ impl Wait {
             };
             let slice = PollTimeout::try_from(left.min(SLICE)).unwrap_or(PollTimeout::ZERO);
             // A rest below a millisecond would make poll return at once, again and again.
-            let slice = if slice == PollTimeout::ZERO { PollTimeout::from(1u8) } else { slice };
+            let slice = if slice == PollTimeout::ZERO {
+                PollTimeout::from(1u8)
+            } else {
+                slice
+            };
             match poll(&mut [PollFd::new(fd, what)], slice) {
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),
@@ -103,12 +119,20 @@ impl Wait {
 
 /// What a failure of the stream means to the caller.
 pub(super) fn explain(error: &io::Error) -> Error {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Stop>()) {
+    match error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<Stop>())
+    {
         Some(Stop::Interrupted) => Error::Interrupted,
         Some(stop @ Stop::Stalled(_)) => Error::Lost(format!("the connection stalled: {stop}")),
         None => match error.raw_os_error().map(Errno::from_raw) {
-            Some(Errno::EPIPE | Errno::ECONNRESET) => Error::Lost("the server closed the connection".into()),
-            Some(errno) => Error::Lost(format!("the connection failed: {}", super::show::reason(errno))),
+            Some(Errno::EPIPE | Errno::ECONNRESET) => {
+                Error::Lost("the server closed the connection".into())
+            }
+            Some(errno) => Error::Lost(format!(
+                "the connection failed: {}",
+                super::show::reason(errno)
+            )),
             None => Error::Lost(format!("the connection failed: {error}")),
         },
     }
@@ -123,13 +147,24 @@ pub(super) struct In {
 
 impl In {
     pub(super) fn new(fd: OwnedFd, wait: Arc<Wait>) -> Result<In> {
-        connect::never_block(fd.as_fd()).map_err(|e| Error::Connect(format!("the connection cannot be used: {}", super::show::reason(e))))?;
+        connect::never_block(fd.as_fd()).map_err(|e| {
+            Error::Connect(format!(
+                "the connection cannot be used: {}",
+                super::show::reason(e)
+            ))
+        })?;
         Ok(In { fd, wait })
     }
 
     /// True when a read would return something now: bytes, the end, or an error.
     pub(super) fn is_ready(&self) -> bool {
-        matches!(poll(&mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO), Ok(1..))
+        matches!(
+            poll(
+                &mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)],
+                PollTimeout::ZERO
+            ),
+            Ok(1..)
+        )
     }
 }
 
@@ -159,7 +194,12 @@ pub(super) struct Out {
 
 impl Out {
     pub(super) fn new(fd: OwnedFd, wait: Arc<Wait>) -> Result<Out> {
-        connect::never_block(fd.as_fd()).map_err(|e| Error::Connect(format!("the connection cannot be used: {}", super::show::reason(e))))?;
+        connect::never_block(fd.as_fd()).map_err(|e| {
+            Error::Connect(format!(
+                "the connection cannot be used: {}",
+                super::show::reason(e)
+            ))
+        })?;
         let socket = !matches!(sys::net::peer_of(fd.as_fd()), Ok(sys::net::Peer::Pipe));
         Ok(Out { fd, wait, socket })
     }
@@ -171,7 +211,11 @@ impl frame::Sink for Out {
             if self.wait.interrupt.is_set() {
                 return Err(io::Error::other(Stop::Interrupted));
             }
-            let sent = if self.socket { sys::net::send(self.fd.as_fd(), bytes, more) } else { nix::unistd::write(&self.fd, bytes) };
+            let sent = if self.socket {
+                sys::net::send(self.fd.as_fd(), bytes, more)
+            } else {
+                nix::unistd::write(&self.fd, bytes)
+            };
             match sent {
                 Ok(count) => bytes = &bytes[count..],
                 Err(Errno::EAGAIN) => self.wait.until(self.fd.as_fd(), PollFlags::POLLOUT)?,
@@ -189,24 +233,35 @@ pub(super) fn tcp(host: &str, port: u16, wait: &Wait, limit: Duration) -> Result
     let shown = super::show::clean(host.as_bytes());
     let addresses: Vec<_> = (host, port)
         .to_socket_addrs()
-        .map_err(|e| Error::Connect(format!("{shown}: {}", e.to_string().trim_start_matches("failed to lookup address information: "))))?
+        .map_err(|e| {
+            Error::Connect(format!(
+                "{shown}: {}",
+                e.to_string()
+                    .trim_start_matches("failed to lookup address information: ")
+            ))
+        })?
         .collect();
     let deadline = Instant::now() + limit;
     let mut why = format!("{shown}: the name has no address");
     for address in addresses {
         let left = deadline.saturating_duration_since(Instant::now());
         wait.set_stall(left);
-        let tried = connect::begin_tcp(address).map_err(io::Error::from).and_then(|fd| {
-            wait.until(fd.as_fd(), PollFlags::POLLOUT)?;
-            connect::outcome(fd.as_fd())?;
-            Ok(fd)
-        });
+        let tried = connect::begin_tcp(address)
+            .map_err(io::Error::from)
+            .and_then(|fd| {
+                wait.until(fd.as_fd(), PollFlags::POLLOUT)?;
+                connect::outcome(fd.as_fd())?;
+                Ok(fd)
+            });
         match tried {
             Ok(fd) => return Ok(fd),
             Err(error) => {
                 why = match (explain(&error), error.raw_os_error()) {
                     (Error::Interrupted, _) => return Err(Error::Interrupted),
-                    (_, Some(number)) => format!("{address}: {}", super::show::reason(Errno::from_raw(number))),
+                    (_, Some(number)) => format!(
+                        "{address}: {}",
+                        super::show::reason(Errno::from_raw(number))
+                    ),
                     (_, None) => format!("{address}: no answer within {} s", limit.as_secs()),
                 }
             }
@@ -221,10 +276,16 @@ pub(super) fn unix(path: &std::path::Path, wait: &Wait, limit: Duration) -> Resu
     loop {
         wait.interrupt.check()?;
         match connect::unix(path) {
-            Err(Errno::EAGAIN) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(20)),
+            Err(Errno::EAGAIN) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(20))
+            }
             Err(errno) => {
                 use std::os::unix::ffi::OsStrExt;
-                return Err(Error::Connect(format!("{}: {}", super::show::clean(path.as_os_str().as_bytes()), super::show::reason(errno))));
+                return Err(Error::Connect(format!(
+                    "{}: {}",
+                    super::show::clean(path.as_os_str().as_bytes()),
+                    super::show::reason(errno)
+                )));
             }
             Ok(fd) => return Ok(fd),
         }

@@ -45,7 +45,17 @@ If several failures occur, the first of this list counts: 130, 4, 3, 7, 5, 6, 1.
 
 impl Exit {
     /// Worst last.
-    const ORDER: [Exit; 9] = [Exit::Done, Exit::Refused, Exit::Local, Exit::Digest, Exit::Busy, Exit::Connection, Exit::Proof, Exit::Usage, Exit::Interrupted];
+    const ORDER: [Exit; 9] = [
+        Exit::Done,
+        Exit::Refused,
+        Exit::Local,
+        Exit::Digest,
+        Exit::Busy,
+        Exit::Connection,
+        Exit::Proof,
+        Exit::Usage,
+        Exit::Interrupted,
+    ];
 
     /// The code for one failure.
     #[must_use]
@@ -58,7 +68,9 @@ impl Exit {
                 Code::Digest => Exit::Digest,
                 _ => Exit::Refused,
             },
-            Error::Connect(_) | Error::Lost(_) | Error::Protocol(_) | Error::Unanswered => Exit::Connection,
+            Error::Connect(_) | Error::Lost(_) | Error::Protocol(_) | Error::Unanswered => {
+                Exit::Connection
+            }
             Error::Secret(_) | Error::ProofRefused(_) | Error::ServerProof => Exit::Proof,
             Error::Digest { .. } => Exit::Digest,
             Error::Local { .. } => Exit::Local,
@@ -70,7 +82,11 @@ impl Exit {
     #[must_use]
     pub fn and(self, other: Exit) -> Exit {
         let rank = |exit: Exit| Exit::ORDER.iter().position(|e| *e == exit);
-        if rank(self) >= rank(other) { self } else { other }
+        if rank(self) >= rank(other) {
+            self
+        } else {
+            other
+        }
     }
 }
 
@@ -96,13 +112,23 @@ mod tests {
     #[test]
     fn the_table_names_every_code() {
         for exit in Exit::ORDER {
-            assert!(TABLE.lines().any(|line| line.trim_start().starts_with(&format!("{} ", exit as u8))), "{exit:?}");
+            assert!(
+                TABLE
+                    .lines()
+                    .any(|line| line.trim_start().starts_with(&format!("{} ", exit as u8))),
+                "{exit:?}"
+            );
         }
     }
 
     #[test]
     fn codes_of_refusals() {
-        for (code, exit) in [(Code::Busy, Exit::Busy), (Code::NotFound, Exit::Refused), (Code::Proof, Exit::Proof), (Code::Timeout, Exit::Connection)] {
+        for (code, exit) in [
+            (Code::Busy, Exit::Busy),
+            (Code::NotFound, Exit::Refused),
+            (Code::Proof, Exit::Proof),
+            (Code::Timeout, Exit::Connection),
+        ] {
             assert_eq!(Exit::of(&Error::Refused(Refusal::from(code))), exit);
         }
     }

@@ -42,7 +42,13 @@ impl GetRequest {
     /// A whole file, checked with the default digest.
     #[must_use]
     pub fn whole(path: RelPath) -> GetRequest {
-        GetRequest { path, offset: 0, length: None, digest: Kind::default(), before: None }
+        GetRequest {
+            path,
+            offset: 0,
+            length: None,
+            digest: Kind::default(),
+            before: None,
+        }
     }
 }
 
@@ -110,7 +116,11 @@ impl Client {
     /// # Errors
     /// What ended the connection. Every file that was asked for has then been reported: the one that was under way
     /// with the same error, those behind it as `Unanswered`.
-    pub fn get_many<S: Sink>(&mut self, mut next: impl FnMut(usize) -> Option<(GetRequest, S)>, mut done: impl FnMut(S, Result<Got>)) -> Result<()> {
+    pub fn get_many<S: Sink>(
+        &mut self,
+        mut next: impl FnMut(usize) -> Option<(GetRequest, S)>,
+        mut done: impl FnMut(S, Result<Got>),
+    ) -> Result<()> {
         let mut waiting: VecDeque<(GetRequest, S, usize)> = VecDeque::with_capacity(WINDOW);
         let mut bytes = 0;
         loop {
@@ -118,7 +128,9 @@ impl Client {
             let mut outcome = Ok(());
             if waiting.len() <= WINDOW / 2 {
                 while waiting.len() < WINDOW && bytes < WINDOW_BYTES {
-                    let Some((request, sink)) = next(waiting.len()) else { break };
+                    let Some((request, sink)) = next(waiting.len()) else {
+                        break;
+                    };
                     // An upper bound of the JSON: three characters for each byte, and the keys.
                     let cost = 3 * request.path.as_bytes().len() + 160;
                     outcome = self.ask(&request);
@@ -136,10 +148,18 @@ impl Client {
                     outcome = self.flush();
                 }
             }
-            let Some((request, mut sink, cost)) = waiting.pop_front() else { return outcome };
+            let Some((request, mut sink, cost)) = waiting.pop_front() else {
+                return outcome;
+            };
             bytes -= cost;
-            let got = if self.is_broken() { outcome.and(Err(Error::Unanswered)) } else { self.receive(&request, &mut sink) };
-            let ended = self.is_broken().then(|| got.as_ref().err().cloned().unwrap_or(Error::Unanswered));
+            let got = if self.is_broken() {
+                outcome.and(Err(Error::Unanswered))
+            } else {
+                self.receive(&request, &mut sink)
+            };
+            let ended = self
+                .is_broken()
+                .then(|| got.as_ref().err().cloned().unwrap_or(Error::Unanswered));
             done(sink, got);
             if let Some(why) = ended {
                 for (_, sink, _) in waiting {
@@ -152,20 +172,42 @@ impl Client {
 
     fn ask(&mut self, request: &GetRequest) -> Result<()> {
         self.check_digest(request.digest)?;
-        let cover = if request.before.is_some() { Cover::File } else { Cover::Range };
+        let cover = if request.before.is_some() {
+            Cover::File
+        } else {
+            Cover::Range
+        };
         let path = Name(request.path.as_bytes().to_vec());
-        self.send(letter::GET, &Get { path, offset: request.offset, length: request.length, digest: request.digest, cover })
+        self.send(
+            letter::GET,
+            &Get {
+                path,
+                offset: request.offset,
+                length: request.length,
+                digest: request.digest,
+                cover,
+            },
+        )
     }
 
     /// The answer to one request.
     fn receive(&mut self, request: &GetRequest, sink: &mut dyn Sink) -> Result<Got> {
         let start: GetStart = self.expect(letter::OK)?;
-        let due = start.size.checked_sub(request.offset).map(|rest| request.length.map_or(rest, |most| most.min(rest)));
-        if start.offset != request.offset || due != Some(start.length) || start.nsec >= 1_000_000_000 {
+        let due = start
+            .size
+            .checked_sub(request.offset)
+            .map(|rest| request.length.map_or(rest, |most| most.min(rest)));
+        if start.offset != request.offset
+            || due != Some(start.length)
+            || start.nsec >= 1_000_000_000
+        {
             return Err(self.protocol("it announces another part of the file than was asked for"));
         }
         let mut failed = sink.start(&start).err();
-        let mut hasher = request.before.clone().unwrap_or_else(|| Hasher::new(request.digest));
+        let mut hasher = request
+            .before
+            .clone()
+            .unwrap_or_else(|| Hasher::new(request.digest));
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.len() < PIECE {
             buffer.resize(PIECE, 0);
@@ -187,15 +229,29 @@ impl Client {
         let found = hasher.finish();
         match Value::from_hex(request.digest, &end.digest) {
             None => Err(self.protocol("a digest that is none")),
-            Some(announced) if announced == found => Ok(Got { start, digest: found }),
-            Some(announced) => Err(Error::Digest { announced: announced.to_hex(), found: found.to_hex() }),
+            Some(announced) if announced == found => Ok(Got {
+                start,
+                digest: found,
+            }),
+            Some(announced) => Err(Error::Digest {
+                announced: announced.to_hex(),
+                found: found.to_hex(),
+            }),
         }
     }
 
     /// The `D` frames of `length` bytes together, in pieces to `take`, which returns false when it wants no more. Returns the
     /// header of `Z`.
-    fn body(&mut self, length: u64, buffer: &mut [u8], mut take: impl FnMut(&[u8]) -> bool) -> Result<Header> {
-        let piece = self.rate.as_ref().map_or(buffer.len(), |rate| rate.piece().min(buffer.len()));
+    fn body(
+        &mut self,
+        length: u64,
+        buffer: &mut [u8],
+        mut take: impl FnMut(&[u8]) -> bool,
+    ) -> Result<Header> {
+        let piece = self
+            .rate
+            .as_ref()
+            .map_or(buffer.len(), |rate| rate.piece().min(buffer.len()));
         let buffer = &mut buffer[..piece];
         let mut filled = 0;
         let end = self.read_run(length, buffer, &mut filled, &mut take);
@@ -207,21 +263,34 @@ impl Client {
     }
 
     /// As `body`; leaves the last `filled` bytes in the buffer.
-    fn read_run(&mut self, length: u64, buffer: &mut [u8], filled: &mut usize, take: &mut impl FnMut(&[u8]) -> bool) -> Result<Header> {
+    fn read_run(
+        &mut self,
+        length: u64,
+        buffer: &mut [u8],
+        filled: &mut usize,
+        take: &mut impl FnMut(&[u8]) -> bool,
+    ) -> Result<Header> {
         let mut to_come = length;
         loop {
             let header = self.next_frame()?;
             match header.letter {
                 letter::DATA => {}
                 letter::ERROR => return Err(self.fault(header)),
-                letter::END if to_come > 0 => return Err(self.protocol(format!("{to_come} bytes fewer than announced"))),
+                letter::END if to_come > 0 => {
+                    return Err(self.protocol(format!("{to_come} bytes fewer than announced")));
+                }
                 letter::END => return Ok(header),
                 other => return Err(self.unexpected(other, "a part of the file")),
             }
-            to_come = to_come.checked_sub(u64::from(header.length)).ok_or_else(|| self.protocol("more bytes than announced"))?;
+            to_come = to_come
+                .checked_sub(u64::from(header.length))
+                .ok_or_else(|| self.protocol("more bytes than announced"))?;
             let mut left = header.length;
             while left > 0 {
-                let got = self.reader.data(&mut left, &mut buffer[*filled..]).map_err(|broken| self.failed(broken))?;
+                let got = self
+                    .reader
+                    .data(&mut left, &mut buffer[*filled..])
+                    .map_err(|broken| self.failed(broken))?;
                 *filled += got;
                 if let Some(rate) = &self.rate {
                     let paid = rate.take(got, &self.interrupt);

@@ -21,8 +21,19 @@ impl Client {
     ///
     /// # Errors
     /// `Refused`, `Lost`, `Protocol` (also for a name that leads elsewhere), `Interrupted`, and what `each` returns.
-    pub fn list(&mut self, path: &RelPath, recursive: bool, mut each: impl FnMut(Entry) -> Result<()>) -> Result<Listed> {
-        self.send(letter::LIST, &List { path: Name(path.as_bytes().to_vec()), recursive })?;
+    pub fn list(
+        &mut self,
+        path: &RelPath,
+        recursive: bool,
+        mut each: impl FnMut(Entry) -> Result<()>,
+    ) -> Result<Listed> {
+        self.send(
+            letter::LIST,
+            &List {
+                path: Name(path.as_bytes().to_vec()),
+                recursive,
+            },
+        )?;
         self.flush()?;
         let mut buffer = std::mem::take(&mut self.buffer);
         if buffer.len() < PIECE {
@@ -43,17 +54,29 @@ impl Client {
         let listed = self.list(path, recursive, |entry| {
             kept += entry.name.0.len() + size_of::<Entry>();
             if kept > MAX_KEPT {
-                return Err(Error::Refused(Refusal::new(Code::TooLarge, "there are too many names to hold at once; take the folders one by one")));
+                return Err(Error::Refused(Refusal::new(
+                    Code::TooLarge,
+                    "there are too many names to hold at once; take the folders one by one",
+                )));
             }
             entries.push(entry);
             Ok(())
         })?;
         // By parts, so that what is in a folder follows it at once.
-        entries.sort_unstable_by(|a, b| a.name.0.split(|b| *b == b'/').cmp(b.name.0.split(|b| *b == b'/')));
+        entries.sort_unstable_by(|a, b| {
+            a.name
+                .0
+                .split(|b| *b == b'/')
+                .cmp(b.name.0.split(|b| *b == b'/'))
+        });
         Ok((entries, listed))
     }
 
-    fn entries(&mut self, buffer: &mut [u8], each: &mut impl FnMut(Entry) -> Result<()>) -> Result<Listed> {
+    fn entries(
+        &mut self,
+        buffer: &mut [u8],
+        each: &mut impl FnMut(Entry) -> Result<()>,
+    ) -> Result<Listed> {
         let mut rest = Vec::new();
         let mut count = 0u64;
         loop {
@@ -64,7 +87,10 @@ impl Client {
                 letter::END => {
                     let listed: Listed = self.parse(header)?;
                     if listed.entries != count {
-                        return Err(self.protocol(format!("a list of {} entries with {count} lines", listed.entries)));
+                        return Err(self.protocol(format!(
+                            "a list of {} entries with {count} lines",
+                            listed.entries
+                        )));
                     }
                     return Ok(listed);
                 }
@@ -72,7 +98,10 @@ impl Client {
             }
             let mut left = header.length;
             while left > 0 {
-                let got = self.reader.data(&mut left, buffer).map_err(|broken| self.failed(broken))?;
+                let got = self
+                    .reader
+                    .data(&mut left, buffer)
+                    .map_err(|broken| self.failed(broken))?;
                 let mut bytes = &buffer[..got];
                 while let Some(end) = bytes.iter().position(|b| *b == b'\n') {
                     let outcome = if rest.is_empty() {
@@ -85,7 +114,9 @@ impl Client {
                     bytes = &bytes[end + 1..];
                     count += 1;
                     // What follows would have to be read to its end, however long: connecting again is cheaper.
-                    outcome.and_then(&mut *each).inspect_err(|_| self.abandon())?;
+                    outcome
+                        .and_then(&mut *each)
+                        .inspect_err(|_| self.abandon())?;
                 }
                 rest.extend_from_slice(bytes);
                 if rest.len() > MAX_LINE {
@@ -99,10 +130,14 @@ impl Client {
     }
 
     fn entry(&mut self, line: &[u8]) -> Result<Entry> {
-        let entry: Entry = serde_json::from_slice(line).map_err(|e| self.protocol(format!("a line of the list that is none ({e})")))?;
+        let entry: Entry = serde_json::from_slice(line)
+            .map_err(|e| self.protocol(format!("a line of the list that is none ({e})")))?;
         match RelPath::parse(&entry.name.0) {
             Ok(path) if !path.is_root() => Ok(entry),
-            _ => Err(self.protocol(format!("it lists a name that no library has: {}", super::show::clean(&entry.name.0)))),
+            _ => Err(self.protocol(format!(
+                "it lists a name that no library has: {}",
+                super::show::clean(&entry.name.0)
+            ))),
         }
     }
 }

@@ -34,10 +34,18 @@ impl Folder {
     /// # Errors
     /// `Local`.
     pub fn open(path: &Path) -> Result<Folder> {
-        let path = if path.as_os_str().is_empty() { Path::new(".") } else { path };
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
         let shown = clean(path.as_os_str().as_bytes());
         let fd = file::open_folder(path).map_err(|errno| Error::local(&shown, errno))?;
-        let shown = if path == Path::new(".") { String::new() } else { format!("{}/", shown.trim_end_matches('/')) };
+        let shown = if path == Path::new(".") {
+            String::new()
+        } else {
+            format!("{}/", shown.trim_end_matches('/'))
+        };
         Ok(Folder { fd, shown })
     }
 
@@ -47,14 +55,25 @@ impl Folder {
     /// `Local`; also where a link or a file stands in the way.
     pub fn beneath(&self, path: &RelPath, make: bool) -> Result<Folder> {
         let shown = || format!("{}{}", self.shown, clean(path.as_bytes()));
-        let open = |path: &RelPath| file::open_beneath(self.fd.as_fd(), path.as_bytes(), Purpose::Folder, false);
+        let open = |path: &RelPath| {
+            file::open_beneath(self.fd.as_fd(), path.as_bytes(), Purpose::Folder, false)
+        };
         let mut fd = open(path);
         if make && matches!(fd, Err(Errno::ENOENT)) {
             for step in path.folders_above().chain([path.clone()]) {
-                let Some((parent, name)) = step.split_last() else { continue };
-                match open(&parent).and_then(|parent| file::make_folder(parent.as_fd(), name, 0o777)) {
+                let Some((parent, name)) = step.split_last() else {
+                    continue;
+                };
+                match open(&parent)
+                    .and_then(|parent| file::make_folder(parent.as_fd(), name, 0o777))
+                {
                     Ok(()) | Err(Errno::EEXIST) => {}
-                    Err(errno) => return Err(Error::local(format!("make folder {}{}", self.shown, clean(step.as_bytes())), errno)),
+                    Err(errno) => {
+                        return Err(Error::local(
+                            format!("make folder {}{}", self.shown, clean(step.as_bytes())),
+                            errno,
+                        ));
+                    }
                 }
             }
             fd = open(path);
@@ -63,7 +82,14 @@ impl Folder {
             Errno::ELOOP => Error::here(format!("{}: a symbolic link is in the way", shown())),
             _ => Error::local(shown(), errno),
         })?;
-        Ok(Folder { fd, shown: if path.is_root() { self.shown.clone() } else { format!("{}/", shown()) } })
+        Ok(Folder {
+            fd,
+            shown: if path.is_root() {
+                self.shown.clone()
+            } else {
+                format!("{}/", shown())
+            },
+        })
     }
 
     /// How to call `name` in here in a message.
@@ -88,7 +114,11 @@ enum Aside {
     /// No name at all: it vanishes by itself (O_TMPFILE).
     Unnamed(OwnedFd),
     /// A hidden name, taken away when this is dropped unless it is kept for `--resume`.
-    Named { fd: OwnedFd, name: Vec<u8>, keep: bool },
+    Named {
+        fd: OwnedFd,
+        name: Vec<u8>,
+        keep: bool,
+    },
 }
 
 /// One file being downloaded. Dropping it before `finish` leaves nothing, or with `resume` the part.
@@ -107,17 +137,35 @@ impl Incoming {
     /// # Errors
     /// `Local` when the name is taken and may not be replaced, by anything but a file never; or when it is no name.
     pub fn new(folder: Arc<Folder>, name: &[u8], manner: Manner) -> Result<Incoming> {
-        if matches!(name, b"" | b"." | b"..") || name.contains(&b'/') || name.contains(&0) || name.len() > MAX_NAME {
+        if matches!(name, b"" | b"." | b"..")
+            || name.contains(&b'/')
+            || name.contains(&0)
+            || name.len() > MAX_NAME
+        {
             return Err(Error::here(format!("{}: not a file name", clean(name))));
         }
         match file::facts_at(folder.fd.as_fd(), name) {
             Err(Errno::ENOENT) => {}
             Err(errno) => return Err(Error::local(folder.show(name), errno)),
-            Ok(Facts { kind: file::Kind::Folder, .. }) => return Err(Error::here(format!("{}: a folder has that name", folder.show(name)))),
+            Ok(Facts {
+                kind: file::Kind::Folder,
+                ..
+            }) => {
+                return Err(Error::here(format!(
+                    "{}: a folder has that name",
+                    folder.show(name)
+                )));
+            }
             Ok(_) if manner.overwrite => {}
             Ok(_) => return Err(taken(&folder, name)),
         }
-        Ok(Incoming { folder, name: name.to_vec(), manner, aside: None, at: 0 })
+        Ok(Incoming {
+            folder,
+            name: name.to_vec(),
+            manner,
+            aside: None,
+            at: 0,
+        })
     }
 
     /// How to call it in a message.
@@ -138,7 +186,10 @@ impl Incoming {
         let name = part_name(&self.name);
         let folder = self.folder.fd.as_fd();
         let say = |errno| match errno {
-            Errno::ELOOP => Error::here(format!("{}: a symbolic link is in the way", self.folder.show(&name))),
+            Errno::ELOOP => Error::here(format!(
+                "{}: a symbolic link is in the way",
+                self.folder.show(&name)
+            )),
             _ => Error::local(self.folder.show(&name), errno),
         };
         let fd = match file::create_new(folder, &name) {
@@ -149,10 +200,16 @@ impl Incoming {
         let facts = file::facts(fd.as_fd()).map_err(say)?;
         // A second name could be anything the user owns, placed here by somebody else to be written to.
         if facts.kind != file::Kind::File || facts.links > 1 {
-            return Err(Error::here(format!("{}: not a part of a download", self.folder.show(&name))));
+            return Err(Error::here(format!(
+                "{}: not a part of a download",
+                self.folder.show(&name)
+            )));
         }
         if !file::try_lock(fd.as_fd()).map_err(say)? {
-            return Err(Error::here(format!("{}: another download is writing it", self.folder.show(&name))));
+            return Err(Error::here(format!(
+                "{}: another download is writing it",
+                self.folder.show(&name)
+            )));
         }
         let mut hasher = Hasher::new(digest);
         let mut at = 0;
@@ -168,7 +225,11 @@ impl Incoming {
             }
         }
         self.at = at;
-        self.aside = Some(Aside::Named { fd, name, keep: true });
+        self.aside = Some(Aside::Named {
+            fd,
+            name,
+            keep: true,
+        });
         Ok(Some((at, hasher)))
     }
 
@@ -215,7 +276,9 @@ impl Incoming {
                     match file::link(at, name, at, &self.name) {
                         Ok(()) => file::unlink(at, name).map_err(say)?,
                         // No second names on this filesystem: the best there is, with a small gap between look and rename.
-                        Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS) if file::facts_at(at, &self.name) == Err(Errno::ENOENT) => {
+                        Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS)
+                            if file::facts_at(at, &self.name) == Err(Errno::ENOENT) =>
+                        {
                             file::rename(at, name, at, &self.name).map_err(say)?;
                         }
                         Err(errno) => return Err(say(errno)),
@@ -230,7 +293,10 @@ impl Incoming {
     }
 
     fn drop_aside(&mut self) {
-        if let Some(Aside::Named { name, keep: false, .. }) = self.aside.take() {
+        if let Some(Aside::Named {
+            name, keep: false, ..
+        }) = self.aside.take()
+        {
             let _ = file::unlink(self.folder.fd.as_fd(), &name);
         }
         self.at = 0;
@@ -255,27 +321,45 @@ impl Sink for Incoming {
                 // Filesystems without O_TMPFILE (open(2)).
                 Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {
                     let name = hidden_name()?;
-                    file::create_new(folder, &name).map(|fd| Aside::Named { fd, name, keep: false })
+                    file::create_new(folder, &name).map(|fd| Aside::Named {
+                        fd,
+                        name,
+                        keep: false,
+                    })
                 }
                 other => other.map(Aside::Unnamed),
             };
             self.aside = Some(aside.map_err(|errno| Error::local(self.shown(), errno))?);
         }
-        if start.offset == self.at { Ok(()) } else { Err(Error::here(format!("{}: the part has another length", self.shown()))) }
+        if start.offset == self.at {
+            Ok(())
+        } else {
+            Err(Error::here(format!(
+                "{}: the part has another length",
+                self.shown()
+            )))
+        }
     }
 
     fn take(&mut self, bytes: &[u8]) -> Result<()> {
         let (Some(Aside::Unnamed(fd)) | Some(Aside::Named { fd, .. })) = &self.aside else {
             return Err(Error::here("bytes before the beginning"));
         };
-        file::write_at(fd.as_fd(), bytes, self.at).map_err(|errno| Error::local(self.shown(), errno))?;
+        file::write_at(fd.as_fd(), bytes, self.at)
+            .map_err(|errno| Error::local(self.shown(), errno))?;
         self.at += bytes.len() as u64;
         Ok(())
     }
 }
 
 fn taken(folder: &Folder, name: &[u8]) -> Error {
-    Error::Local { what: format!("{} is there already (--overwrite replaces it)", folder.show(name)), errno: Some(Errno::EEXIST) }
+    Error::Local {
+        what: format!(
+            "{} is there already (--overwrite replaces it)",
+            folder.show(name)
+        ),
+        errno: Some(Errno::EEXIST),
+    }
 }
 
 /// A time that the filesystem cannot hold is no reason to lose the file.
@@ -320,7 +404,8 @@ impl Outgoing {
         let shown = clean(path.as_os_str().as_bytes());
         // A pipe must not block the open; it is refused below.
         let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let fd = nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty()).map_err(|errno| Error::local(&shown, errno))?;
+        let fd = nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty())
+            .map_err(|errno| Error::local(&shown, errno))?;
         Outgoing::of(fd, shown, interrupt)
     }
 
@@ -330,14 +415,21 @@ impl Outgoing {
     /// `Local`, also for anything but a regular file.
     pub fn beneath(folder: &Folder, path: &[u8], interrupt: &Interrupt) -> Result<Outgoing> {
         let shown = folder.show(path);
-        let fd = file::open_beneath(folder.fd.as_fd(), path, Purpose::Read, false).map_err(|errno| Error::local(&shown, errno))?;
+        let fd = file::open_beneath(folder.fd.as_fd(), path, Purpose::Read, false)
+            .map_err(|errno| Error::local(&shown, errno))?;
         Outgoing::of(fd, shown, interrupt)
     }
 
     fn of(fd: OwnedFd, shown: String, interrupt: &Interrupt) -> Result<Outgoing> {
         let facts = file::facts(fd.as_fd()).map_err(|errno| Error::local(&shown, errno))?;
         match facts.kind {
-            file::Kind::File => Ok(Outgoing { fd, facts, at: 0, shown, interrupt: interrupt.clone() }),
+            file::Kind::File => Ok(Outgoing {
+                fd,
+                facts,
+                at: 0,
+                shown,
+                interrupt: interrupt.clone(),
+            }),
             file::Kind::Folder => Err(Error::here(format!("{shown}: a folder (-r sends folders)"))),
             file::Kind::Special => Err(Error::here(format!("{shown}: not a regular file"))),
         }
@@ -358,7 +450,8 @@ impl Outgoing {
 
 impl Source for Outgoing {
     fn read(&mut self, into: &mut [u8]) -> Result<usize> {
-        let got = file::read_at(self.fd.as_fd(), into, self.at).map_err(|errno| Error::local(&self.shown, errno))?;
+        let got = file::read_at(self.fd.as_fd(), into, self.at)
+            .map_err(|errno| Error::local(&self.shown, errno))?;
         self.at += got as u64;
         Ok(got)
     }
@@ -368,7 +461,10 @@ impl Source for Outgoing {
         if now.size == self.facts.size && now.modified == self.facts.modified {
             return Ok(());
         }
-        Err(Error::here(format!("{}: the file changed while it was read", self.shown)))
+        Err(Error::here(format!(
+            "{}: the file changed while it was read",
+            self.shown
+        )))
     }
 
     fn skip(&mut self, offset: u64, hasher: &mut Hasher) -> Result<bool> {
@@ -395,11 +491,20 @@ mod tests {
     use super::*;
 
     fn start(size: u64) -> GetStart {
-        GetStart { size, offset: 0, length: size, mtime: 1_700_000_000, nsec: 5 }
+        GetStart {
+            size,
+            offset: 0,
+            length: size,
+            mtime: 1_700_000_000,
+            nsec: 5,
+        }
     }
 
     fn names(dir: &Path) -> Vec<String> {
-        let mut names: Vec<_> = std::fs::read_dir(dir).expect("list").map(|e| e.expect("entry").file_name().into_string().expect("name")).collect();
+        let mut names: Vec<_> = std::fs::read_dir(dir)
+            .expect("list")
+            .map(|e| e.expect("entry").file_name().into_string().expect("name"))
+            .collect();
         names.sort();
         names
     }
@@ -412,14 +517,42 @@ mod tests {
         incoming.start(&start(5)).expect("start");
         incoming.take(b"whole").expect("take");
         assert!(names(dir.path()).is_empty());
-        incoming.finish(Stamp { seconds: 1_700_000_000, nanos: 5 }).expect("finish");
+        incoming
+            .finish(Stamp {
+                seconds: 1_700_000_000,
+                nanos: 5,
+            })
+            .expect("finish");
         assert_eq!(std::fs::read(dir.path().join("a")).expect("read"), b"whole");
-        let modified = std::fs::metadata(dir.path().join("a")).expect("facts").modified().expect("time");
-        assert_eq!(modified.duration_since(std::time::UNIX_EPOCH).expect("after").as_secs(), 1_700_000_000);
+        let modified = std::fs::metadata(dir.path().join("a"))
+            .expect("facts")
+            .modified()
+            .expect("time");
+        assert_eq!(
+            modified
+                .duration_since(std::time::UNIX_EPOCH)
+                .expect("after")
+                .as_secs(),
+            1_700_000_000
+        );
 
         let refused = Incoming::new(folder.clone(), b"a", Manner::default());
-        assert!(matches!(refused, Err(Error::Local { errno: Some(Errno::EEXIST), .. })));
-        let mut second = Incoming::new(folder, b"a", Manner { overwrite: true, resume: false }).expect("may replace");
+        assert!(matches!(
+            refused,
+            Err(Error::Local {
+                errno: Some(Errno::EEXIST),
+                ..
+            })
+        ));
+        let mut second = Incoming::new(
+            folder,
+            b"a",
+            Manner {
+                overwrite: true,
+                resume: false,
+            },
+        )
+        .expect("may replace");
         second.start(&start(3)).expect("start");
         second.take(b"new").expect("take");
         second.finish(Stamp::default()).expect("finish");
@@ -432,13 +565,32 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         let folder = Arc::new(Folder::open(dir.path()).expect("folder"));
         for resume in [false, true] {
-            let mut incoming = Incoming::new(folder.clone(), b"b", Manner { overwrite: false, resume }).expect("free");
-            incoming.resume(Kind::Md5, &Interrupt::default()).expect("part");
+            let mut incoming = Incoming::new(
+                folder.clone(),
+                b"b",
+                Manner {
+                    overwrite: false,
+                    resume,
+                },
+            )
+            .expect("free");
+            incoming
+                .resume(Kind::Md5, &Interrupt::default())
+                .expect("part");
             incoming.start(&start(1)).expect("start");
             incoming.take(b"x").expect("take");
             std::fs::write(dir.path().join("b"), "theirs").expect("write");
-            assert!(matches!(incoming.finish(Stamp::default()), Err(Error::Local { errno: Some(Errno::EEXIST), .. })));
-            assert_eq!(std::fs::read(dir.path().join("b")).expect("read"), b"theirs");
+            assert!(matches!(
+                incoming.finish(Stamp::default()),
+                Err(Error::Local {
+                    errno: Some(Errno::EEXIST),
+                    ..
+                })
+            ));
+            assert_eq!(
+                std::fs::read(dir.path().join("b")).expect("read"),
+                b"theirs"
+            );
             std::fs::remove_file(dir.path().join("b")).expect("remove");
         }
     }
@@ -447,27 +599,45 @@ mod tests {
     fn a_part_is_kept_continued_and_thrown_away() {
         let dir = tempfile::tempdir().expect("tempdir");
         let folder = Arc::new(Folder::open(dir.path()).expect("folder"));
-        let manner = Manner { overwrite: false, resume: true };
+        let manner = Manner {
+            overwrite: false,
+            resume: true,
+        };
         let begin = || {
             let mut incoming = Incoming::new(folder.clone(), b"a", manner).expect("free");
-            let (at, hasher) = incoming.resume(Kind::Md5, &Interrupt::default()).expect("part").expect("resume");
+            let (at, hasher) = incoming
+                .resume(Kind::Md5, &Interrupt::default())
+                .expect("part")
+                .expect("resume");
             (incoming, at, hasher)
         };
         let (mut incoming, at, _) = begin();
         assert_eq!(at, 0);
         let mut rival = Incoming::new(folder.clone(), b"a", manner).expect("free");
-        assert!(rival.resume(Kind::Md5, &Interrupt::default()).is_err(), "the part is locked");
+        assert!(
+            rival.resume(Kind::Md5, &Interrupt::default()).is_err(),
+            "the part is locked"
+        );
         incoming.start(&start(6)).expect("start");
         incoming.take(b"abc").expect("take");
         drop(incoming);
         assert_eq!(names(dir.path()), [".a.forkftp-part"]);
 
         let (mut incoming, at, hasher) = begin();
-        assert_eq!((at, hasher.finish().to_hex().as_str()), (3, "900150983cd24fb0d6963f7d28e17f72"));
-        assert!(incoming.start(&start(6)).is_err(), "another offset than the part has");
+        assert_eq!(
+            (at, hasher.finish().to_hex().as_str()),
+            (3, "900150983cd24fb0d6963f7d28e17f72")
+        );
+        assert!(
+            incoming.start(&start(6)).is_err(),
+            "another offset than the part has"
+        );
         incoming.take(b"def").expect("take");
         incoming.finish(Stamp::default()).expect("finish");
-        assert_eq!(std::fs::read(dir.path().join("a")).expect("read"), b"abcdef");
+        assert_eq!(
+            std::fs::read(dir.path().join("a")).expect("read"),
+            b"abcdef"
+        );
         assert_eq!(names(dir.path()), ["a"]);
 
         std::fs::remove_file(dir.path().join("a")).expect("remove");
@@ -487,7 +657,15 @@ mod tests {
         std::fs::write(dir.path().join("victim"), "mine").expect("write");
         let part = dir.path().join(".a.forkftp-part");
         let try_it = || {
-            let mut incoming = Incoming::new(folder.clone(), b"a", Manner { overwrite: true, resume: true }).expect("free");
+            let mut incoming = Incoming::new(
+                folder.clone(),
+                b"a",
+                Manner {
+                    overwrite: true,
+                    resume: true,
+                },
+            )
+            .expect("free");
             incoming.resume(Kind::Md5, &Interrupt::default()).map(drop)
         };
         std::os::unix::fs::symlink("victim", &part).expect("symlink");
@@ -512,7 +690,14 @@ mod tests {
         assert!(root.beneath(&path("no"), false).is_err());
         assert!(names(&dir.path().join("out")).is_empty());
         for bad in [&b"../x"[..], b"/x", b"..", b"", b"a\0b"] {
-            assert!(Incoming::new(Arc::new(Folder::open(dir.path()).expect("folder")), bad, Manner::default()).is_err());
+            assert!(
+                Incoming::new(
+                    Arc::new(Folder::open(dir.path()).expect("folder")),
+                    bad,
+                    Manner::default()
+                )
+                .is_err()
+            );
         }
     }
 

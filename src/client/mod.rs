@@ -108,12 +108,18 @@ pub enum Error {
 impl Error {
     /// A local failure with the kernel's reason.
     pub fn local(what: impl std::fmt::Display, errno: Errno) -> Error {
-        Error::Local { what: format!("{what}: {}", show::reason(errno)), errno: Some(errno) }
+        Error::Local {
+            what: format!("{what}: {}", show::reason(errno)),
+            errno: Some(errno),
+        }
     }
 
     /// A local failure that is ours to explain.
     pub fn here(what: impl Into<String>) -> Error {
-        Error::Local { what: what.into(), errno: None }
+        Error::Local {
+            what: what.into(),
+            errno: None,
+        }
     }
 
     /// True when no further request can be made on that connection.
@@ -147,7 +153,10 @@ impl Error {
 
 /// True for the codes after which the server closes (`PROTOCOL.md`, section 8).
 fn code_ends(code: Code) -> bool {
-    matches!(code, Code::Busy | Code::Closing | Code::Proof | Code::Timeout | Code::Protocol)
+    matches!(
+        code,
+        Code::Busy | Code::Closing | Code::Proof | Code::Timeout | Code::Protocol
+    )
 }
 
 impl std::fmt::Display for Error {

@@ -40,7 +40,14 @@ impl PutRequest {
     /// A new file of unknown size, checked with the default digest.
     #[must_use]
     pub fn new(path: RelPath) -> PutRequest {
-        PutRequest { path, size: None, modified: None, digest: Kind::default(), overwrite: false, parents: false }
+        PutRequest {
+            path,
+            size: None,
+            modified: None,
+            digest: Kind::default(),
+            overwrite: false,
+            parents: false,
+        }
     }
 
     fn wire(&self, resume: bool) -> Put {
@@ -136,7 +143,9 @@ impl Client {
     pub fn put(&mut self, request: &PutRequest, source: &mut dyn Source) -> Result<PutDone> {
         self.check_digest(request.digest)?;
         self.send(letter::PUT, &request.wire(false))?;
-        let sent = self.run(request, source, Hasher::new(request.digest), 0, &mut |_| Ok(true))?;
+        let sent = self.run(request, source, Hasher::new(request.digest), 0, &mut |_| {
+            Ok(true)
+        })?;
         self.flush()?;
         self.outcome(sent)
     }
@@ -146,20 +155,27 @@ impl Client {
     ///
     /// # Errors
     /// As `put`.
-    pub fn put_resumed(&mut self, request: &PutRequest, source: &mut dyn Source) -> Result<(PutDone, u64)> {
+    pub fn put_resumed(
+        &mut self,
+        request: &PutRequest,
+        source: &mut dyn Source,
+    ) -> Result<(PutDone, u64)> {
         self.check_digest(request.digest)?;
         self.send(letter::PUT, &request.wire(true))?;
         self.flush()?;
         let kept: PutStart = self.expect(letter::OK)?;
         let mut hasher = Hasher::new(request.digest);
         let same = request.size.is_none_or(|size| kept.offset <= size)
-            && source.skip(kept.offset, &mut hasher).map(|there| there && hasher.finish().to_hex() == kept.digest).or_else(|error| {
-                // The run was begun, so it has to be ended before anything else can be said.
-                self.cancel()?;
-                self.flush()?;
-                self.await_cancelled()?;
-                Err(error)
-            })?;
+            && source
+                .skip(kept.offset, &mut hasher)
+                .map(|there| there && hasher.finish().to_hex() == kept.digest)
+                .or_else(|error| {
+                    // The run was begun, so it has to be ended before anything else can be said.
+                    self.cancel()?;
+                    self.flush()?;
+                    self.await_cancelled()?;
+                    Err(error)
+                })?;
         if !same {
             self.cancel()?;
             self.flush()?;
@@ -177,11 +193,18 @@ impl Client {
     ///
     /// # Errors
     /// What ended the connection; all that were begun have been reported then, those that got no answer as `Unanswered`.
-    pub fn put_many<S: Source>(&mut self, mut next: impl FnMut(usize) -> Option<(PutRequest, S)>, mut done: impl FnMut(S, Result<PutDone>)) -> Result<()> {
+    pub fn put_many<S: Source>(
+        &mut self,
+        mut next: impl FnMut(usize) -> Option<(PutRequest, S)>,
+        mut done: impl FnMut(S, Result<PutDone>),
+    ) -> Result<()> {
         let mut waiting: VecDeque<Waiting<S>> = VecDeque::with_capacity(WINDOW);
         let outcome = self.pump(&mut waiting, &mut next, &mut done);
         for entry in waiting {
-            done(entry.source, Err(entry.sent.err().unwrap_or(Error::Unanswered)));
+            done(
+                entry.source,
+                Err(entry.sent.err().unwrap_or(Error::Unanswered)),
+            );
         }
         outcome
     }
@@ -194,8 +217,12 @@ impl Client {
     ) -> Result<()> {
         loop {
             while waiting.len() < WINDOW {
-                let Some((request, mut source)) = next(waiting.len()) else { break };
-                let asked = self.check_digest(request.digest).and_then(|()| self.send(letter::PUT, &request.wire(false)));
+                let Some((request, mut source)) = next(waiting.len()) else {
+                    break;
+                };
+                let asked = self
+                    .check_digest(request.digest)
+                    .and_then(|()| self.send(letter::PUT, &request.wire(false)));
                 if let Err(error) = asked {
                     done(source, Err(error.clone()));
                     if self.is_broken() {
@@ -204,13 +231,27 @@ impl Client {
                     continue;
                 }
                 // Answers that come meanwhile belong to those before; only when none is left is it this file's own.
-                let sent = self.run(&request, &mut source, Hasher::new(request.digest), 0, &mut |client| {
-                    let Some(first) = waiting.pop_front() else { return Ok(true) };
-                    client.settle(first, done).map(|()| false)
-                });
+                let sent = self.run(
+                    &request,
+                    &mut source,
+                    Hasher::new(request.digest),
+                    0,
+                    &mut |client| {
+                        let Some(first) = waiting.pop_front() else {
+                            return Ok(true);
+                        };
+                        client.settle(first, done).map(|()| false)
+                    },
+                );
                 match sent {
-                    Ok(Sent::Whole(end)) => waiting.push_back(Waiting { source, sent: Ok(end) }),
-                    Ok(Sent::GivenUp(error)) => waiting.push_back(Waiting { source, sent: Err(error) }),
+                    Ok(Sent::Whole(end)) => waiting.push_back(Waiting {
+                        source,
+                        sent: Ok(end),
+                    }),
+                    Ok(Sent::GivenUp(error)) => waiting.push_back(Waiting {
+                        source,
+                        sent: Err(error),
+                    }),
                     Ok(Sent::Refused(error)) => {
                         let fatal = self.is_broken().then(|| error.clone());
                         done(source, Err(error));
@@ -219,31 +260,50 @@ impl Client {
                         }
                     }
                     Err(error) => {
-                        waiting.push_back(Waiting { source, sent: Err(error.clone()) });
+                        waiting.push_back(Waiting {
+                            source,
+                            sent: Err(error.clone()),
+                        });
                         return Err(error);
                     }
                 }
             }
             self.flush()?;
             // Read by halves, so that what comes next leaves many at a time; to the end when nothing comes next.
-            let least = if waiting.len() >= WINDOW { WINDOW / 2 } else { waiting.len().saturating_sub(1) };
-            let Some(first) = waiting.pop_front() else { return Ok(()) };
+            let least = if waiting.len() >= WINDOW {
+                WINDOW / 2
+            } else {
+                waiting.len().saturating_sub(1)
+            };
+            let Some(first) = waiting.pop_front() else {
+                return Ok(());
+            };
             self.settle(first, done)?;
             while waiting.len() > least {
-                let Some(first) = waiting.pop_front() else { break };
+                let Some(first) = waiting.pop_front() else {
+                    break;
+                };
                 self.settle(first, done)?;
             }
         }
     }
 
     /// Reads the answer to a put and reports it.
-    fn settle<S>(&mut self, entry: Waiting<S>, done: &mut impl FnMut(S, Result<PutDone>)) -> Result<()> {
+    fn settle<S>(
+        &mut self,
+        entry: Waiting<S>,
+        done: &mut impl FnMut(S, Result<PutDone>),
+    ) -> Result<()> {
         let sent = match entry.sent {
             Ok(end) => Sent::Whole(end),
             Err(error) => Sent::GivenUp(error),
         };
         let result = self.outcome(sent);
-        let fatal = if self.is_broken() { result.as_ref().err().cloned() } else { None };
+        let fatal = if self.is_broken() {
+            result.as_ref().err().cloned()
+        } else {
+            None
+        };
         done(entry.source, result);
         fatal.map_or(Ok(()), Err)
     }
@@ -274,7 +334,10 @@ impl Client {
             }
             Err(Stop::Connection(error)) => return Err(error),
         };
-        let end = PutEnd { size, digest: hasher.finish().to_hex() };
+        let end = PutEnd {
+            size,
+            digest: hasher.finish().to_hex(),
+        };
         self.send(letter::END, &end)?;
         Ok(Sent::Whole(end))
     }
@@ -290,9 +353,13 @@ impl Client {
         answered: &mut dyn FnMut(&mut Client) -> Result<bool>,
     ) -> std::result::Result<u64, Stop> {
         let mut at = offset;
-        let most = DATA_CHUNK.min(self.info().limits.data as usize).min(self.rate.as_ref().map_or(usize::MAX, |rate| rate.piece()));
+        let most = DATA_CHUNK
+            .min(self.info().limits.data as usize)
+            .min(self.rate.as_ref().map_or(usize::MAX, |rate| rate.piece()));
         loop {
-            let left = request.size.map_or(u64::MAX, |size| size.saturating_sub(at));
+            let left = request
+                .size
+                .map_or(u64::MAX, |size| size.saturating_sub(at));
             if left == 0 {
                 break;
             }
@@ -302,8 +369,14 @@ impl Client {
             }
             let mut filled = 0;
             while filled < want {
-                self.interrupt.check().inspect_err(|_| self.abandon()).map_err(Stop::Connection)?;
-                match source.read(&mut buffer[filled..want]).map_err(|e| self.judge(e))? {
+                self.interrupt
+                    .check()
+                    .inspect_err(|_| self.abandon())
+                    .map_err(Stop::Connection)?;
+                match source
+                    .read(&mut buffer[filled..want])
+                    .map_err(|e| self.judge(e))?
+                {
                     0 => break,
                     got => filled += got,
                 }
@@ -311,7 +384,8 @@ impl Client {
             let piece = &buffer[..filled];
             if let Some(rate) = &self.rate {
                 let paid = rate.take(filled, &self.interrupt);
-                paid.inspect_err(|_| self.abandon()).map_err(Stop::Connection)?;
+                paid.inspect_err(|_| self.abandon())
+                    .map_err(Stop::Connection)?;
             }
             if filled > 0 {
                 hasher.update(piece);
@@ -321,7 +395,9 @@ impl Client {
             }
             if filled < want {
                 if request.size.is_some() {
-                    return Err(Stop::Source(Error::here("the file became shorter while it was read")));
+                    return Err(Stop::Source(Error::here(
+                        "the file became shorter while it was read",
+                    )));
                 }
                 break;
             }
@@ -350,15 +426,27 @@ impl Client {
         match self.next_frame() {
             Ok(header) if header.letter == letter::ERROR => {
                 let error = self.fault(header);
-                if self.is_broken() { Stop::Connection(error) } else { Stop::Refused(error) }
+                if self.is_broken() {
+                    Stop::Connection(error)
+                } else {
+                    Stop::Refused(error)
+                }
             }
-            Ok(header) => Stop::Connection(self.unexpected(header.letter, "nothing yet, or an error")),
+            Ok(header) => {
+                Stop::Connection(self.unexpected(header.letter, "nothing yet, or an error"))
+            }
             Err(error) => Stop::Connection(error),
         }
     }
 
     fn cancel(&mut self) -> Result<()> {
-        self.send(letter::ERROR, &Fault { code: Code::Cancelled, message: "given up".into() })
+        self.send(
+            letter::ERROR,
+            &Fault {
+                code: Code::Cancelled,
+                message: "given up".into(),
+            },
+        )
     }
 
     fn await_cancelled(&mut self) -> Result<()> {

@@ -18,7 +18,10 @@ impl Rate {
     /// At most `per_second` bytes a second; 0 counts as 1.
     #[must_use]
     pub fn new(per_second: u64) -> Rate {
-        Rate { per_second: per_second.max(1), paid_until: Mutex::new(Instant::now()) }
+        Rate {
+            per_second: per_second.max(1),
+            paid_until: Mutex::new(Instant::now()),
+        }
     }
 
     /// Reads `500K`, `2M`, `1G` or plain bytes (K is 1024).
@@ -32,8 +35,14 @@ impl Rate {
             Some(b'G' | b'g') => (&text[..text.len() - 1], 1 << 30),
             _ => (text, 1),
         };
-        let number = digits.parse::<u64>().ok().filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
-        number.and_then(|n| n.checked_mul(unit)).filter(|n| *n > 0).ok_or_else(|| format!("{text}: not a rate; write bytes a second, as in 500K or 2M"))
+        let number = digits
+            .parse::<u64>()
+            .ok()
+            .filter(|_| digits.bytes().all(|b| b.is_ascii_digit()));
+        number
+            .and_then(|n| n.checked_mul(unit))
+            .filter(|n| *n > 0)
+            .ok_or_else(|| format!("{text}: not a rate; write bytes a second, as in 500K or 2M"))
     }
 
     /// The largest piece to move at once, so that the flow stays even: an eighth of a second's worth, 1 KiB to 1 MiB.
@@ -61,7 +70,10 @@ impl Rate {
     /// The moment at which `bytes` more are paid for. Time in which nothing was taken is not saved up.
     fn reserve(&self, bytes: usize, now: Instant) -> Instant {
         let cost = Duration::from_secs_f64(bytes as f64 / self.per_second as f64);
-        let mut paid_until = self.paid_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut paid_until = self
+            .paid_until
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *paid_until = (*paid_until).max(now) + cost;
         *paid_until
     }
@@ -73,7 +85,12 @@ mod tests {
 
     #[test]
     fn rates_table() {
-        for (text, bytes) in [("1", 1), ("500K", 500 << 10), ("2M", 2 << 20), ("1g", 1 << 30)] {
+        for (text, bytes) in [
+            ("1", 1),
+            ("500K", 500 << 10),
+            ("2M", 2 << 20),
+            ("1g", 1 << 30),
+        ] {
             assert_eq!(Rate::parse(text), Ok(bytes));
         }
         for bad in ["", "K", "0", "-1", "+1", "1.5M", "2MB", "99999999999G"] {
@@ -86,7 +103,11 @@ mod tests {
         let rate = Rate::new(1000);
         let begin = Instant::now() + Duration::from_secs(10);
         assert_eq!(rate.reserve(500, begin), begin + Duration::from_millis(500));
-        assert_eq!(rate.reserve(500, begin), begin + Duration::from_secs(1), "the second waits for the first");
+        assert_eq!(
+            rate.reserve(500, begin),
+            begin + Duration::from_secs(1),
+            "the second waits for the first"
+        );
         let later = begin + Duration::from_secs(60);
         assert_eq!(rate.reserve(1000, later), later + Duration::from_secs(1));
         assert_eq!(Rate::new(u64::MAX).piece(), 1 << 20);
@@ -96,6 +117,9 @@ mod tests {
     #[test]
     fn an_interrupt_ends_the_wait() {
         let flag = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(true));
-        assert_eq!(Rate::new(1).take(1 << 20, &Interrupt::on(flag)), Err(crate::client::Error::Interrupted));
+        assert_eq!(
+            Rate::new(1).take(1 << 20, &Interrupt::on(flag)),
+            Err(crate::client::Error::Interrupted)
+        );
     }
 }

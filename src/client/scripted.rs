@@ -23,7 +23,15 @@ struct Server(UnixStream);
 impl Server {
     fn say(&mut self, letter: u8, payload: impl AsRef<[u8]>) {
         let payload = payload.as_ref();
-        self.0.write_all(&Header { letter, length: payload.len() as u32 }.encode()).expect("write");
+        self.0
+            .write_all(
+                &Header {
+                    letter,
+                    length: payload.len() as u32,
+                }
+                .encode(),
+            )
+            .expect("write");
         self.0.write_all(payload).expect("write");
     }
 
@@ -57,7 +65,10 @@ impl Server {
     }
 
     fn start(&mut self, size: usize) {
-        self.say(letter::OK, format!(r#"{{"size":{size},"offset":0,"length":{size},"mtime":1700000000}}"#));
+        self.say(
+            letter::OK,
+            format!(r#"{{"size":{size},"offset":0,"length":{size},"mtime":1700000000}}"#),
+        );
     }
 
     fn file(&mut self, content: &[u8]) {
@@ -67,7 +78,10 @@ impl Server {
     }
 
     fn end(&mut self, content: &[u8]) {
-        self.say(letter::END, format!(r#"{{"digest":"{}"}}"#, blake3(content)));
+        self.say(
+            letter::END,
+            format!(r#"{{"digest":"{}"}}"#, blake3(content)),
+        );
     }
 }
 
@@ -78,13 +92,21 @@ fn blake3(content: &[u8]) -> String {
 }
 
 fn options() -> Options {
-    Options { stall_timeout: Duration::from_secs(10), ..Options::default() }
+    Options {
+        stall_timeout: Duration::from_secs(10),
+        ..Options::default()
+    }
 }
 
 /// A client of a server that runs `script`, starting with its hello.
-fn connect(options: &Options, script: impl FnOnce(Server) + Send + 'static) -> (super::Result<Client>, JoinHandle<()>) {
+fn connect(
+    options: &Options,
+    script: impl FnOnce(Server) + Send + 'static,
+) -> (super::Result<Client>, JoinHandle<()>) {
     let (ours, theirs) = UnixStream::pair().expect("pair");
-    theirs.set_read_timeout(Some(Duration::from_secs(10))).expect("timeout");
+    theirs
+        .set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("timeout");
     let server = std::thread::spawn(move || script(Server(theirs)));
     let twin = ours.try_clone().expect("clone");
     (Client::over(ours, twin, options), server)
@@ -104,28 +126,59 @@ fn path(text: &str) -> RelPath {
 }
 
 fn with_secret() -> Options {
-    Options { secret: Some(Secret::new(SECRET).expect("secret")), ..options() }
+    Options {
+        secret: Some(Secret::new(SECRET).expect("secret")),
+        ..options()
+    }
 }
 
 /// Answers the client's proof; `role` and `mac` are what the server computes with.
 fn answer_proof(server: &mut Server, hello: &str, role: Role, said: &[u8]) -> serde_json::Value {
     let proof = server.hear_json(letter::PROVE);
-    let nonce: [u8; 32] = hex::decode(proof["nonce"].as_str().expect("nonce")).expect("hex").try_into().expect("32 bytes");
+    let nonce: [u8; 32] = hex::decode(proof["nonce"].as_str().expect("nonce"))
+        .expect("hex")
+        .try_into()
+        .expect("32 bytes");
     let mac: Mac = serde_json::from_value(proof["mac"].clone()).expect("mac");
-    let seen = Transcript { hello: hello.as_bytes(), client_nonce: &nonce, channel: b"" };
+    let seen = Transcript {
+        hello: hello.as_bytes(),
+        client_nonce: &nonce,
+        channel: b"",
+    };
     let secret = Secret::new(said).expect("secret");
     let theirs = hex::decode(proof["proof"].as_str().expect("proof")).expect("hex");
-    assert!(seen.verify(&Secret::new(SECRET).expect("secret"), Role::Client, mac, &theirs), "the client's proof");
-    server.say(letter::OK, format!(r#"{{"proof":"{}"}}"#, hex::encode(seen.prove(&secret, role, mac))));
+    assert!(
+        seen.verify(
+            &Secret::new(SECRET).expect("secret"),
+            Role::Client,
+            mac,
+            &theirs
+        ),
+        "the client's proof"
+    );
+    server.say(
+        letter::OK,
+        format!(
+            r#"{{"proof":"{}"}}"#,
+            hex::encode(seen.prove(&secret, role, mac))
+        ),
+    );
     proof
 }
 
 #[test]
 fn both_prove_with_the_best_mac_offered() {
-    for (macs, best) in [(r#""hmac-md5","hmac-sha256""#, "hmac-sha256"), (r#""hmac-md5""#, "hmac-md5"), (r#""new","hmac-sha256""#, "hmac-sha256")] {
+    for (macs, best) in [
+        (r#""hmac-md5","hmac-sha256""#, "hmac-sha256"),
+        (r#""hmac-md5""#, "hmac-md5"),
+        (r#""new","hmac-sha256""#, "hmac-sha256"),
+    ] {
         let (client, server) = connect(&with_secret(), move |mut server| {
             let hello = server.hello(macs);
-            assert_eq!(answer_proof(&mut server, &hello, Role::Server, SECRET)["mac"], best);
+            assert_eq!(
+                answer_proof(&mut server, &hello, Role::Server, SECRET)["mac"],
+                best
+            );
             let (letter, payload) = server.hear();
             server.say(letter, payload);
             server.hear_json(letter::QUIT);
@@ -141,7 +194,10 @@ fn both_prove_with_the_best_mac_offered() {
 
 #[test]
 fn a_server_with_a_wrong_proof_hears_nothing_more() {
-    for (role, secret) in [(Role::Server, &b"another secret of some length"[..]), (Role::Client, SECRET)] {
+    for (role, secret) in [
+        (Role::Server, &b"another secret of some length"[..]),
+        (Role::Client, SECRET),
+    ] {
         let (client, server) = connect(&with_secret(), move |mut server| {
             let hello = server.hello(r#""hmac-sha256""#);
             answer_proof(&mut server, &hello, role, secret);
@@ -159,12 +215,28 @@ fn an_offer_changed_on_the_way_spoils_the_proof() {
         let stripped = server.hello(r#""hmac-md5""#);
         let proof = server.hear_json(letter::PROVE);
         let said = stripped.replace(r#""hmac-md5""#, r#""hmac-sha256","hmac-md5""#);
-        let nonce: [u8; 32] = hex::decode(proof["nonce"].as_str().expect("nonce")).expect("hex").try_into().expect("32 bytes");
-        let seen = Transcript { hello: said.as_bytes(), client_nonce: &nonce, channel: b"" };
+        let nonce: [u8; 32] = hex::decode(proof["nonce"].as_str().expect("nonce"))
+            .expect("hex")
+            .try_into()
+            .expect("32 bytes");
+        let seen = Transcript {
+            hello: said.as_bytes(),
+            client_nonce: &nonce,
+            channel: b"",
+        };
         let secret = Secret::new(SECRET).expect("secret");
         let theirs = hex::decode(proof["proof"].as_str().expect("proof")).expect("hex");
-        assert!(!seen.verify(&secret, Role::Client, Mac::Md5, &theirs), "an honest server refuses here");
-        server.say(letter::OK, format!(r#"{{"proof":"{}"}}"#, hex::encode(seen.prove(&secret, Role::Server, Mac::Md5))));
+        assert!(
+            !seen.verify(&secret, Role::Client, Mac::Md5, &theirs),
+            "an honest server refuses here"
+        );
+        server.say(
+            letter::OK,
+            format!(
+                r#"{{"proof":"{}"}}"#,
+                hex::encode(seen.prove(&secret, Role::Server, Mac::Md5))
+            ),
+        );
         assert!(server.closed());
     });
     assert_eq!(client.err(), Some(Error::ServerProof));
@@ -180,7 +252,13 @@ fn no_proof_asked_for() {
     let (client, server) = connect(&with_secret(), quiet);
     assert!(client.expect("goes on").info().secret_unused);
     server.join().expect("script");
-    let (client, server) = connect(&Options { require_proof: true, ..with_secret() }, quiet);
+    let (client, server) = connect(
+        &Options {
+            require_proof: true,
+            ..with_secret()
+        },
+        quiet,
+    );
     assert!(matches!(client.err(), Some(Error::Secret(_))));
     server.join().expect("script");
 }
@@ -200,7 +278,12 @@ fn handshakes_that_fail() {
         let (client, server) = connect(&options(), move |mut server| {
             let _ = server.0.write_all(says);
         });
-        assert_eq!(client.err().map(|e| e.code()), Some(wanted), "{}", String::from_utf8_lossy(says));
+        assert_eq!(
+            client.err().map(|e| e.code()),
+            Some(wanted),
+            "{}",
+            String::from_utf8_lossy(says)
+        );
         server.join().expect("script");
     }
     // A secret is asked for, and there is none: nothing is said.
@@ -214,7 +297,10 @@ fn handshakes_that_fail() {
 
 #[test]
 fn a_silent_server_is_given_up() {
-    let quick = Options { stall_timeout: Duration::from_millis(50), ..options() };
+    let quick = Options {
+        stall_timeout: Duration::from_millis(50),
+        ..options()
+    };
     let (client, server) = connect(&quick, |mut server| assert!(server.closed()));
     assert!(matches!(client.err(), Some(Error::Lost(why)) if why.contains("stalled")));
     server.join().expect("script");
@@ -223,7 +309,10 @@ fn a_silent_server_is_given_up() {
 #[test]
 fn an_interrupt_ends_a_wait() {
     let flag = Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let with_flag = Options { interrupt: super::Interrupt::on(flag.clone()), ..options() };
+    let with_flag = Options {
+        interrupt: super::Interrupt::on(flag.clone()),
+        ..options()
+    };
     let (client, server) = connect(&with_flag, |mut server| {
         server.hello("");
         server.hear_json(letter::GET);
@@ -234,7 +323,10 @@ fn an_interrupt_ends_a_wait() {
         std::thread::sleep(Duration::from_millis(50));
         flag.store(true, std::sync::atomic::Ordering::Relaxed);
     });
-    assert_eq!(client.get_to(&GetRequest::whole(path("a")), &mut Vec::new()), Err(Error::Interrupted));
+    assert_eq!(
+        client.get_to(&GetRequest::whole(path("a")), &mut Vec::new()),
+        Err(Error::Interrupted)
+    );
     assert!(!client.is_usable());
     drop(client);
     setter.join().expect("setter");
@@ -243,10 +335,24 @@ fn an_interrupt_ends_a_wait() {
 
 #[test]
 fn names_that_lead_elsewhere_end_the_session() {
-    for bad in ["../x", "/etc/x", "a/../../b", ".hidden", "a/.b", "a\\nb", "%00", "a//b", "", "a/"] {
+    for bad in [
+        "../x",
+        "/etc/x",
+        "a/../../b",
+        ".hidden",
+        "a/.b",
+        "a\\nb",
+        "%00",
+        "a//b",
+        "",
+        "a/",
+    ] {
         let (mut client, server) = session(move |server| {
             server.hear_json(letter::LIST);
-            server.say(letter::DATA, format!("{{\"name\":\"{bad}\",\"type\":\"file\",\"size\":1,\"mtime\":0}}\n"));
+            server.say(
+                letter::DATA,
+                format!("{{\"name\":\"{bad}\",\"type\":\"file\",\"size\":1,\"mtime\":0}}\n"),
+            );
             server.say(letter::END, r#"{"entries":1}"#);
         });
         let listed = client.list(&RelPath::root(), true, |_| panic!("{bad} came through"));
@@ -267,26 +373,45 @@ fn lists_come_in_any_pieces_and_are_counted() {
                 "{\"name\":\"b\",\"type\":\"file\",\"size\":1,\"mtime\":0,\"new\":0}\n{\"name\":\"a b\",\"type\":\"folder\",\"size\":0,\"mtime\":-1}\n",
             );
             server.say(letter::DATA, "{\"name\":\"a b/%FC\",\"type\":\"file\",\"size\":18446744073709551615,\"mtime\":0,\"nsec\":7}\n");
-            server.say(letter::END, if wrong { r#"{"entries":4}"# } else { r#"{"entries":3,"unreadable":1}"# });
+            server.say(
+                letter::END,
+                if wrong {
+                    r#"{"entries":4}"#
+                } else {
+                    r#"{"entries":3,"unreadable":1}"#
+                },
+            );
         }
     });
     let (entries, listed) = client.list_all(&RelPath::root(), true).expect("list");
     let names: Vec<_> = entries.iter().map(|e| e.name.0.as_slice()).collect();
     assert_eq!(names, [&b"a b"[..], b"a b/\xfc", b"b"]);
     assert_eq!(listed.unreadable, 1);
-    assert!(matches!(client.list_all(&RelPath::root(), true), Err(Error::Protocol(_))), "a wrong count");
+    assert!(
+        matches!(
+            client.list_all(&RelPath::root(), true),
+            Err(Error::Protocol(_))
+        ),
+        "a wrong count"
+    );
     server.join().expect("script");
 }
 
 #[test]
 fn endless_lines_and_cut_lines_are_refused() {
-    for script in [|server: &mut Server| server.say(letter::DATA, vec![b'x'; 200_000]), |server: &mut Server| server.say(letter::DATA, "{\"name\"")] {
+    for script in [
+        |server: &mut Server| server.say(letter::DATA, vec![b'x'; 200_000]),
+        |server: &mut Server| server.say(letter::DATA, "{\"name\""),
+    ] {
         let (mut client, server) = session(move |server| {
             server.hear_json(letter::LIST);
             script(server);
             assert!(server.closed());
         });
-        assert!(matches!(client.list_all(&RelPath::root(), false), Err(Error::Protocol(_))));
+        assert!(matches!(
+            client.list_all(&RelPath::root(), false),
+            Err(Error::Protocol(_))
+        ));
         drop(client);
         server.join().expect("script");
     }
@@ -313,8 +438,16 @@ fn gets_that_do_not_add_up() {
             },
             "protocol",
         ),
-        ("another offset", |s| s.say(letter::OK, r#"{"size":9,"offset":1,"length":8,"mtime":0}"#), "protocol"),
-        ("a length of its own", |s| s.say(letter::OK, r#"{"size":9,"offset":0,"length":8,"mtime":0}"#), "protocol"),
+        (
+            "another offset",
+            |s| s.say(letter::OK, r#"{"size":9,"offset":1,"length":8,"mtime":0}"#),
+            "protocol",
+        ),
+        (
+            "a length of its own",
+            |s| s.say(letter::OK, r#"{"size":9,"offset":0,"length":8,"mtime":0}"#),
+            "protocol",
+        ),
         (
             "a wrong digest",
             |s| {
@@ -368,7 +501,10 @@ fn an_error_in_place_of_data_leaves_the_session_alive() {
         server.hear_json(letter::GET);
         server.start(8);
         server.say(letter::DATA, "four");
-        server.say(letter::ERROR, r#"{"code":"changed","message":"the file changed"}"#);
+        server.say(
+            letter::ERROR,
+            r#"{"code":"changed","message":"the file changed"}"#,
+        );
         server.hear_json(letter::GET);
         server.file(b"fine");
     });
@@ -376,30 +512,62 @@ fn an_error_in_place_of_data_leaves_the_session_alive() {
     let got = client.get_to(&GetRequest::whole(path("a")), &mut bytes);
     assert!(matches!(got, Err(Error::Refused(refusal)) if refusal.code == Code::Changed));
     bytes.clear();
-    client.get_to(&GetRequest::whole(path("b")), &mut bytes).expect("the next one");
+    client
+        .get_to(&GetRequest::whole(path("b")), &mut bytes)
+        .expect("the next one");
     assert_eq!(bytes, b"fine");
     server.join().expect("script");
 }
 
 /// Downloads `a` into a fresh folder from a server that runs `script`; returns the outcome and the names left there.
-fn download(resume: bool, script: impl FnOnce(&mut Server) + Send + 'static) -> (super::Result<Got>, Vec<(String, Vec<u8>)>) {
+fn download(
+    resume: bool,
+    script: impl FnOnce(&mut Server) + Send + 'static,
+) -> (super::Result<Got>, Vec<(String, Vec<u8>)>) {
     let dir = tempfile::tempdir().expect("tempdir");
     let folder = Arc::new(Folder::open(dir.path()).expect("folder"));
     let (mut client, server) = session(script);
-    let mut incoming = Incoming::new(folder, b"a", Manner { overwrite: false, resume }).expect("free");
+    let mut incoming = Incoming::new(
+        folder,
+        b"a",
+        Manner {
+            overwrite: false,
+            resume,
+        },
+    )
+    .expect("free");
     let mut request = GetRequest::whole(path("a"));
-    if let Some((offset, hasher)) = incoming.resume(request.digest, &super::Interrupt::default()).expect("part") {
+    if let Some((offset, hasher)) = incoming
+        .resume(request.digest, &super::Interrupt::default())
+        .expect("part")
+    {
         (request.offset, request.before) = (offset, Some(hasher));
     }
     let got = client.get(&request, &mut incoming);
     match &got {
-        Ok(got) => incoming.finish(Stamp { seconds: got.start.mtime, nanos: 0 }).expect("finish"),
+        Ok(got) => incoming
+            .finish(Stamp {
+                seconds: got.start.mtime,
+                nanos: 0,
+            })
+            .expect("finish"),
         Err(_) => drop(incoming),
     }
     drop(client);
     server.join().expect("script");
-    let left = std::fs::read_dir(dir.path()).expect("list").map(|e| e.expect("entry"));
-    (got, left.map(|e| (e.file_name().into_string().expect("name"), std::fs::read(e.path()).expect("read"))).collect())
+    let left = std::fs::read_dir(dir.path())
+        .expect("list")
+        .map(|e| e.expect("entry"));
+    (
+        got,
+        left.map(|e| {
+            (
+                e.file_name().into_string().expect("name"),
+                std::fs::read(e.path()).expect("read"),
+            )
+        })
+        .collect(),
+    )
 }
 
 #[test]
@@ -434,7 +602,11 @@ fn a_failed_download_leaves_nothing_or_its_part() {
 struct Kept(usize, Vec<u8>);
 impl Sink for Kept {
     fn start(&mut self, _: &GetStart) -> super::Result<()> {
-        if self.0 == 7 { Err(Error::here("this one fails on our side")) } else { Ok(()) }
+        if self.0 == 7 {
+            Err(Error::here("this one fails on our side"))
+        } else {
+            Ok(())
+        }
     }
     fn take(&mut self, bytes: &[u8]) -> super::Result<()> {
         self.1.extend_from_slice(bytes);
@@ -461,7 +633,12 @@ fn pipelined_gets_end_in_order_and_fail_alone() {
         |in_flight| {
             most = most.max(in_flight);
             asked += 1;
-            (asked <= 1000).then(|| (GetRequest::whole(path(&format!("f{}", asked - 1))), Kept(asked - 1, Vec::new())))
+            (asked <= 1000).then(|| {
+                (
+                    GetRequest::whole(path(&format!("f{}", asked - 1))),
+                    Kept(asked - 1, Vec::new()),
+                )
+            })
         },
         |Kept(number, bytes), outcome| {
             assert_eq!(number, ended);
@@ -469,7 +646,10 @@ fn pipelined_gets_end_in_order_and_fail_alone() {
             match number {
                 7 => assert!(matches!(outcome, Err(Error::Local { .. }))),
                 n if n % 10 == 3 => assert!(matches!(outcome, Err(Error::Refused(_)))),
-                n => assert_eq!((outcome.is_ok(), bytes), (true, format!("f{n}").into_bytes())),
+                n => assert_eq!(
+                    (outcome.is_ok(), bytes),
+                    (true, format!("f{n}").into_bytes())
+                ),
             }
         },
     );
@@ -497,7 +677,10 @@ fn a_lost_connection_reports_every_get_that_was_asked_for() {
         |_, outcome| codes.push(outcome.err().map(|e| e.code())),
     );
     assert!(matches!(all, Err(Error::Lost(_))));
-    assert_eq!(codes, [None, Some("lost"), Some("unanswered"), Some("unanswered")]);
+    assert_eq!(
+        codes,
+        [None, Some("lost"), Some("unanswered"), Some("unanswered")]
+    );
     server.join().expect("script");
 }
 
@@ -508,7 +691,13 @@ fn hear_run(server: &mut Server) -> (Vec<u8>, u8, serde_json::Value) {
         let (letter, payload) = server.hear();
         match letter {
             letter::DATA => bytes.extend_from_slice(&payload),
-            other => return (bytes, other, serde_json::from_slice(&payload).expect("json")),
+            other => {
+                return (
+                    bytes,
+                    other,
+                    serde_json::from_slice(&payload).expect("json"),
+                );
+            }
         }
     }
 }
@@ -516,8 +705,18 @@ fn hear_run(server: &mut Server) -> (Vec<u8>, u8, serde_json::Value) {
 fn store(server: &mut Server) -> Vec<u8> {
     let (bytes, last, end) = hear_run(server);
     assert_eq!(last, letter::END);
-    assert_eq!(end, serde_json::json!({"size": bytes.len(), "digest": blake3(&bytes)}));
-    server.say(letter::OK, format!(r#"{{"size":{},"digest":"{}","durability":"full"}}"#, bytes.len(), blake3(&bytes)));
+    assert_eq!(
+        end,
+        serde_json::json!({"size": bytes.len(), "digest": blake3(&bytes)})
+    );
+    server.say(
+        letter::OK,
+        format!(
+            r#"{{"size":{},"digest":"{}","durability":"full"}}"#,
+            bytes.len(),
+            blake3(&bytes)
+        ),
+    );
     bytes
 }
 
@@ -533,8 +732,19 @@ fn puts_go_whole() {
         }
     });
     for content in [&b""[..], b"small", &big] {
-        let done = client.put_from(&PutRequest { parents: true, ..PutRequest::new(path("a/b")) }, &mut &content[..]).expect("stored");
-        assert_eq!((done.size, done.durability.as_str()), (content.len() as u64, "full"));
+        let done = client
+            .put_from(
+                &PutRequest {
+                    parents: true,
+                    ..PutRequest::new(path("a/b"))
+                },
+                &mut &content[..],
+            )
+            .expect("stored");
+        assert_eq!(
+            (done.size, done.durability.as_str()),
+            (content.len() as u64, "full")
+        );
     }
     server.join().expect("script");
 }
@@ -545,14 +755,23 @@ fn an_early_refusal_ends_the_run_early() {
         server.hear_json(letter::PUT);
         server.say(letter::ERROR, r#"{"code":"no-space","message":"full"}"#);
         let (bytes, last, fault) = hear_run(server);
-        assert_eq!((last, fault["code"].as_str()), (letter::ERROR, Some("cancelled")), "not the whole of it");
+        assert_eq!(
+            (last, fault["code"].as_str()),
+            (letter::ERROR, Some("cancelled")),
+            "not the whole of it"
+        );
         assert!(bytes.len() < 500 << 20);
         server.hear_json(letter::PUT);
         assert_eq!(store(server), b"next");
     });
-    let refused = client.put_from(&PutRequest::new(path("big")), &mut std::io::repeat(1).take(1 << 30));
+    let refused = client.put_from(
+        &PutRequest::new(path("big")),
+        &mut std::io::repeat(1).take(1 << 30),
+    );
     assert!(matches!(refused, Err(Error::Refused(refusal)) if refusal.code == Code::NoSpace));
-    client.put_from(&PutRequest::new(path("a")), &mut &b"next"[..]).expect("the session lives");
+    client
+        .put_from(&PutRequest::new(path("a")), &mut &b"next"[..])
+        .expect("the session lives");
     server.join().expect("script");
 }
 
@@ -568,13 +787,28 @@ fn a_source_that_fails_takes_its_put_back() {
         for _ in 0..2 {
             server.hear_json(letter::PUT);
             assert_eq!(hear_run(server).1, letter::ERROR);
-            server.say(letter::ERROR, r#"{"code":"cancelled","message":"given up"}"#);
+            server.say(
+                letter::ERROR,
+                r#"{"code":"cancelled","message":"given up"}"#,
+            );
         }
         assert!(server.closed());
     });
-    assert!(matches!(client.put_from(&PutRequest::new(path("a")), &mut Broken), Err(Error::Local { .. })));
-    let short = client.put_from(&PutRequest { size: Some(9), ..PutRequest::new(path("a")) }, &mut &b"short"[..]);
-    assert!(matches!(short, Err(Error::Local { .. })), "fewer bytes than were promised");
+    assert!(matches!(
+        client.put_from(&PutRequest::new(path("a")), &mut Broken),
+        Err(Error::Local { .. })
+    ));
+    let short = client.put_from(
+        &PutRequest {
+            size: Some(9),
+            ..PutRequest::new(path("a"))
+        },
+        &mut &b"short"[..],
+    );
+    assert!(
+        matches!(short, Err(Error::Local { .. })),
+        "fewer bytes than were promised"
+    );
     assert!(client.is_usable());
     drop(client);
     server.join().expect("script");
@@ -587,7 +821,9 @@ impl super::Source for Bytes {
         self.1.read(into).map_err(|e| Error::here(e.to_string()))
     }
     fn skip(&mut self, offset: u64, hasher: &mut Hasher) -> super::Result<bool> {
-        let Some(before) = self.1.get_ref().get(..offset as usize) else { return Ok(false) };
+        let Some(before) = self.1.get_ref().get(..offset as usize) else {
+            return Ok(false);
+        };
         hasher.update(before);
         self.1.set_position(offset);
         Ok(true)
@@ -618,7 +854,12 @@ fn pipelined_puts_end_in_order_and_fail_alone() {
         |_| {
             asked += 1;
             let content = vec![b'x'; if asked % 100 == 0 { 5_000_000 } else { 4096 }];
-            (asked <= 500).then(|| (PutRequest::new(path(&format!("f{}", asked - 1))), Bytes(asked - 1, std::io::Cursor::new(content))))
+            (asked <= 500).then(|| {
+                (
+                    PutRequest::new(path(&format!("f{}", asked - 1))),
+                    Bytes(asked - 1, std::io::Cursor::new(content)),
+                )
+            })
         },
         |Bytes(number, _), outcome| {
             assert_eq!(number, ended);
@@ -637,23 +878,47 @@ fn a_put_goes_on_where_it_was_cut_or_begins_again() {
     let (mut client, server) = session(|server| {
         let put = server.hear_json(letter::PUT);
         assert_eq!(put["resume"], true);
-        server.say(letter::OK, format!(r#"{{"offset":4,"digest":"{}"}}"#, blake3(b"0123")));
+        server.say(
+            letter::OK,
+            format!(r#"{{"offset":4,"digest":"{}"}}"#, blake3(b"0123")),
+        );
         let (bytes, _, end) = hear_run(server);
-        assert_eq!((&bytes[..], end["digest"].as_str()), (&b"456789"[..], Some(blake3(b"0123456789").as_str())));
-        server.say(letter::OK, format!(r#"{{"size":10,"digest":"{}","durability":"none"}}"#, blake3(b"0123456789")));
-        for kept in [r#"{"offset":4,"digest":"00"}"#.to_owned(), format!(r#"{{"offset":11,"digest":"{}"}}"#, blake3(b"0123456789a"))] {
+        assert_eq!(
+            (&bytes[..], end["digest"].as_str()),
+            (&b"456789"[..], Some(blake3(b"0123456789").as_str()))
+        );
+        server.say(
+            letter::OK,
+            format!(
+                r#"{{"size":10,"digest":"{}","durability":"none"}}"#,
+                blake3(b"0123456789")
+            ),
+        );
+        for kept in [
+            r#"{"offset":4,"digest":"00"}"#.to_owned(),
+            format!(r#"{{"offset":11,"digest":"{}"}}"#, blake3(b"0123456789a")),
+        ] {
             server.hear_json(letter::PUT);
             server.say(letter::OK, kept);
             assert_eq!(server.hear().0, letter::ERROR);
-            server.say(letter::ERROR, r#"{"code":"cancelled","message":"given up"}"#);
+            server.say(
+                letter::ERROR,
+                r#"{"code":"cancelled","message":"given up"}"#,
+            );
             assert!(server.hear_json(letter::PUT).get("resume").is_none());
             assert_eq!(store(server), b"0123456789");
         }
     });
     for kept in [4, 0, 0] {
         let mut source = Bytes(0, std::io::Cursor::new(b"0123456789".to_vec()));
-        let request = PutRequest { size: Some(10), ..PutRequest::new(path("a")) };
-        assert_eq!(client.put_resumed(&request, &mut source).expect("stored").1, kept);
+        let request = PutRequest {
+            size: Some(10),
+            ..PutRequest::new(path("a"))
+        };
+        assert_eq!(
+            client.put_resumed(&request, &mut source).expect("stored").1,
+            kept
+        );
     }
     server.join().expect("script");
 }
@@ -662,10 +927,19 @@ fn a_put_goes_on_where_it_was_cut_or_begins_again() {
 fn a_farewell_is_understood_while_sending() {
     let (mut client, server) = session(|server| {
         server.hear_json(letter::PUT);
-        server.say(letter::ERROR, r#"{"code":"closing","message":"going down"}"#);
+        server.say(
+            letter::ERROR,
+            r#"{"code":"closing","message":"going down"}"#,
+        );
     });
-    let lost = client.put_from(&PutRequest::new(path("big")), &mut std::io::repeat(1).take(1 << 30));
-    assert!(matches!(&lost, Err(Error::Refused(refusal)) if refusal.code == Code::Closing), "{lost:?}");
+    let lost = client.put_from(
+        &PutRequest::new(path("big")),
+        &mut std::io::repeat(1).take(1 << 30),
+    );
+    assert!(
+        matches!(&lost, Err(Error::Refused(refusal)) if refusal.code == Code::Closing),
+        "{lost:?}"
+    );
     assert!(!client.is_usable());
     server.join().expect("script");
 }

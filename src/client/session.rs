@@ -99,9 +99,20 @@ impl Client {
     ///
     /// # Errors
     /// As `connect`.
-    pub fn over(input: impl Into<OwnedFd>, output: impl Into<OwnedFd>, options: &Options) -> Result<Client> {
-        let wait = Arc::new(Wait::new(options.interrupt.clone(), options.connect_timeout.min(options.stall_timeout)));
-        let nothing = drive::Limits { control: 0, data: 0, idle: 0 };
+    pub fn over(
+        input: impl Into<OwnedFd>,
+        output: impl Into<OwnedFd>,
+        options: &Options,
+    ) -> Result<Client> {
+        let wait = Arc::new(Wait::new(
+            options.interrupt.clone(),
+            options.connect_timeout.min(options.stall_timeout),
+        ));
+        let nothing = drive::Limits {
+            control: 0,
+            data: 0,
+            idle: 0,
+        };
         let mut client = Client {
             reader: Reader::new(In::new(input.into(), wait.clone())?),
             writer: Writer::new(Out::new(output.into(), wait.clone())?),
@@ -109,7 +120,13 @@ impl Client {
             rate: options.rate.clone(),
             buffer: Vec::new(),
             wait,
-            info: SessionInfo { mac: None, secret_unused: false, digests: Vec::new(), commands: String::new(), limits: nothing },
+            info: SessionInfo {
+                mac: None,
+                secret_unused: false,
+                digests: Vec::new(),
+                commands: String::new(),
+                limits: nothing,
+            },
             broken: false,
         };
         client.shake_hands(options)?;
@@ -137,7 +154,10 @@ impl Client {
     pub fn ping(&mut self) -> Result<Duration> {
         let begin = Instant::now();
         let payload = proof::nonce().map_err(|e| Error::here(format!("no randomness: {e}")))?;
-        let sent = self.writer.bytes(letter::ECHO, &payload[..8]).and_then(|()| self.writer.flush());
+        let sent = self
+            .writer
+            .bytes(letter::ECHO, &payload[..8])
+            .and_then(|()| self.writer.flush());
         self.sent(sent)?;
         let header = self.next_frame()?;
         match header.letter {
@@ -172,7 +192,8 @@ impl Client {
             letter::ERROR => return Err(self.fault(header)),
             other => return Err(self.unexpected(other, "a hello")),
         };
-        let hello: Hello = serde_json::from_slice(&raw).map_err(|e| self.protocol(format!("a hello that is none ({e})")))?;
+        let hello: Hello = serde_json::from_slice(&raw)
+            .map_err(|e| self.protocol(format!("a hello that is none ({e})")))?;
         if hello.protocol != PROTOCOL {
             return Err(self.protocol(format!("it speaks {}, we speak {PROTOCOL}", hello.protocol)));
         }
@@ -185,7 +206,10 @@ impl Client {
         if hello.macs.is_empty() {
             if options.require_proof {
                 self.broken = true;
-                return Err(Error::Secret("the server asks for no proof of the shared secret, and so gives none itself".into()));
+                return Err(Error::Secret(
+                    "the server asks for no proof of the shared secret, and so gives none itself"
+                        .into(),
+                ));
             }
             self.info.secret_unused = options.secret.is_some();
         } else {
@@ -193,24 +217,46 @@ impl Client {
         }
         self.info.digests = hello.digests;
         self.info.commands = hello.commands;
-        self.info.limits = drive::Limits { data: hello.limits.data.min(MAX_DATA as u32), ..hello.limits };
+        self.info.limits = drive::Limits {
+            data: hello.limits.data.min(MAX_DATA as u32),
+            ..hello.limits
+        };
         Ok(())
     }
 
     /// Proves our side, then judges the server's. Nothing is said after a wrong proof.
     fn prove(&mut self, raw: &[u8], hello: &Hello, options: &Options) -> Result<Mac> {
-        let offered = |mac: Mac| serde_json::to_value(mac).is_ok_and(|name| hello.macs.iter().any(|m| name == *m));
-        let Some(mac) = [Mac::Sha256, Mac::Md5].into_iter().find(|mac| offered(*mac)) else {
-            return Err(self.protocol(format!("none of its MACs is known here: {}", hello.macs.join(", "))));
+        let offered = |mac: Mac| {
+            serde_json::to_value(mac).is_ok_and(|name| hello.macs.iter().any(|m| name == *m))
+        };
+        let Some(mac) = [Mac::Sha256, Mac::Md5]
+            .into_iter()
+            .find(|mac| offered(*mac))
+        else {
+            return Err(self.protocol(format!(
+                "none of its MACs is known here: {}",
+                hello.macs.join(", ")
+            )));
         };
         let Some(secret) = &options.secret else {
             self.broken = true;
             return Err(Error::Secret("the server asks for the shared secret: give its file with --secret-file or FORKFTP_SECRET_FILE".into()));
         };
         let nonce = proof::nonce().map_err(|e| Error::here(format!("no randomness: {e}")))?;
-        let seen = Transcript { hello: raw, client_nonce: &nonce, channel: b"" };
+        let seen = Transcript {
+            hello: raw,
+            client_nonce: &nonce,
+            channel: b"",
+        };
         let proof = hex::encode(seen.prove(secret, Role::Client, mac));
-        self.send(letter::PROVE, &Prove { nonce: hex::encode(nonce), mac, proof })?;
+        self.send(
+            letter::PROVE,
+            &Prove {
+                nonce: hex::encode(nonce),
+                mac,
+                proof,
+            },
+        )?;
         self.flush()?;
         let answer: Proved = self.expect(letter::OK)?;
         let theirs = hex::decode(&answer.proof).unwrap_or_default();
@@ -297,7 +343,12 @@ impl Client {
     /// The JSON of a control frame.
     pub(super) fn parse<T: DeserializeOwned>(&mut self, header: Header) -> Result<T> {
         let parsed = serde_json::from_slice(self.payload(header)?);
-        parsed.map_err(|e| self.protocol(format!("a frame {} that is none ({e})", char::from(header.letter))))
+        parsed.map_err(|e| {
+            self.protocol(format!(
+                "a frame {} that is none ({e})",
+                char::from(header.letter)
+            ))
+        })
     }
 
     /// The next frame, which must have this letter, or be an error.
@@ -323,7 +374,10 @@ impl Client {
     }
 
     pub(super) fn unexpected(&mut self, found: u8, wanted: &str) -> Error {
-        self.protocol(format!("frame {} where {wanted} was due", char::from(found)))
+        self.protocol(format!(
+            "frame {} where {wanted} was due",
+            char::from(found)
+        ))
     }
 
     pub(super) fn protocol(&mut self, why: impl Into<String>) -> Error {
@@ -350,7 +404,10 @@ impl Client {
         if self.info.digests.contains(&kind) {
             return Ok(());
         }
-        Err(Error::Refused(Refusal::new(Code::Request, format!("the server does not compute {}", kind.as_str()))))
+        Err(Error::Refused(Refusal::new(
+            Code::Request,
+            format!("the server does not compute {}", kind.as_str()),
+        )))
     }
 }
 

@@ -43,7 +43,9 @@ pub fn reason(errno: Errno) -> String {
     let mut letters = text.chars();
     match letters.next() {
         // `I/O error` keeps its capitals.
-        Some(first) if !text.starts_with("I/O") => first.to_lowercase().collect::<String>() + letters.as_str(),
+        Some(first) if !text.starts_with("I/O") => {
+            first.to_lowercase().collect::<String>() + letters.as_str()
+        }
         _ => text.to_owned(),
     }
 }
@@ -68,7 +70,10 @@ pub fn size(bytes: u64) -> String {
 #[must_use]
 pub fn time(seconds: i64) -> String {
     match jiff::Timestamp::from_second(seconds) {
-        Ok(moment) => moment.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%d %H:%M:%S").to_string(),
+        Ok(moment) => moment
+            .to_zoned(jiff::tz::TimeZone::system())
+            .strftime("%Y-%m-%d %H:%M:%S")
+            .to_string(),
         Err(_) => format!("@{seconds}"),
     }
 }
@@ -94,8 +99,14 @@ mod tests {
             ("c1 \u{9b}31m".as_bytes(), "c1 \\u{9b}31m"),
             (b"latin-1 \xfc", "latin-1 \\xfc"),
             ("exe\u{202e}fdp.".as_bytes(), "exe\\u{202e}fdp."),
-            ("\u{2066}a\u{2069}\u{200f}".as_bytes(), "\\u{2066}a\\u{2069}\\u{200f}"),
-            ("\u{feff}\u{200b}\u{ad}".as_bytes(), "\\u{feff}\\u{200b}\\u{ad}"),
+            (
+                "\u{2066}a\u{2069}\u{200f}".as_bytes(),
+                "\\u{2066}a\\u{2069}\\u{200f}",
+            ),
+            (
+                "\u{feff}\u{200b}\u{ad}".as_bytes(),
+                "\\u{feff}\\u{200b}\\u{ad}",
+            ),
             ("\u{2028}\u{e0041}".as_bytes(), "\\u{2028}\\u{e0041}"),
             ("می‌خواهم".as_bytes(), "می\u{200c}خواهم"),
         ] {
@@ -106,7 +117,14 @@ mod tests {
 
     #[test]
     fn sizes_and_times() {
-        for (bytes, shown) in [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1536, "1.5 KiB"), (1 << 20, "1.0 MiB"), (u64::MAX, "16.0 EiB")] {
+        for (bytes, shown) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1536, "1.5 KiB"),
+            (1 << 20, "1.0 MiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
             assert_eq!(size(bytes), shown);
         }
         assert_eq!(size((1 << 20) - 1), "1.0 MiB", "never 1024.0 KiB");

@@ -65,7 +65,11 @@ pub(crate) fn parse_path(text: &str) -> Result<(RelPath, bool), String> {
     // Part by part, so that %2F cannot smuggle a separator in.
     let mut bytes = Vec::with_capacity(trimmed.len());
     for (i, part) in trimmed.split('/').enumerate() {
-        let part = name::decode(part).ok_or_else(|| format!("{text}: % needs two hexadecimal digits after it (a percent sign itself is %25)"))?;
+        let part = name::decode(part).ok_or_else(|| {
+            format!(
+                "{text}: % needs two hexadecimal digits after it (a percent sign itself is %25)"
+            )
+        })?;
         if part.contains(&b'/') {
             return Err(format!("{text}: a name cannot contain %2F"));
         }
@@ -74,7 +78,9 @@ pub(crate) fn parse_path(text: &str) -> Result<(RelPath, bool), String> {
         }
         bytes.extend_from_slice(&part);
     }
-    RelPath::parse(&bytes).map(|path| (path, folder)).map_err(|bad| format!("{text}: {}", bad.when_writing().message))
+    RelPath::parse(&bytes)
+        .map(|path| (path, folder))
+        .map_err(|bad| format!("{text}: {}", bad.when_writing().message))
 }
 
 impl FromStr for Url {
@@ -86,21 +92,36 @@ impl FromStr for Url {
         }
         let Some(rest) = text.strip_prefix("drive://") else {
             return Err(match text.split_once("://") {
-                Some((scheme, _)) => format!("{scheme}: not a scheme of forkftp; drive://HOST[:PORT][/PATH] is, or drive+unix:///SOCKET[//PATH]"),
+                Some((scheme, _)) => format!(
+                    "{scheme}: not a scheme of forkftp; drive://HOST[:PORT][/PATH] is, or drive+unix:///SOCKET[//PATH]"
+                ),
                 None => format!("{text} has no scheme; write drive://{text}"),
             });
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         if authority.contains('@') {
-            return Err("there are no users in this protocol: leave out what stands before @".into());
+            return Err(
+                "there are no users in this protocol: leave out what stands before @".into(),
+            );
         }
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
-                let (host, port) = rest.split_once(']').ok_or("an IPv6 address needs its closing bracket")?;
-                (host, port.strip_prefix(':').or(port.is_empty().then_some("")).ok_or_else(|| format!("{authority}: only :PORT may follow ]"))?)
+                let (host, port) = rest
+                    .split_once(']')
+                    .ok_or("an IPv6 address needs its closing bracket")?;
+                (
+                    host,
+                    port.strip_prefix(':')
+                        .or(port.is_empty().then_some(""))
+                        .ok_or_else(|| format!("{authority}: only :PORT may follow ]"))?,
+                )
             }
             None => match authority.split_once(':') {
-                Some((_, port)) if port.contains(':') => return Err(format!("write an IPv6 address in brackets: drive://[{authority}]")),
+                Some((_, port)) if port.contains(':') => {
+                    return Err(format!(
+                        "write an IPv6 address in brackets: drive://[{authority}]"
+                    ));
+                }
                 Some((host, port)) => (host, port),
                 None => (authority, ""),
             },
@@ -113,25 +134,40 @@ impl FromStr for Url {
         }
         let port = match port {
             "" => PORT,
-            digits => digits.parse().ok().filter(|p| *p != 0 && !digits.starts_with('+')).ok_or_else(|| format!("{digits}: not a port (1 to 65535)"))?,
+            digits => digits
+                .parse()
+                .ok()
+                .filter(|p| *p != 0 && !digits.starts_with('+'))
+                .ok_or_else(|| format!("{digits}: not a port (1 to 65535)"))?,
         };
         let (path, folder) = parse_path(path)?;
-        Ok(Url { place: Place::Tcp(host.into(), port), path, folder })
+        Ok(Url {
+            place: Place::Tcp(host.into(), port),
+            path,
+            folder,
+        })
     }
 }
 
 fn parse_unix(rest: &str) -> Result<Url, String> {
     use std::os::unix::ffi::OsStringExt;
     if !rest.starts_with('/') {
-        return Err("the path of a Unix socket is absolute: drive+unix:///run/forkftpd.sock".into());
+        return Err(
+            "the path of a Unix socket is absolute: drive+unix:///run/forkftpd.sock".into(),
+        );
     }
     let (socket, path) = rest.split_once("//").unwrap_or((rest, ""));
-    let socket = name::decode(socket.trim_end_matches('/')).ok_or_else(|| format!("{socket}: % needs two hexadecimal digits after it"))?;
+    let socket = name::decode(socket.trim_end_matches('/'))
+        .ok_or_else(|| format!("{socket}: % needs two hexadecimal digits after it"))?;
     if socket.is_empty() || socket.contains(&0) {
         return Err("the path of the Unix socket is missing".into());
     }
     let (path, folder) = parse_path(path)?;
-    Ok(Url { place: Place::Unix(std::ffi::OsString::from_vec(socket).into()), path, folder })
+    Ok(Url {
+        place: Place::Unix(std::ffi::OsString::from_vec(socket).into()),
+        path,
+        folder,
+    })
 }
 
 impl fmt::Display for Place {
@@ -144,18 +180,39 @@ impl fmt::Display for Place {
                 } else {
                     write!(f, "drive://{host}")?;
                 }
-                if *port == PORT { Ok(()) } else { write!(f, ":{port}") }
+                if *port == PORT {
+                    Ok(())
+                } else {
+                    write!(f, ":{port}")
+                }
             }
-            Place::Unix(path) => write!(f, "drive+unix://{}", name::encode(path.as_os_str().as_bytes())),
+            Place::Unix(path) => write!(
+                f,
+                "drive+unix://{}",
+                name::encode(path.as_os_str().as_bytes())
+            ),
         }
     }
 }
 
 impl fmt::Display for Url {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let slash = if matches!(self.place, Place::Unix(_)) && !self.path.is_root() { "//" } else { "/" };
-        let end = if self.folder && !self.path.is_root() { "/" } else { "" };
-        write!(f, "{}{slash}{}{end}", self.place, name::encode(self.path.as_bytes()))
+        let slash = if matches!(self.place, Place::Unix(_)) && !self.path.is_root() {
+            "//"
+        } else {
+            "/"
+        };
+        let end = if self.folder && !self.path.is_root() {
+            "/"
+        } else {
+            ""
+        };
+        write!(
+            f,
+            "{}{slash}{}{end}",
+            self.place,
+            name::encode(self.path.as_bytes())
+        )
     }
 }
 
@@ -173,7 +230,12 @@ mod tests {
             ("drive://host:21/a/b", tcp("host", 21), b"a/b", false),
             ("drive://10.0.0.1/a/", tcp("10.0.0.1", 8888), b"a", true),
             ("drive://[::1]/x", tcp("::1", 8888), b"x", false),
-            ("drive://[2001:db8::1]:99", tcp("2001:db8::1", 99), b"", true),
+            (
+                "drive://[2001:db8::1]:99",
+                tcp("2001:db8::1", 99),
+                b"",
+                true,
+            ),
             ("drive://h/a b%20c", tcp("h", 8888), b"a b c", false),
             ("drive://h/%FC%25", tcp("h", 8888), b"\xfc%", false),
             ("drive://h/what?#1", tcp("h", 8888), b"what?#1", false),
@@ -183,8 +245,16 @@ mod tests {
             ("drive+unix:///run/my%20s", unix("/run/my s"), b"", true),
         ] {
             let url: Url = text.parse().unwrap_or_else(|why| panic!("{text}: {why}"));
-            assert_eq!((&url.place, url.path.as_bytes(), url.folder), (&place, path, folder), "{text}");
-            assert_eq!(url.to_string().parse::<Url>().as_ref(), Ok(&url), "{text} again");
+            assert_eq!(
+                (&url.place, url.path.as_bytes(), url.folder),
+                (&place, path, folder),
+                "{text}"
+            );
+            assert_eq!(
+                url.to_string().parse::<Url>().as_ref(),
+                Ok(&url),
+                "{text} again"
+            );
         }
         for bad in [
             "host",

@@ -1,7 +1,9 @@
 //! Connecting a socket without waiting in the kernel, so that the caller's own deadline and Ctrl-C end it. Run by clients.
 
 use super::{Errno, Result};
-use nix::sys::socket::{self, AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, setsockopt, sockopt};
+use nix::sys::socket::{
+    self, AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, setsockopt, sockopt,
+};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -12,8 +14,17 @@ use std::path::Path;
 /// # Errors
 /// ENETUNREACH, EADDRNOTAVAIL and other failures that show at once.
 pub fn begin_tcp(address: SocketAddr) -> Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let fd = socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    let family = if address.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
+    let fd = socket::socket(
+        family,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        None,
+    )?;
     setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
     match socket::connect(fd.as_raw_fd(), &SockaddrStorage::from(address)) {
         // connect(2): an interrupted one goes on by itself, like one that was begun.
@@ -28,7 +39,12 @@ pub fn begin_tcp(address: SocketAddr) -> Result<OwnedFd> {
 /// EAGAIN when the server's queue is full: try again later. ENOENT, ECONNREFUSED, EACCES; ENAMETOOLONG for more than 107 bytes.
 pub fn unix(path: &Path) -> Result<OwnedFd> {
     let address = UnixAddr::new(path)?;
-    let fd = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    let fd = socket::socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        None,
+    )?;
     socket::connect(fd.as_raw_fd(), &address)?;
     Ok(fd)
 }
@@ -58,13 +74,22 @@ mod tests {
 
     #[test]
     fn a_refused_connection_says_so() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("bind").local_addr().expect("address");
+        let free = std::net::TcpListener::bind("127.0.0.1:0")
+            .expect("bind")
+            .local_addr()
+            .expect("address");
         let refused = begin_tcp(free).and_then(|fd| {
-            let mut wait = [nix::poll::PollFd::new(fd.as_fd(), nix::poll::PollFlags::POLLOUT)];
+            let mut wait = [nix::poll::PollFd::new(
+                fd.as_fd(),
+                nix::poll::PollFlags::POLLOUT,
+            )];
             nix::poll::poll(&mut wait, 5_000u16)?;
             outcome(fd.as_fd())
         });
         assert_eq!(refused, Err(Errno::ECONNREFUSED));
-        assert_eq!(unix(Path::new("/nonexistent/socket")).err(), Some(Errno::ENOENT));
+        assert_eq!(
+            unix(Path::new("/nonexistent/socket")).err(),
+            Some(Errno::ENOENT)
+        );
     }
 }

@@ -1,8 +1,10 @@
 //! Signals. The listener turns them into readable descriptors (signal-hook), so nothing is decided inside a
 //! handler; a new child gives every one of them back its plain meaning.
 
-use super::{Errno, Result};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use super::Result;
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
+};
 use std::os::unix::net::UnixStream;
 
 /// A signal as a stream of bytes: one arrives for each delivery, several may have merged into one.
@@ -50,7 +52,11 @@ pub struct Blocked(SigSet);
 /// Holds all signals back, so that a child cannot be hit between its birth and `child_defaults`.
 pub fn block_all() -> Result<Blocked> {
     let mut before = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
+    sigprocmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::all()),
+        Some(&mut before),
+    )?;
     Ok(Blocked(before))
 }
 
@@ -67,7 +73,12 @@ impl Drop for Blocked {
 /// errors of the call that met them.
 pub fn child_defaults() -> Result<()> {
     dispose(Signal::SIGTERM, SigHandler::SigDfl)?;
-    for ignored in [Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE, Signal::SIGXFSZ] {
+    for ignored in [
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGPIPE,
+        Signal::SIGXFSZ,
+    ] {
         dispose(ignored, SigHandler::SigIgn)?;
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
@@ -83,10 +94,4 @@ pub fn start_clean() -> Result<()> {
         dispose(ignored, SigHandler::SigIgn)?;
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
-}
-
-/// True when a call was interrupted by a signal and should be looked at again.
-#[must_use]
-pub fn interrupted(error: Errno) -> bool {
-    error == Errno::EINTR
 }
