@@ -91,7 +91,7 @@ impl Wait {
     }
 
     /// Waits until `fd` is ready for `what`, has ended or has failed.
-    fn until(&self, fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<()> {
+    pub(super) fn until(&self, fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<()> {
         let stall = Duration::from_millis(self.stall.load(Ordering::Relaxed));
         let begin = Instant::now();
         loop {

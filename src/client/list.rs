@@ -12,8 +12,8 @@ use crate::wire::path::RelPath;
 const MAX_LINE: usize = 48 * 1024;
 /// Read at once.
 const PIECE: usize = 64 * 1024;
-/// Most bytes of names that `list_all` keeps; about a million entries.
-pub const MAX_KEPT: usize = 64 << 20;
+/// Most bytes of names that `list_all` keeps: some two million entries.
+pub const MAX_KEPT: usize = 256 << 20;
 
 impl Client {
     /// Lists the folder `path`, with everything below it if `recursive`. `each` gets the entries in the order of the

@@ -2,7 +2,7 @@
 //! target folder without following a link; a download has its name only when it is whole; the server gives a file its
 //! bytes and its time, never its permissions.
 
-use super::connection::Interrupt;
+use super::connection::{Interrupt, Wait};
 use super::get::Sink;
 use super::put::Source;
 use super::show::clean;
@@ -12,10 +12,12 @@ use crate::sys::Errno;
 use crate::sys::file::{self, Facts, Purpose, Stamp};
 use crate::wire::drive::GetStart;
 use crate::wire::path::{MAX_NAME, RelPath};
+use nix::poll::PollFlags;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Read at once while a part is hashed.
 const PIECE: usize = 512 * 1024;
@@ -90,6 +92,43 @@ impl Folder {
                 format!("{}/", shown())
             },
         })
+    }
+
+    /// True when `name` is a regular file of that size and time (in seconds).
+    #[must_use]
+    pub fn holds(&self, name: &[u8], size: u64, modified: i64) -> bool {
+        let facts = file::facts_at(self.fd.as_fd(), name);
+        facts.is_ok_and(|facts| {
+            facts.kind == file::Kind::File
+                && facts.size == size
+                && facts.modified.seconds == modified
+        })
+    }
+
+    /// What lies in the folder `path` below this one, in the order of the disk, without `.` and `..`; a link is itself.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn entries(&self, path: &RelPath) -> Result<Vec<(Vec<u8>, Facts)>> {
+        let say = |errno| Error::local(format!("{}{}", self.shown, clean(path.as_bytes())), errno);
+        let fd = file::open_beneath(self.fd.as_fd(), path.as_bytes(), Purpose::Folder, false)
+            .map_err(say)?;
+        let here = fd.try_clone().map_err(|e| Error::here(e.to_string()))?;
+        let mut entries = Vec::new();
+        for entry in nix::dir::Dir::from_fd(fd).map_err(say)? {
+            let entry = entry.map_err(say)?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            match file::facts_at(here.as_fd(), name) {
+                Ok(facts) => entries.push((name.to_vec(), facts)),
+                // It went away in between.
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(Error::local(self.show(name), errno)),
+            }
+        }
+        Ok(entries)
     }
 
     /// How to call `name` in here in a message.
@@ -233,12 +272,14 @@ impl Incoming {
         Ok(Some((at, hasher)))
     }
 
-    /// Throws away what came so far: with `resume`, the part.
-    pub fn discard(&mut self) {
+    /// Throws away what came so far. True when that was a part that would have been kept.
+    pub fn discard(&mut self) -> bool {
+        let mut part = false;
         if let Some(Aside::Named { keep, .. }) = &mut self.aside {
-            *keep = false;
+            part = std::mem::replace(keep, false) && self.at > 0;
         }
         self.drop_aside();
+        part
     }
 
     /// Gives the whole file its time and its name.
@@ -483,6 +524,42 @@ impl Source for Outgoing {
     fn rewind(&mut self) -> Result<()> {
         self.at = 0;
         Ok(())
+    }
+}
+
+/// Standard input, or any other stream, being uploaded.
+#[derive(Debug)]
+pub struct Stream {
+    fd: OwnedFd,
+    wait: Wait,
+}
+
+impl Stream {
+    /// Reads `fd` to its end, however long that takes.
+    #[must_use]
+    pub fn new(fd: OwnedFd, interrupt: &Interrupt) -> Stream {
+        Stream {
+            fd,
+            wait: Wait::new(interrupt.clone(), Duration::MAX),
+        }
+    }
+}
+
+impl Source for Stream {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
+        loop {
+            // The wait comes first: a read of a pipe or terminal would not notice Ctrl-C (SA_RESTART, signal(7)).
+            self.wait
+                .until(self.fd.as_fd(), PollFlags::POLLIN)
+                .map_err(|e| match super::connection::explain(&e) {
+                    Error::Interrupted => Error::Interrupted,
+                    _ => Error::here(format!("standard input: {e}")),
+                })?;
+            match nix::unistd::read(&self.fd, into) {
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                result => return result.map_err(|errno| Error::local("standard input", errno)),
+            }
+        }
     }
 }
 

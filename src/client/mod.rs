@@ -10,7 +10,8 @@
 //! | `list`, `get`, `put` | the three requests, one at a time and pipelined |
 //! | [`local`] | files and folders on this side, safely |
 //! | [`rate`], [`show`], [`exit`] | how fast, how it looks, how it ends |
-//! | `batch` | many files over several connections, with a report |
+//! | `link` | [`Link`]: a server that is talked to again and again |
+//! | `batch`, [`report`] | many files over several connections, and the account of it |
 //! | [`download`], [`upload`], [`listing`] | the commands `get`, `put` and `list` |
 //! | [`progress`] | bars |
 //! | [`menu`], `words`, `complete` | the shell |
@@ -42,21 +43,32 @@
 //! # }
 //! ```
 
+mod batch;
+mod complete;
 mod connection;
+pub mod download;
 pub mod exit;
 mod get;
+mod link;
 mod list;
+pub mod listing;
 pub mod local;
+pub mod menu;
+pub mod progress;
 mod put;
 pub mod rate;
+pub mod report;
 #[cfg(test)]
 mod scripted;
 mod session;
 pub mod show;
+pub mod upload;
 pub mod url;
+mod words;
 
 pub use connection::Interrupt;
 pub use get::{GetRequest, Got, Sink};
+pub use link::Link;
 pub use list::MAX_KEPT;
 pub use put::{PutRequest, Source};
 pub use session::{Client, Options, SessionInfo};

@@ -62,6 +62,17 @@ pub struct SessionInfo {
     pub limits: drive::Limits,
 }
 
+impl SessionInfo {
+    /// The name of the MAC by which both ends proved the secret.
+    #[must_use]
+    pub fn proved_by(&self) -> Option<&'static str> {
+        self.mac.map(|mac| match mac {
+            Mac::Sha256 => "hmac-sha256",
+            Mac::Md5 => "hmac-md5",
+        })
+    }
+}
+
 /// A session, ready for requests.
 ///
 /// After a failure for which [`Client::is_usable`] is false, connect again.
@@ -266,6 +277,11 @@ impl Client {
             self.broken = true;
             Err(Error::ServerProof)
         }
+    }
+
+    /// Changes how long to wait for anything to move.
+    pub(super) fn set_stall(&mut self, stall: Duration) {
+        self.wait.set_stall(stall);
     }
 
     /// Gathers a request; `flush` sends it.
