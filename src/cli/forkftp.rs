@@ -132,7 +132,8 @@ struct Get {
     names: Vec<OsString>,
     /// Where to: a folder; for one file also its new name; - for standard output.
     ///
-    /// Without it files go to the current folder. On standard output the bytes come before their digest is known: they are
+    /// Without it files go to the current folder. With -r the target is always a folder (made if missing), in which a folder
+    /// that is got keeps its name; only what is in the root comes without one. On standard output the bytes come before their digest is known: they are
     /// worth nothing unless the exit code is 0.
     #[arg(short, long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     output: Option<PathBuf>,

@@ -17,6 +17,8 @@ const MOST: usize = 2000;
 #[derive(Helper, Hinter, Highlighter, Validator)]
 pub(super) struct Names {
     pub(super) remote: Rc<RefCell<Remote>>,
+    /// Every word is of this kind: an answer to a question, not a command.
+    pub(super) only: Option<Takes>,
 }
 
 impl Completer for Names {
@@ -33,13 +35,14 @@ impl Completer for Names {
             Some((last, before)) if split.in_word => (before, last.as_slice()),
             _ => (&split.words[..], &b""[..]),
         };
-        let found = match before.first() {
+        let takes = self
+            .only
+            .or_else(|| before.first().map(|verb| takes(verb, before)));
+        let found = match takes {
             None => commands(last),
-            Some(verb) => match takes(verb, before) {
-                Takes::Nothing => Vec::new(),
-                Takes::Remote { folders } => self.remote(last, folders),
-                Takes::Local { folders } => local(last, folders),
-            },
+            Some(Takes::Nothing) => Vec::new(),
+            Some(Takes::Remote { folders }) => self.remote(last, folders),
+            Some(Takes::Local { folders }) => local(last, folders),
         };
         Ok((split.last_at, found))
     }

@@ -322,6 +322,7 @@ impl Shell {
         };
         editor.set_helper(Some(complete::Names {
             remote: self.remote.clone(),
+            only: None,
         }));
         let history = history_file();
         if let Some(file) = &history {
@@ -336,10 +337,15 @@ impl Shell {
                 show::clean(self.remote.borrow().here.as_bytes())
             );
             match editor.readline(&prompt) {
-                Ok(line) => match self.run_line(&line) {
-                    Ok(true) | Err(_) => {}
-                    Ok(false) => break,
-                },
+                Ok(line) => {
+                    if let Some(file) = &history {
+                        // Not worth a word: nothing is lost but convenience. (The file is made with mode 0600.)
+                        let _ = editor.append_history(file);
+                    }
+                    if self.run_line(&line) == Ok(false) {
+                        break;
+                    }
+                }
                 Err(ReadlineError::Interrupted) => print("quit or Ctrl-D leaves\n"),
                 Err(ReadlineError::Eof) => break,
                 Err(error) => {
@@ -347,10 +353,6 @@ impl Shell {
                     return Exit::Local;
                 }
             }
-        }
-        if let Some(file) = &history {
-            // Not worth a word: nothing is lost but convenience. (The file is made with mode 0600.)
-            let _ = editor.append_history(file);
         }
         Exit::Done
     }
@@ -528,7 +530,7 @@ impl Shell {
         manner: local::Manner,
     ) -> Result<Exit> {
         if names.is_empty() {
-            names = self.ask("file to get: ")?;
+            names = self.ask("file to get: ", Takes::Remote { folders: false })?;
         }
         let paths = names
             .iter()
@@ -562,7 +564,7 @@ impl Shell {
     ) -> Result<Exit> {
         if files.is_empty() {
             files = self
-                .ask("file to put: ")?
+                .ask("file to put: ", Takes::Local { folders: false })?
                 .into_iter()
                 .map(PathBuf::from)
                 .collect();
@@ -642,7 +644,7 @@ impl Shell {
     }
 
     /// Words for a command that came without.
-    fn ask(&self, question: &str) -> Result<Vec<OsString>> {
+    fn ask(&self, question: &str, about: Takes) -> Result<Vec<OsString>> {
         let nothing = || Error::here("no name given");
         if !self.asks {
             return Err(nothing());
@@ -650,8 +652,12 @@ impl Shell {
         let config = Config::builder()
             .completion_type(CompletionType::List)
             .build();
-        let mut editor: Editor<(), FileHistory> =
+        let mut editor: Editor<complete::Names, FileHistory> =
             Editor::with_config(config).map_err(|e| Error::here(e.to_string()))?;
+        editor.set_helper(Some(complete::Names {
+            remote: self.remote.clone(),
+            only: Some(about),
+        }));
         let line = editor.readline(question).map_err(|_| nothing())?;
         let words = words::split(&line).words;
         if words.is_empty() {
