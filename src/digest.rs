@@ -40,7 +40,10 @@ impl Kind {
 impl std::str::FromStr for Kind {
     type Err = String;
     fn from_str(text: &str) -> Result<Kind, String> {
-        Kind::ALL.into_iter().find(|k| k.as_str() == text).ok_or_else(|| format!("no digest {text}: blake3, sha256 or md5"))
+        Kind::ALL
+            .into_iter()
+            .find(|k| k.as_str() == text)
+            .ok_or_else(|| format!("no digest {text}: blake3, sha256 or md5"))
     }
 }
 
@@ -158,8 +161,14 @@ mod tests {
     fn known_values_of_abc() {
         for (kind, hex) in [
             (Kind::Md5, "900150983cd24fb0d6963f7d28e17f72"),
-            (Kind::Sha256, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
-            (Kind::Blake3, "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85"),
+            (
+                Kind::Sha256,
+                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
+            ),
+            (
+                Kind::Blake3,
+                "6437b3ac38465133ffb63b75273a8db548c558465d79db03fd359c6cd5bd9d85",
+            ),
         ] {
             let mut hasher = Hasher::new(kind);
             hasher.update(b"a");

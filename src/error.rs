@@ -97,7 +97,9 @@ impl Code {
     #[must_use]
     pub fn of(errno: Errno) -> Code {
         match errno {
-            Errno::ENOENT | Errno::ELOOP | Errno::EXDEV | Errno::ENXIO | Errno::ENODEV => Code::NotFound,
+            Errno::ENOENT | Errno::ELOOP | Errno::EXDEV | Errno::ENXIO | Errno::ENODEV => {
+                Code::NotFound
+            }
             Errno::ENOTDIR => Code::NotFolder,
             Errno::EISDIR => Code::IsFolder,
             Errno::EEXIST | Errno::ENOTEMPTY => Code::Exists,
@@ -156,7 +158,11 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal with a message of its own.
     pub fn new(code: Code, message: impl Into<String>) -> Refusal {
-        Refusal { code, message: message.into(), errno: None }
+        Refusal {
+            code,
+            message: message.into(),
+            errno: None,
+        }
     }
 }
 
@@ -169,7 +175,11 @@ impl From<Code> for Refusal {
 impl From<Errno> for Refusal {
     fn from(errno: Errno) -> Refusal {
         let code = Code::of(errno);
-        Refusal { code, message: code.text().to_owned(), errno: Some(errno) }
+        Refusal {
+            code,
+            message: code.text().to_owned(),
+            errno: Some(errno),
+        }
     }
 }
 
@@ -187,10 +197,21 @@ mod tests {
 
     #[test]
     fn the_wire_form_is_as_str_for_every_code() {
-        for code in [Code::Busy, Code::NotFound, Code::InUse, Code::NoSpace, Code::TooLarge, Code::IsFolder, Code::Io] {
+        for code in [
+            Code::Busy,
+            Code::NotFound,
+            Code::InUse,
+            Code::NoSpace,
+            Code::TooLarge,
+            Code::IsFolder,
+            Code::Io,
+        ] {
             assert_eq!(serde_json::to_value(code).expect("json"), code.as_str());
         }
-        assert_eq!(serde_json::from_str::<Code>("\"from-the-future\"").expect("json"), Code::Unknown);
+        assert_eq!(
+            serde_json::from_str::<Code>("\"from-the-future\"").expect("json"),
+            Code::Unknown
+        );
     }
 
     #[test]

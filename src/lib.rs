@@ -28,3 +28,14 @@ pub mod sys;
 pub mod digest;
 pub mod proof;
 pub mod wire;
+
+pub mod config;
+pub mod log;
+pub mod scoreboard;
+
+pub mod library;
+
+pub mod child;
+pub mod listener;
+
+pub mod cli;

@@ -74,7 +74,10 @@ impl Secret {
     pub fn new(content: &[u8]) -> Result<Secret, String> {
         let secret = content.trim_ascii_end();
         match secret.len() {
-            0..MIN_SECRET => Err(format!("the secret has {} bytes; it needs at least {MIN_SECRET}", secret.len())),
+            0..MIN_SECRET => Err(format!(
+                "the secret has {} bytes; it needs at least {MIN_SECRET}",
+                secret.len()
+            )),
             MIN_SECRET..=MAX_SECRET => Ok(Secret(secret.to_vec())),
             _ => Err(format!("the secret has more than {MAX_SECRET} bytes")),
         }
@@ -96,18 +99,30 @@ impl Secret {
         use std::io::Read;
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
         let say = |what: String| format!("secret {}: {what}", path.display());
-        let file = std::fs::File::open(path).map_err(|e| say(format!("{e}; make one with: forkftpd secret new {}", path.display())))?;
+        let file = std::fs::File::open(path).map_err(|e| {
+            say(format!(
+                "{e}; make one with: forkftpd secret new {}",
+                path.display()
+            ))
+        })?;
         let facts = file.metadata().map_err(|e| say(e.to_string()))?;
         if !facts.is_file() {
             return Err(say("not a regular file".into()));
         }
         let mode = facts.permissions().mode() & 0o777;
         if mode & 0o077 != 0 {
-            return Err(say(format!("mode {mode:04o} lets others than its owner (uid {}) at it; run: chmod 600 {}", facts.uid(), path.display())));
+            return Err(say(format!(
+                "mode {mode:04o} lets others than its owner (uid {}) at it; run: chmod 600 {}",
+                facts.uid(),
+                path.display()
+            )));
         }
         let mut content = Vec::with_capacity(MAX_SECRET + 2);
-        file.take(MAX_SECRET as u64 + 2).read_to_end(&mut content).map_err(|e| say(e.to_string()))?;
-        let secret = Secret::new(&content).map_err(|e| say(format!("{e}; make one with: forkftpd secret new FILE")));
+        file.take(MAX_SECRET as u64 + 2)
+            .read_to_end(&mut content)
+            .map_err(|e| say(e.to_string()))?;
+        let secret = Secret::new(&content)
+            .map_err(|e| say(format!("{e}; make one with: forkftpd secret new FILE")));
         content.fill(0);
         secret
     }
@@ -145,8 +160,16 @@ impl Transcript<'_> {
     #[must_use]
     pub fn prove(&self, secret: &Secret, role: Role, mac: Mac) -> Vec<u8> {
         match mac {
-            Mac::Sha256 => self.run::<Hmac<sha2::Sha256>>(secret, role, mac).finalize().into_bytes().to_vec(),
-            Mac::Md5 => self.run::<Hmac<md5::Md5>>(secret, role, mac).finalize().into_bytes().to_vec(),
+            Mac::Sha256 => self
+                .run::<Hmac<sha2::Sha256>>(secret, role, mac)
+                .finalize()
+                .into_bytes()
+                .to_vec(),
+            Mac::Md5 => self
+                .run::<Hmac<md5::Md5>>(secret, role, mac)
+                .finalize()
+                .into_bytes()
+                .to_vec(),
         }
     }
 
@@ -154,14 +177,22 @@ impl Transcript<'_> {
     #[must_use]
     pub fn verify(&self, secret: &Secret, role: Role, mac: Mac, given: &[u8]) -> bool {
         match mac {
-            Mac::Sha256 => self.run::<Hmac<sha2::Sha256>>(secret, role, mac).verify_slice(given).is_ok(),
-            Mac::Md5 => self.run::<Hmac<md5::Md5>>(secret, role, mac).verify_slice(given).is_ok(),
+            Mac::Sha256 => self
+                .run::<Hmac<sha2::Sha256>>(secret, role, mac)
+                .verify_slice(given)
+                .is_ok(),
+            Mac::Md5 => self
+                .run::<Hmac<md5::Md5>>(secret, role, mac)
+                .verify_slice(given)
+                .is_ok(),
         }
     }
 
     fn run<M: hmac::Mac + KeyInit>(&self, secret: &Secret, role: Role, mac: Mac) -> M {
         // HMAC takes keys of any length (RFC 2104, section 3), so there is no error to meet here.
-        let Ok(mut state) = <M as KeyInit>::new_from_slice(&secret.0) else { unreachable!("HMAC refused a key") };
+        let Ok(mut state) = <M as KeyInit>::new_from_slice(&secret.0) else {
+            unreachable!("HMAC refused a key")
+        };
         self.feed(role, mac, |part| state.update(part));
         state
     }
@@ -177,32 +208,64 @@ mod tests {
     fn a_proof_holds_for_its_own_transcript_role_mac_and_secret_only() {
         let secret = Secret::new(b"0123456789abcdef").expect("secret");
         let other = Secret::new(b"0123456789abcdeX").expect("secret");
-        let seen = Transcript { hello: b"{\"nonce\":1}", client_nonce: &NONCE_A, channel: b"" };
+        let seen = Transcript {
+            hello: b"{\"nonce\":1}",
+            client_nonce: &NONCE_A,
+            channel: b"",
+        };
         for mac in [Mac::Sha256, Mac::Md5] {
             let proof = seen.prove(&secret, Role::Client, mac);
             assert!(seen.verify(&secret, Role::Client, mac, &proof));
-            assert!(!seen.verify(&other, Role::Client, mac, &proof), "other secret");
-            assert!(!seen.verify(&secret, Role::Server, mac, &proof), "reflected");
-            assert!(!seen.verify(&secret, Role::Client, mac, &proof[..8]), "cut short");
+            assert!(
+                !seen.verify(&other, Role::Client, mac, &proof),
+                "other secret"
+            );
+            assert!(
+                !seen.verify(&secret, Role::Server, mac, &proof),
+                "reflected"
+            );
+            assert!(
+                !seen.verify(&secret, Role::Client, mac, &proof[..8]),
+                "cut short"
+            );
             assert!(!seen.verify(&secret, Role::Client, mac, b""), "empty");
-            let replayed = Transcript { hello: b"{\"nonce\":2}", ..seen };
-            assert!(!replayed.verify(&secret, Role::Client, mac, &proof), "replayed");
-            let relayed = Transcript { channel: b"exporter", ..seen };
-            assert!(!relayed.verify(&secret, Role::Client, mac, &proof), "another channel");
+            let replayed = Transcript {
+                hello: b"{\"nonce\":2}",
+                ..seen
+            };
+            assert!(
+                !replayed.verify(&secret, Role::Client, mac, &proof),
+                "replayed"
+            );
+            let relayed = Transcript {
+                channel: b"exporter",
+                ..seen
+            };
+            assert!(
+                !relayed.verify(&secret, Role::Client, mac, &proof),
+                "another channel"
+            );
         }
     }
 
     #[test]
     fn secrets_are_long_enough_and_private() {
         assert!(Secret::new(b"short").is_err());
-        assert!(Secret::new(b"0123456789abcde\n\n").is_err(), "white space does not count");
+        assert!(
+            Secret::new(b"0123456789abcde\n\n").is_err(),
+            "white space does not count"
+        );
         assert!(Secret::new(&[b'x'; MAX_SECRET + 1]).is_err());
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("secret");
         std::fs::write(&path, Secret::generate().expect("random")).expect("write");
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("chmod");
-        assert!(Secret::from_file(&path).expect_err("readable by the group").contains("chmod 600"));
+        assert!(
+            Secret::from_file(&path)
+                .expect_err("readable by the group")
+                .contains("chmod 600")
+        );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("chmod");
         assert!(Secret::from_file(&path).is_ok());
     }

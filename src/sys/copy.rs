@@ -8,7 +8,12 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 ///
 /// # Errors
 /// EAGAIN when the send timeout of the socket passed with nothing sent; EIO from the disk; EPIPE and ECONNRESET from the peer.
-pub fn send_file(to: BorrowedFd<'_>, file: BorrowedFd<'_>, offset: u64, count: usize) -> Result<usize> {
+pub fn send_file(
+    to: BorrowedFd<'_>,
+    file: BorrowedFd<'_>,
+    offset: u64,
+    count: usize,
+) -> Result<usize> {
     let mut position = i64::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
     loop {
         match nix::sys::sendfile::sendfile64(to, file, Some(&mut position), count) {
@@ -23,6 +28,11 @@ pub fn send_file(to: BorrowedFd<'_>, file: BorrowedFd<'_>, offset: u64, count: u
 pub fn start_writeback(file: BorrowedFd<'_>, offset: u64, length: u64) {
     // SAFETY: sync_file_range takes a descriptor, kept open by the borrow, and numbers.
     unsafe {
-        libc::sync_file_range(file.as_fd().as_raw_fd(), offset as i64, length as i64, libc::SYNC_FILE_RANGE_WRITE);
+        libc::sync_file_range(
+            file.as_fd().as_raw_fd(),
+            offset as i64,
+            length as i64,
+            libc::SYNC_FILE_RANGE_WRITE,
+        );
     }
 }

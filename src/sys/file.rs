@@ -57,8 +57,14 @@ impl From<FileStat> for Facts {
         Facts {
             kind,
             size: stat.st_size.max(0) as u64,
-            modified: Stamp { seconds: stat.st_mtime, nanos: stat.st_mtime_nsec as u32 },
-            changed: Stamp { seconds: stat.st_ctime, nanos: stat.st_ctime_nsec as u32 },
+            modified: Stamp {
+                seconds: stat.st_mtime,
+                nanos: stat.st_mtime_nsec as u32,
+            },
+            changed: Stamp {
+                seconds: stat.st_ctime,
+                nanos: stat.st_ctime_nsec as u32,
+            },
             inode: stat.st_ino,
             device: stat.st_dev,
             links: stat.st_nlink,
@@ -68,7 +74,11 @@ impl From<FileStat> for Facts {
 
 /// Opens a folder by path, following links: for the operator's own words at start, never for a client's.
 pub fn open_folder(path: &Path) -> Result<OwnedFd> {
-    nix::fcntl::open(path, OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+    nix::fcntl::open(
+        path,
+        OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+        Mode::empty(),
+    )
 }
 
 /// What an opened object is to be used for.
@@ -89,17 +99,26 @@ pub enum Purpose {
 ///
 /// # Errors
 /// ENOENT, ENOTDIR, EACCES; ELOOP for a link; EXDEV for a way out; ENOSYS where the kernel (before 5.6) or a service manager's filter lacks it.
-pub fn open_beneath(root: BorrowedFd<'_>, path: &[u8], purpose: Purpose, one_filesystem: bool) -> Result<OwnedFd> {
+pub fn open_beneath(
+    root: BorrowedFd<'_>,
+    path: &[u8],
+    purpose: Purpose,
+    one_filesystem: bool,
+) -> Result<OwnedFd> {
     let flags = match purpose {
         Purpose::Read => OFlag::O_RDONLY,
         Purpose::Folder => OFlag::O_RDONLY | OFlag::O_DIRECTORY,
         Purpose::Write => OFlag::O_RDWR,
     };
-    let mut resolve = ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let mut resolve = ResolveFlag::RESOLVE_BENEATH
+        | ResolveFlag::RESOLVE_NO_SYMLINKS
+        | ResolveFlag::RESOLVE_NO_MAGICLINKS;
     if one_filesystem {
         resolve |= ResolveFlag::RESOLVE_NO_XDEV;
     }
-    let how = OpenHow::new().flags(flags | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).resolve(resolve);
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
+        .resolve(resolve);
     let path: &[u8] = if path.is_empty() { b"." } else { path };
     loop {
         // EAGAIN: a rename or mount ran at the same time, and the kernel could not vouch for the way (openat2(2)).
@@ -115,12 +134,18 @@ pub fn open_beneath(root: BorrowedFd<'_>, path: &[u8], purpose: Purpose, one_fil
 /// # Errors
 /// EOPNOTSUPP, EISDIR or ENOENT where the filesystem cannot: use `create_new`.
 pub fn create_unnamed(folder: BorrowedFd<'_>) -> Result<OwnedFd> {
-    nix::fcntl::openat(folder, c".", OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::from_bits_truncate(0o666))
+    nix::fcntl::openat(
+        folder,
+        c".",
+        OFlag::O_TMPFILE | OFlag::O_RDWR | OFlag::O_CLOEXEC,
+        Mode::from_bits_truncate(0o666),
+    )
 }
 
 /// Creates `name` in `folder`; EEXIST when anything has that name.
 pub fn create_new(folder: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
-    let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let flags =
+        OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     nix::fcntl::openat(folder, name, flags, Mode::from_bits_truncate(0o666))
 }
 
@@ -130,7 +155,13 @@ pub fn link_unnamed(file: BorrowedFd<'_>, folder: BorrowedFd<'_>, name: &[u8]) -
         // Kernels before 6.10 want CAP_DAC_READ_SEARCH for that, and say ENOENT; the way by /proc needs none (open(2), O_TMPFILE).
         Err(Errno::ENOENT) => {
             let by_number = format!("/proc/self/fd/{}", file.as_raw_fd());
-            nix::unistd::linkat(nix::fcntl::AT_FDCWD, by_number.as_str(), folder, name, AtFlags::AT_SYMLINK_FOLLOW)
+            nix::unistd::linkat(
+                nix::fcntl::AT_FDCWD,
+                by_number.as_str(),
+                folder,
+                name,
+                AtFlags::AT_SYMLINK_FOLLOW,
+            )
         }
         result => result,
     }
@@ -196,7 +227,11 @@ pub fn try_lock(file: BorrowedFd<'_>) -> Result<bool> {
 /// Sets the time of the last change of content, leaving the time of the last read alone.
 pub fn set_modified(file: BorrowedFd<'_>, stamp: Stamp) -> Result<()> {
     use nix::sys::time::TimeSpec;
-    nix::sys::stat::futimens(file, &TimeSpec::UTIME_OMIT, &TimeSpec::new(stamp.seconds, i64::from(stamp.nanos)))
+    nix::sys::stat::futimens(
+        file,
+        &TimeSpec::UTIME_OMIT,
+        &TimeSpec::new(stamp.seconds, i64::from(stamp.nanos)),
+    )
 }
 
 /// Bytes that an ordinary user may still fill, and inodes still free, on the filesystem of `fd`.
@@ -209,7 +244,14 @@ pub fn free_space(fd: BorrowedFd<'_>) -> Result<u64> {
 /// `value`, or the filesystem keeps no attributes.
 pub fn attribute(file: BorrowedFd<'_>, name: &CStr, value: &mut [u8]) -> Option<usize> {
     // SAFETY: the kernel writes at most `value.len()` bytes to `value`; `name` ends with NUL.
-    let got = unsafe { libc::fgetxattr(file.as_raw_fd(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    let got = unsafe {
+        libc::fgetxattr(
+            file.as_raw_fd(),
+            name.as_ptr(),
+            value.as_mut_ptr().cast(),
+            value.len(),
+        )
+    };
     usize::try_from(got).ok()
 }
 
@@ -219,7 +261,16 @@ pub fn attribute(file: BorrowedFd<'_>, name: &CStr, value: &mut [u8]) -> Option<
 /// ENOTSUP where the filesystem keeps none, ENOSPC, EACCES.
 pub fn set_attribute(file: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Result<()> {
     // SAFETY: the kernel reads `value.len()` bytes of `value`; `name` ends with NUL.
-    Errno::result(unsafe { libc::fsetxattr(file.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), value.len(), 0) }).map(drop)
+    Errno::result(unsafe {
+        libc::fsetxattr(
+            file.as_raw_fd(),
+            name.as_ptr(),
+            value.as_ptr().cast(),
+            value.len(),
+            0,
+        )
+    })
+    .map(drop)
 }
 
 /// Reads into `into` from `offset`; 0 at the end of the file.
@@ -261,8 +312,12 @@ pub fn truncate(file: BorrowedFd<'_>, size: u64) -> Result<()> {
 /// This moment, by the clock that filesystems stamp with.
 #[must_use]
 pub fn now() -> Stamp {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE).unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
-    Stamp { seconds: now.tv_sec(), nanos: now.tv_nsec() as u32 }
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME_COARSE)
+        .unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
+    Stamp {
+        seconds: now.tv_sec(),
+        nanos: now.tv_nsec() as u32,
+    }
 }
 
 #[cfg(test)]
@@ -278,7 +333,8 @@ mod tests {
         std::fs::write(dir.path().join("out"), "x").expect("write");
         std::os::unix::fs::symlink("file", dir.path().join("in/link")).expect("symlink");
         std::os::unix::fs::symlink("/", dir.path().join("in/slash")).expect("symlink");
-        nix::unistd::mkfifo(&dir.path().join("in/fifo"), Mode::from_bits_truncate(0o600)).expect("mkfifo");
+        nix::unistd::mkfifo(&dir.path().join("in/fifo"), Mode::from_bits_truncate(0o600))
+            .expect("mkfifo");
         let root = open_folder(&dir.path().join("in")).expect("open");
         let open = |path: &str| open_beneath(root.as_fd(), path.as_bytes(), Purpose::Read, false);
         assert!(open("file").is_ok());
@@ -294,11 +350,19 @@ mod tests {
     fn an_unnamed_file_gets_a_name_once() {
         let dir = tempfile::tempdir().expect("tempdir");
         let folder = open_folder(dir.path()).expect("open");
-        let Ok(file) = create_unnamed(folder.as_fd()) else { return };
+        let Ok(file) = create_unnamed(folder.as_fd()) else {
+            return;
+        };
         write_at(file.as_fd(), b"whole", 0).expect("write");
         assert_eq!(std::fs::read_dir(dir.path()).expect("list").count(), 0);
         link_unnamed(file.as_fd(), folder.as_fd(), b"name").expect("link");
-        assert_eq!(link_unnamed(file.as_fd(), folder.as_fd(), b"name"), Err(Errno::EEXIST));
-        assert_eq!(std::fs::read(dir.path().join("name")).expect("read"), b"whole");
+        assert_eq!(
+            link_unnamed(file.as_fd(), folder.as_fd(), b"name"),
+            Err(Errno::EEXIST)
+        );
+        assert_eq!(
+            std::fs::read(dir.path().join("name")).expect("read"),
+            b"whole"
+        );
     }
 }

@@ -1,7 +1,10 @@
 //! Sockets. The listener binds and accepts; a child asks about its one connection. Nothing here reads client bytes.
 
 use super::{Errno, Result};
-use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr, setsockopt, sockopt};
+use nix::sys::socket::{
+    self, AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr,
+    setsockopt, sockopt,
+};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
@@ -64,11 +67,24 @@ impl std::fmt::Display for Peer {
 /// # Errors
 /// EADDRINUSE, EACCES (port below 1024), EADDRNOTAVAIL; ENOENT or EPERM for an unknown or forbidden congestion control.
 pub fn listen_tcp(address: SocketAddr, backlog: u32, congestion: Option<&str>) -> Result<OwnedFd> {
-    let family = if address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
-    let fd = socket::socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    let family = if address.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    };
+    let fd = socket::socket(
+        family,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        None,
+    )?;
     setsockopt(&fd, sockopt::ReuseAddr, &true)?;
     if address.is_ipv6() {
-        setsockopt(&fd, sockopt::Ipv6V6Only, &(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED)))?;
+        setsockopt(
+            &fd,
+            sockopt::Ipv6V6Only,
+            &(address.ip() != IpAddr::V6(Ipv6Addr::UNSPECIFIED)),
+        )?;
     }
     if let Some(name) = congestion {
         setsockopt(&fd, sockopt::TcpCongestion, &std::ffi::OsString::from(name))?;
@@ -87,22 +103,41 @@ pub fn listen_tcp(address: SocketAddr, backlog: u32, congestion: Option<&str>) -
 /// EADDRINUSE when a server answers there or something else has the name; as bind(2) otherwise.
 pub fn listen_unix(path: &Path, backlog: u32, mode: u32) -> Result<OwnedFd> {
     let address = UnixAddr::new(path)?;
-    let fd = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK, None)?;
+    let fd = socket::socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+        None,
+    )?;
     if is_dead_socket(path, &address) {
         nix::unistd::unlink(path)?;
     }
     socket::bind(fd.as_raw_fd(), &address)?;
-    nix::sys::stat::fchmodat(nix::fcntl::AT_FDCWD, path, nix::sys::stat::Mode::from_bits_truncate(mode), nix::sys::stat::FchmodatFlags::FollowSymlink)?;
+    nix::sys::stat::fchmodat(
+        nix::fcntl::AT_FDCWD,
+        path,
+        nix::sys::stat::Mode::from_bits_truncate(mode),
+        nix::sys::stat::FchmodatFlags::FollowSymlink,
+    )?;
     socket::listen(&fd, backlog_of(backlog))?;
     Ok(fd)
 }
 
 fn is_dead_socket(path: &Path, address: &UnixAddr) -> bool {
-    let Ok(found) = nix::sys::stat::lstat(path) else { return false };
+    let Ok(found) = nix::sys::stat::lstat(path) else {
+        return false;
+    };
     if found.st_mode & libc::S_IFMT != libc::S_IFSOCK {
         return false;
     }
-    let Ok(probe) = socket::socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None) else { return false };
+    let Ok(probe) = socket::socket(
+        AddressFamily::Unix,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    ) else {
+        return false;
+    };
     socket::connect(probe.as_raw_fd(), address) == Err(Errno::ECONNREFUSED)
 }
 
@@ -121,7 +156,9 @@ fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = address.as_sockaddr_in() {
         return Some(SocketAddr::from((v4.ip(), v4.port())));
     }
-    address.as_sockaddr_in6().map(|v6| SocketAddr::from((v6.ip(), v6.port())))
+    address
+        .as_sockaddr_in6()
+        .map(|v6| SocketAddr::from((v6.ip(), v6.port())))
 }
 
 /// Takes one waiting connection, or None when there is none. The new socket blocks and is close-on-exec.
@@ -142,7 +179,16 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<Option<(OwnedFd, Peer)>> {
             }
             Err(Errno::EAGAIN) => return Ok(None),
             // accept(2): errors of the connection itself, not of the listener.
-            Err(Errno::EINTR | Errno::ECONNABORTED | Errno::EPROTO | Errno::ENETDOWN | Errno::EHOSTUNREACH | Errno::ENETUNREACH | Errno::EPERM | Errno::ETIMEDOUT) => {}
+            Err(
+                Errno::EINTR
+                | Errno::ECONNABORTED
+                | Errno::EPROTO
+                | Errno::ENETDOWN
+                | Errno::EHOSTUNREACH
+                | Errno::ENETUNREACH
+                | Errno::EPERM
+                | Errno::ETIMEDOUT,
+            ) => {}
             Err(other) => return Err(other),
         }
     }
@@ -157,14 +203,20 @@ pub fn peer_of(fd: BorrowedFd<'_>) -> Result<Peer> {
     };
     match (to_std(&address), address.family()) {
         (Some(address), _) => Ok(Peer::Net(address)),
-        (None, Some(AddressFamily::Unix)) => Ok(Peer::Local(socket::getsockopt(&fd, sockopt::PeerCredentials)?.uid())),
+        (None, Some(AddressFamily::Unix)) => Ok(Peer::Local(
+            socket::getsockopt(&fd, sockopt::PeerCredentials)?.uid(),
+        )),
         (None, _) => Err(Errno::EAFNOSUPPORT),
     }
 }
 
 /// Limits how long one blocking send on `fd` may wait for room (SO_SNDTIMEO); it then reports what it has sent so far.
 pub fn set_send_timeout(fd: BorrowedFd<'_>, seconds: u32) -> Result<()> {
-    setsockopt(&fd, sockopt::SendTimeout, &nix::sys::time::TimeVal::new(i64::from(seconds), 0))
+    setsockopt(
+        &fd,
+        sockopt::SendTimeout,
+        &nix::sys::time::TimeVal::new(i64::from(seconds), 0),
+    )
 }
 
 /// Bytes sent on a TCP socket that the peer has not acknowledged yet (SIOCOUTQ, tcp(7)).
@@ -178,7 +230,11 @@ pub fn unacknowledged(fd: BorrowedFd<'_>) -> Result<u64> {
 
 /// Sends without waiting and without SIGPIPE. `more` says that further bytes follow at once (MSG_MORE, send(2)).
 pub fn send_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
-    socket::send(fd.as_raw_fd(), bytes, socket::MsgFlags::MSG_DONTWAIT | socket::MsgFlags::MSG_NOSIGNAL)
+    socket::send(
+        fd.as_raw_fd(),
+        bytes,
+        socket::MsgFlags::MSG_DONTWAIT | socket::MsgFlags::MSG_NOSIGNAL,
+    )
 }
 
 /// Sends, waiting for room; `more` holds a last small piece back for what follows (MSG_MORE, send(2)).
@@ -197,7 +253,12 @@ pub fn finish_sending(fd: BorrowedFd<'_>) {
 
 /// A connected pair of message sockets: each message arrives whole or not at all (SOCK_SEQPACKET, unix(7)).
 pub fn message_pair() -> Result<(OwnedFd, OwnedFd)> {
-    socket::socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+    socket::socketpair(
+        AddressFamily::Unix,
+        SockType::SeqPacket,
+        None,
+        SockFlag::SOCK_CLOEXEC,
+    )
 }
 
 #[cfg(test)]

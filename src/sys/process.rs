@@ -30,7 +30,16 @@ pub fn spawn<F: FnOnce() -> Infallible>(life: F) -> Result<Spawned> {
     // SAFETY: clone without CLONE_VM and with a null stack is fork: the child gets its own copy of this
     // stack and goes on from here. The process has one thread (`one_thread`, asserted by the listener before its
     // loop), so no lock can be held by a thread that is missing in the child. `pidfd` outlives the call.
-    let pid = unsafe { libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0usize, &raw mut pidfd, 0usize, 0usize) };
+    let pid = unsafe {
+        libc::syscall(
+            libc::SYS_clone,
+            flags as libc::c_ulong,
+            0usize,
+            &raw mut pidfd,
+            0usize,
+            0usize,
+        )
+    };
     match pid {
         -1 => Err(Errno::last()),
         // An empty match: there is no value of the type to go on with.
@@ -39,7 +48,10 @@ pub fn spawn<F: FnOnce() -> Infallible>(life: F) -> Result<Spawned> {
         pid => {
             // SAFETY: the kernel has just stored a new descriptor in `pidfd`, which nothing else owns.
             let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-            Ok(Spawned { pid: pid as i32, pidfd })
+            Ok(Spawned {
+                pid: pid as i32,
+                pidfd,
+            })
         }
     }
 }
@@ -60,7 +72,10 @@ pub fn exit(code: i32) -> ! {
 /// Closes every descriptor above standard error but those in `keep`, with one call per gap.
 pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<()> {
     let mut kept: [RawFd; 16] = [RawFd::MAX; 16];
-    assert!(keep.len() <= kept.len(), "more descriptors to keep than places");
+    assert!(
+        keep.len() <= kept.len(),
+        "more descriptors to keep than places"
+    );
     for (slot, fd) in kept.iter_mut().zip(keep) {
         *slot = fd.as_raw_fd();
     }
@@ -86,7 +101,15 @@ fn close_range(first: u32, last: u32) -> Result<()> {
 pub fn kill(pidfd: BorrowedFd<'_>, signal: nix::sys::signal::Signal) -> Result<()> {
     let none = std::ptr::null::<libc::siginfo_t>();
     // SAFETY: pidfd_send_signal reads a descriptor that the borrow keeps open; a null siginfo is allowed.
-    let sent = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal as libc::c_int, none, 0u32) };
+    let sent = unsafe {
+        libc::syscall(
+            libc::SYS_pidfd_send_signal,
+            pidfd.as_raw_fd(),
+            signal as libc::c_int,
+            none,
+            0u32,
+        )
+    };
     Errno::result(sent).map(drop)
 }
 
@@ -116,7 +139,10 @@ nix::ioctl_readwrite!(pidfd_get_info, 0xFF, 11, PidfdInfo);
 /// How the process behind `pidfd` ended, once the pidfd is readable.
 #[must_use]
 pub fn ending(pidfd: BorrowedFd<'_>) -> Ending {
-    let mut info = PidfdInfo { mask: PIDFD_INFO_EXIT, ..PidfdInfo::default() };
+    let mut info = PidfdInfo {
+        mask: PIDFD_INFO_EXIT,
+        ..PidfdInfo::default()
+    };
     // SAFETY: the request number encodes the size of `info`, which is writable and outlives the call.
     let asked = unsafe { pidfd_get_info(pidfd.as_raw_fd(), &raw mut info) };
     if asked.is_err() || info.mask & PIDFD_INFO_EXIT == 0 {
@@ -156,7 +182,8 @@ pub fn trim_heap() {
 /// Milliseconds on a clock that never goes back (CLOCK_MONOTONIC), equal in all processes of the machine.
 #[must_use]
 pub fn monotonic_millis() -> u64 {
-    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+        .unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
     now.tv_sec() as u64 * 1000 + now.tv_nsec() as u64 / 1_000_000
 }
 
@@ -169,7 +196,11 @@ mod tests {
     fn ending_of(spawned: &Spawned) -> Ending {
         use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
         let mut fds = [PollFd::new(spawned.pidfd.as_fd(), PollFlags::POLLIN)];
-        assert_eq!(poll(&mut fds, PollTimeout::from(5000u16)), Ok(1), "the child did not end");
+        assert_eq!(
+            poll(&mut fds, PollTimeout::from(5000u16)),
+            Ok(1),
+            "the child did not end"
+        );
         nix::sys::wait::waitpid(nix::unistd::Pid::from_raw(spawned.pid), None).ok();
         ending(spawned.pidfd.as_fd())
     }
@@ -177,10 +208,21 @@ mod tests {
     #[test]
     fn a_child_reports_its_code_and_its_signal() {
         let exits = spawn(|| exit(7)).expect("spawn");
-        assert!(matches!(ending_of(&exits), Ending::Exited(7) | Ending::Unknown));
-        let waits = spawn(|| loop { nix::unistd::pause() }).expect("spawn");
+        assert!(matches!(
+            ending_of(&exits),
+            Ending::Exited(7) | Ending::Unknown
+        ));
+        let waits = spawn(|| {
+            loop {
+                nix::unistd::pause()
+            }
+        })
+        .expect("spawn");
         kill(waits.pidfd.as_fd(), nix::sys::signal::Signal::SIGKILL).expect("kill");
-        assert!(matches!(ending_of(&waits), Ending::Killed(9) | Ending::Unknown));
+        assert!(matches!(
+            ending_of(&waits),
+            Ending::Killed(9) | Ending::Unknown
+        ));
     }
 
     #[test]
@@ -192,6 +234,9 @@ mod tests {
             exit(i32::from(open(b.as_fd())) + 2 * i32::from(open(a.as_fd())))
         })
         .expect("spawn");
-        assert!(matches!(ending_of(&child), Ending::Exited(1) | Ending::Unknown));
+        assert!(matches!(
+            ending_of(&child),
+            Ending::Exited(1) | Ending::Unknown
+        ));
     }
 }

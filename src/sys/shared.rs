@@ -5,6 +5,7 @@
 
 use super::{Errno, Result};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, munmap};
+use std::cell::Cell;
 use std::num::NonZeroUsize;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
@@ -21,6 +22,8 @@ pub type Cells = [AtomicU64; CELLS];
 pub struct Pages {
     base: NonNull<Cells>,
     count: usize,
+    /// Set in a child that gave the others' pages back.
+    kept: Cell<Option<usize>>,
 }
 
 impl Pages {
@@ -32,8 +35,19 @@ impl Pages {
         let length = NonZeroUsize::new(count * PAGE).ok_or(Errno::EINVAL)?;
         let flags = MapFlags::MAP_SHARED | MapFlags::MAP_NORESERVE;
         // SAFETY: a new anonymous mapping at an address of the kernel's choice touches no existing memory.
-        let base = unsafe { mmap_anonymous(None, length, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, flags) }?;
-        Ok(Pages { base: base.cast(), count })
+        let base = unsafe {
+            mmap_anonymous(
+                None,
+                length,
+                ProtFlags::PROT_READ | ProtFlags::PROT_WRITE,
+                flags,
+            )
+        }?;
+        Ok(Pages {
+            base: base.cast(),
+            count,
+            kept: Cell::new(None),
+        })
     }
 
     /// Number of pages.
@@ -45,10 +59,14 @@ impl Pages {
     /// Page `index`.
     ///
     /// # Panics
-    /// When `index` is out of range.
+    /// When `index` is out of range, or this process gave that page back.
     #[must_use]
     pub fn page(&self, index: usize) -> &Cells {
         assert!(index < self.count, "page {index} of {}", self.count);
+        assert!(
+            self.kept.get().is_none_or(|kept| kept == index),
+            "page {index} was given back"
+        );
         // SAFETY: `index` is below `count`, so the address lies inside the mapping.
         let page = unsafe { self.base.add(index) };
         // SAFETY: the page is mapped as long as `self` lives, aligned to its size, zero or written through atomics only; and
@@ -59,15 +77,19 @@ impl Pages {
     /// In a child: gives back every page but `index`, and returns that one for the rest of the process's life.
     ///
     /// # Panics
-    /// When `index` is out of range.
+    /// When `index` is out of range, or it was called before.
     #[must_use]
-    pub fn keep_only(self, index: usize) -> &'static Cells {
+    pub fn keep_only(&self, index: usize) -> &'static Cells {
         assert!(index < self.count, "page {index} of {}", self.count);
+        assert!(
+            self.kept.replace(Some(index)).is_none(),
+            "pages were given back before"
+        );
         self.unmap(0, index);
         self.unmap(index + 1, self.count - index - 1);
         // SAFETY: `index` is below `count`, so the address lies inside the mapping.
         let page = unsafe { self.base.add(index) };
-        // SAFETY: as in `page`; this page stays mapped, because `self`, which alone could unmap it, is consumed here.
+        // SAFETY: as in `page`; this page stays mapped, because `unmap` runs once in a process and not on it.
         unsafe { page.as_ref() }
     }
 
@@ -77,8 +99,8 @@ impl Pages {
         }
         // SAFETY: `first` is at most `self.count`, so the address lies inside the mapping or at its end.
         let from = unsafe { self.base.add(first) };
-        // SAFETY: the range lies inside the mapping; `keep_only` consumed the only handle to it, so no reference to
-        // these pages is left in this process.
+        // SAFETY: the range lies inside the mapping, and `page` gives no reference into it from now on; the child's
+        // life began with this call, so that none is left over from before.
         let _ = unsafe { munmap(from.cast(), count * PAGE) };
     }
 }
@@ -91,9 +113,8 @@ mod tests {
     #[test]
     fn a_child_writes_its_page_and_its_parent_reads_it() {
         let pages = Pages::new(3).expect("map");
-        let view = Pages { base: pages.base, count: pages.count };
-        let child = super::super::process::spawn(move || {
-            view.keep_only(1)[5].store(42, Ordering::Relaxed);
+        let child = super::super::process::spawn(|| {
+            pages.keep_only(1)[5].store(42, Ordering::Relaxed);
             super::super::process::exit(0)
         })
         .expect("spawn");

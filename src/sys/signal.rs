@@ -2,7 +2,9 @@
 //! handler; a new child gives every one of them back its plain meaning.
 
 use super::{Errno, Result};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask};
+use nix::sys::signal::{
+    SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
+};
 use std::os::unix::net::UnixStream;
 
 /// A signal as a stream of bytes: one arrives for each delivery, several may have merged into one.
@@ -50,7 +52,11 @@ pub struct Blocked(SigSet);
 /// Holds all signals back, so that a child cannot be hit between its birth and `child_defaults`.
 pub fn block_all() -> Result<Blocked> {
     let mut before = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))?;
+    sigprocmask(
+        SigmaskHow::SIG_SETMASK,
+        Some(&SigSet::all()),
+        Some(&mut before),
+    )?;
     Ok(Blocked(before))
 }
 
@@ -67,7 +73,12 @@ impl Drop for Blocked {
 /// errors of the call that met them.
 pub fn child_defaults() -> Result<()> {
     dispose(Signal::SIGTERM, SigHandler::SigDfl)?;
-    for ignored in [Signal::SIGINT, Signal::SIGHUP, Signal::SIGPIPE, Signal::SIGXFSZ] {
+    for ignored in [
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGPIPE,
+        Signal::SIGXFSZ,
+    ] {
         dispose(ignored, SigHandler::SigIgn)?;
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)

@@ -254,7 +254,10 @@ pub struct Fault {
 
 impl From<&Refusal> for Fault {
     fn from(refusal: &Refusal) -> Fault {
-        Fault { code: refusal.code, message: refusal.message.clone() }
+        Fault {
+            code: refusal.code,
+            message: refusal.message.clone(),
+        }
     }
 }
 
@@ -268,7 +271,12 @@ impl From<Fault> for Refusal {
 #[must_use]
 pub fn refusal_frame(refusal: &Refusal) -> Vec<u8> {
     let payload = serde_json::to_vec(&Fault::from(refusal)).unwrap_or_default();
-    let mut frame = super::frame::Header { letter: letter::ERROR, length: payload.len() as u32 }.encode().to_vec();
+    let mut frame = super::frame::Header {
+        letter: letter::ERROR,
+        length: payload.len() as u32,
+    }
+    .encode()
+    .to_vec();
     frame.extend_from_slice(&payload);
     frame
 }
@@ -300,13 +308,19 @@ mod tests {
             (r#"{"path":"a","path":"b"}"#, "doubled key"),
             (r#"{"path":"a","colour":1}"#, "unknown key"),
             (r#"{"path":"a","offset":-1}"#, "negative"),
-            (r#"{"path":"a","offset":18446744073709551616}"#, "over 64 bits"),
+            (
+                r#"{"path":"a","offset":18446744073709551616}"#,
+                "over 64 bits",
+            ),
             (r#"{"path":"a","digest":"crc"}"#, "unknown digest"),
             (r#"{"path":"%4"}"#, "broken escape"),
             (r#"["a"]x"#, "no JSON"),
         ] {
             assert!(get(bad).is_err(), "{why}");
         }
-        assert!(serde_json::from_str::<Fault>(r#"{"code":"new","message":"m","more":1}"#).is_ok(), "answers are not");
+        assert!(
+            serde_json::from_str::<Fault>(r#"{"code":"new","message":"m","more":1}"#).is_ok(),
+            "answers are not"
+        );
     }
 }

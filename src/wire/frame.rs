@@ -43,7 +43,11 @@ impl Header {
             return Err(Broken::NoFrame(letter));
         }
         let length = u32::from_be_bytes([a, b, c, d]);
-        let most = if letter == b'D' { MAX_DATA } else { MAX_CONTROL };
+        let most = if letter == b'D' {
+            MAX_DATA
+        } else {
+            MAX_CONTROL
+        };
         if length as usize > most {
             return Err(Broken::TooLong { letter, length });
         }
@@ -75,7 +79,11 @@ impl std::fmt::Display for Broken {
             Broken::Io(error) => write!(f, "{error}"),
             Broken::Truncated => f.write_str("the connection ended within a frame"),
             Broken::NoFrame(byte) => write!(f, "byte 0x{byte:02x} begins no frame"),
-            Broken::TooLong { letter, length } => write!(f, "frame {} of {length} bytes is too long", char::from(*letter)),
+            Broken::TooLong { letter, length } => write!(
+                f,
+                "frame {} of {length} bytes is too long",
+                char::from(*letter)
+            ),
         }
     }
 }
@@ -100,7 +108,12 @@ pub struct Reader<R> {
 impl<R: Read> Reader<R> {
     /// Frames of `inner`.
     pub fn new(inner: R) -> Reader<R> {
-        Reader { inner, buffer: vec![0; FIRST_BUFFER], start: 0, end: 0 }
+        Reader {
+            inner,
+            buffer: vec![0; FIRST_BUFFER],
+            start: 0,
+            end: 0,
+        }
     }
 
     /// The stream underneath.
@@ -114,7 +127,11 @@ impl<R: Read> Reader<R> {
     /// `Broken`.
     pub fn header(&mut self) -> Result<Option<Header>, Broken> {
         if !self.gather(HEADER)? {
-            return if self.end == self.start { Ok(None) } else { Err(Broken::Truncated) };
+            return if self.end == self.start {
+                Ok(None)
+            } else {
+                Err(Broken::Truncated)
+            };
         }
         let mut bytes = [0; HEADER];
         bytes.copy_from_slice(&self.buffer[self.start..self.start + HEADER]);
@@ -129,7 +146,10 @@ impl<R: Read> Reader<R> {
     pub fn control(&mut self, header: Header) -> Result<&[u8], Broken> {
         let length = header.length as usize;
         if length > MAX_CONTROL {
-            return Err(Broken::TooLong { letter: header.letter, length: header.length });
+            return Err(Broken::TooLong {
+                letter: header.letter,
+                length: header.length,
+            });
         }
         if !self.gather(length)? {
             return Err(Broken::Truncated);
@@ -246,7 +266,10 @@ pub struct Writer<S> {
 impl<S: Sink> Writer<S> {
     /// Frames to `sink`.
     pub fn new(sink: S) -> Writer<S> {
-        Writer { sink, out: Vec::new() }
+        Writer {
+            sink,
+            out: Vec::new(),
+        }
     }
 
     /// The stream underneath. What was gathered has not gone there yet.
@@ -265,9 +288,18 @@ impl<S: Sink> Writer<S> {
         let length = self.out.len() - at - HEADER;
         if written.is_err() || length > MAX_CONTROL {
             self.out.truncate(at);
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a control frame would be too long"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a control frame would be too long",
+            ));
         }
-        self.out[at..at + HEADER].copy_from_slice(&Header { letter, length: length as u32 }.encode());
+        self.out[at..at + HEADER].copy_from_slice(
+            &Header {
+                letter,
+                length: length as u32,
+            }
+            .encode(),
+        );
         self.flush_if_full()
     }
 
@@ -279,8 +311,18 @@ impl<S: Sink> Writer<S> {
     /// # Panics
     /// When `payload` is longer than `MAX_DATA`.
     pub fn bytes(&mut self, letter: u8, payload: &[u8]) -> io::Result<()> {
-        assert!(payload.len() <= MAX_DATA, "a frame of {} bytes", payload.len());
-        self.out.extend_from_slice(&Header { letter, length: payload.len() as u32 }.encode());
+        assert!(
+            payload.len() <= MAX_DATA,
+            "a frame of {} bytes",
+            payload.len()
+        );
+        self.out.extend_from_slice(
+            &Header {
+                letter,
+                length: payload.len() as u32,
+            }
+            .encode(),
+        );
         if payload.len() >= FLUSH_AT {
             self.push(true)?;
             return self.sink.send(payload, false);
@@ -293,8 +335,18 @@ impl<S: Sink> Writer<S> {
     ///
     /// # Errors
     /// As `Sink::send`.
-    pub fn fill<E>(&mut self, length: usize, fill: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> io::Result<Result<usize, E>> {
-        self.out.extend_from_slice(&Header { letter: b'D', length: length as u32 }.encode());
+    pub fn fill<E>(
+        &mut self,
+        length: usize,
+        fill: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> io::Result<Result<usize, E>> {
+        self.out.extend_from_slice(
+            &Header {
+                letter: b'D',
+                length: length as u32,
+            }
+            .encode(),
+        );
         let at = self.out.len();
         self.out.resize(at + length, 0);
         let filled = fill(&mut self.out[at..]);
@@ -307,7 +359,13 @@ impl<S: Sink> Writer<S> {
     /// # Errors
     /// As `Sink::send`.
     pub fn open_data(&mut self, length: usize) -> io::Result<&mut S> {
-        self.out.extend_from_slice(&Header { letter: b'D', length: length as u32 }.encode());
+        self.out.extend_from_slice(
+            &Header {
+                letter: b'D',
+                length: length as u32,
+            }
+            .encode(),
+        );
         self.push(true)?;
         Ok(&mut self.sink)
     }
@@ -321,7 +379,11 @@ impl<S: Sink> Writer<S> {
     }
 
     fn flush_if_full(&mut self) -> io::Result<()> {
-        if self.out.len() >= FLUSH_AT { self.push(true) } else { Ok(()) }
+        if self.out.len() >= FLUSH_AT {
+            self.push(true)
+        } else {
+            Ok(())
+        }
     }
 
     fn push(&mut self, more: bool) -> io::Result<()> {
@@ -350,7 +412,10 @@ mod tests {
     struct Pieces<'a>(&'a [u8], Vec<usize>, usize);
     impl Read for Pieces<'_> {
         fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-            let most = self.1[self.2 % self.1.len()].max(1).min(into.len()).min(self.0.len());
+            let most = self.1[self.2 % self.1.len()]
+                .max(1)
+                .min(into.len())
+                .min(self.0.len());
             self.2 += 1;
             into[..most].copy_from_slice(&self.0[..most]);
             self.0 = &self.0[most..];
@@ -360,12 +425,24 @@ mod tests {
 
     #[test]
     fn headers() {
-        let header = Header { letter: b'L', length: 258 };
+        let header = Header {
+            letter: b'L',
+            length: 258,
+        };
         assert_eq!(header.encode(), [b'L', 0, 0, 1, 2]);
         assert_eq!(Header::decode(header.encode()).expect("header"), header);
-        assert!(matches!(Header::decode(*b"GET /"), Err(Broken::TooLong { letter: b'G', .. })));
-        assert!(matches!(Header::decode([0x16, 3, 1, 0, 0]), Err(Broken::NoFrame(0x16))));
-        assert!(matches!(Header::decode([b'L', 0, 1, 0, 1]), Err(Broken::TooLong { .. })));
+        assert!(matches!(
+            Header::decode(*b"GET /"),
+            Err(Broken::TooLong { letter: b'G', .. })
+        ));
+        assert!(matches!(
+            Header::decode([0x16, 3, 1, 0, 0]),
+            Err(Broken::NoFrame(0x16))
+        ));
+        assert!(matches!(
+            Header::decode([b'L', 0, 1, 0, 1]),
+            Err(Broken::TooLong { .. })
+        ));
         assert!(Header::decode([b'D', 0, 128, 0, 0]).is_ok());
         assert!(Header::decode([b'D', 0, 128, 0, 1]).is_err());
     }
@@ -377,7 +454,9 @@ mod tests {
             let mut reader = Reader::new(&whole[..cut]);
             match (cut, reader.header()) {
                 (0, Ok(None)) | (1..5, Err(Broken::Truncated)) => {}
-                (5.., Ok(Some(header))) => assert_eq!(reader.control(header).is_ok(), cut == whole.len()),
+                (5.., Ok(Some(header))) => {
+                    assert_eq!(reader.control(header).is_ok(), cut == whole.len())
+                }
                 (cut, other) => panic!("cut at {cut}: {other:?}"),
             }
         }

@@ -47,7 +47,9 @@ impl Serialize for Name {
 impl<'de> Deserialize<'de> for Name {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Name, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(from)?;
-        decode(&text).map(Name).ok_or_else(|| serde::de::Error::custom("a % without two hexadecimal digits"))
+        decode(&text)
+            .map(Name)
+            .ok_or_else(|| serde::de::Error::custom("a % without two hexadecimal digits"))
     }
 }
 

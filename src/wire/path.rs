@@ -75,7 +75,11 @@ impl RelPath {
 
     /// Every folder on the way to this path, from the top, without the root and without the path itself.
     pub fn folders_above(&self) -> impl Iterator<Item = RelPath> + '_ {
-        self.0.iter().enumerate().filter(|&(_, &b)| b == b'/').map(|(slash, _)| RelPath(self.0[..slash].to_vec()))
+        self.0
+            .iter()
+            .enumerate()
+            .filter(|&(_, &b)| b == b'/')
+            .map(|(slash, _)| RelPath(self.0[..slash].to_vec()))
     }
 }
 
@@ -149,7 +153,12 @@ mod tests {
             (&[b'x'; 256], Bad::Long),
             (&[b'x'; 4096], Bad::Long),
         ] {
-            assert_eq!(RelPath::parse(bad), Err(why), "{}", String::from_utf8_lossy(bad));
+            assert_eq!(
+                RelPath::parse(bad),
+                Err(why),
+                "{}",
+                String::from_utf8_lossy(bad)
+            );
         }
         assert!(RelPath::parse(b"latin \xfc").is_ok(), "names are bytes");
     }

@@ -1,0 +1,82 @@
+//! `L`: the entries of a folder, as many as there are, in bounded memory. Run by a child.
+
+use super::{Fail, Handled, Session, Transfer};
+use crate::error::Refusal;
+use crate::library::Walk;
+use crate::sys::file::{Facts, Kind};
+use crate::wire::drive::{Entry, List, Listed, Type, letter};
+use crate::wire::frame::Header;
+use crate::wire::name::{self, Name};
+use crate::wire::path::{Bad, RelPath};
+
+/// A `D` frame is sent when its lines reach this many bytes.
+const LINES: usize = 32 * 1024;
+
+pub(super) fn handle(session: &mut Session<'_>, header: Header) -> Handled {
+    let List {
+        path: Name(path),
+        recursive,
+    } = session.request(header)?;
+    let walk = RelPath::parse(&path)
+        .map_err(Bad::when_reading)
+        .and_then(|path| session.library.walk(&path, recursive));
+    let result = match walk {
+        Ok(walk) => send(session, walk)?,
+        Err(refusal) => Err(refusal),
+    };
+    session.log_request("list", &name::encode(&path), &result);
+    result.map(drop).map_err(Fail::from)
+}
+
+fn send(session: &mut Session<'_>, mut walk: Walk) -> Result<Result<Transfer, Refusal>, Fail> {
+    let mut lines = Vec::with_capacity(LINES + 1024);
+    let (mut entries, mut bytes) = (0, 0);
+    loop {
+        let next = match walk.next_entry() {
+            Ok(next) => next,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        if let Some((path, facts)) = &next {
+            write_line(&mut lines, path, facts);
+            entries += 1;
+        }
+        if lines.len() >= LINES || (next.is_none() && !lines.is_empty()) {
+            bytes += lines.len() as u64;
+            session.writer.bytes(letter::DATA, &lines)?;
+            lines.clear();
+        }
+        if next.is_none() {
+            session.writer.json(
+                letter::END,
+                &Listed {
+                    entries,
+                    unreadable: walk.unreadable(),
+                },
+            )?;
+            return Ok(Ok(Transfer {
+                bytes,
+                digest_kind: "",
+                digest: None,
+            }));
+        }
+    }
+}
+
+fn write_line(lines: &mut Vec<u8>, path: &[u8], facts: &Facts) {
+    let kind = if facts.kind == Kind::Folder {
+        Type::Folder
+    } else {
+        Type::File
+    };
+    let size = if kind == Type::Folder { 0 } else { facts.size };
+    let entry = Entry {
+        name: path.into(),
+        kind,
+        size,
+        mtime: facts.modified.seconds,
+        nsec: facts.modified.nanos,
+    };
+    // Writing to memory, and no map has a key that is not a string: there is no error to meet.
+    let _ = serde_json::to_writer(&mut *lines, &entry);
+    lines.push(b'\n');
+}

@@ -1,0 +1,356 @@
+//! The drive protocol, server's side: one client's requests, in order, until it leaves. Run by a child.
+//!
+//! A table has one row for each letter. A handler refuses (the answer is `E`, the session goes on) or ends the session.
+
+mod get;
+mod handshake;
+mod list;
+mod put;
+
+use super::run::Exit;
+use super::stream::{Input, Output, Stream};
+use crate::config::Config;
+use crate::error::{Code, Refusal};
+use crate::library::Library;
+use crate::log::{self, Level};
+use crate::scoreboard::Phase;
+use crate::sys::net::Peer;
+use crate::wire::drive::{Fault, Nothing, letter};
+use crate::wire::frame::{Broken, Header, Reader, Writer};
+use put::Batch;
+use serde::de::DeserializeOwned;
+use std::io;
+
+/// One client's session.
+struct Session<'a> {
+    reader: Reader<Input>,
+    writer: Writer<Output>,
+    library: &'a Library,
+    config: &'a Config,
+    peer: Peer,
+    /// Uploads that are whole, waiting to be published together.
+    batch: Batch,
+    /// The rest of a refused upload is still on its way: it is skipped.
+    skipping: bool,
+}
+
+/// Why a handler did not carry out its request.
+enum Fail {
+    /// Answered with `E`; the session goes on.
+    Refuse(Refusal),
+    /// Has been answered with `E` already; the session goes on.
+    Told(Refusal),
+    /// The session is over.
+    End(End),
+}
+
+/// Why a session is over.
+enum End {
+    /// `Q`, or the client hung up between requests.
+    Goodbye,
+    /// The client is told why, and cut off.
+    HangUp(Refusal),
+    /// There is nobody left to tell.
+    Lost(String),
+}
+
+type Handled = Result<(), Fail>;
+
+impl From<Refusal> for Fail {
+    fn from(refusal: Refusal) -> Fail {
+        Fail::Refuse(refusal)
+    }
+}
+
+impl From<Code> for Fail {
+    fn from(code: Code) -> Fail {
+        Fail::Refuse(code.into())
+    }
+}
+
+impl From<io::Error> for Fail {
+    fn from(error: io::Error) -> Fail {
+        // Deadlines and the end of the service come as errors of the stream.
+        let told = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Refusal>())
+            .cloned();
+        Fail::End(told.map_or_else(|| End::Lost(error.to_string()), End::HangUp))
+    }
+}
+
+impl From<Broken> for Fail {
+    fn from(broken: Broken) -> Fail {
+        match broken {
+            Broken::Io(error) => error.into(),
+            Broken::Truncated => Fail::End(End::Lost(broken.to_string())),
+            Broken::NoFrame(_) | Broken::TooLong { .. } => Fail::hang_up(broken.to_string()),
+        }
+    }
+}
+
+impl Fail {
+    fn hang_up(what: impl Into<String>) -> Fail {
+        Fail::End(End::HangUp(Refusal::new(Code::Protocol, what)))
+    }
+}
+
+/// What a letter asks for.
+struct Row {
+    letter: u8,
+    handle: fn(&mut Session<'_>, Header) -> Handled,
+    /// The answer of an upload waits for others, so that they reach the disk together; every other request is answered
+    /// after those that came before it.
+    joins_batch: bool,
+}
+
+const ROWS: [Row; 5] = [
+    Row {
+        letter: letter::LIST,
+        handle: list::handle,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::GET,
+        handle: get::handle,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::PUT,
+        handle: put::handle,
+        joins_batch: true,
+    },
+    Row {
+        letter: letter::ECHO,
+        handle: echo,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::QUIT,
+        handle: quit,
+        joins_batch: false,
+    },
+];
+
+/// The letters of `ROWS`, for the hello.
+fn commands() -> String {
+    ROWS.iter().map(|row| char::from(row.letter)).collect()
+}
+
+/// Serves the client at the other end of `stream` until it leaves.
+pub(super) fn serve(
+    stream: Stream,
+    config: &Config,
+    library: &Library,
+    peer: Peer,
+    proof: bool,
+) -> Exit {
+    let mut session = Session {
+        reader: Reader::new(stream.input),
+        writer: Writer::new(stream.output),
+        library,
+        config,
+        peer,
+        batch: Batch::default(),
+        skipping: false,
+    };
+    let end = session.talk(proof);
+    session.close(end)
+}
+
+impl Session<'_> {
+    fn talk(&mut self, proof: bool) -> End {
+        match handshake::run(self, proof) {
+            Ok(()) => {}
+            // One attempt for each connection.
+            Err(Fail::Refuse(refusal) | Fail::Told(refusal)) => return End::HangUp(refusal),
+            Err(Fail::End(end)) => return end,
+        }
+        loop {
+            if let Err(Fail::End(end)) = self.turn() {
+                return end;
+            }
+        }
+    }
+
+    /// One request and its answer.
+    fn turn(&mut self) -> Handled {
+        if !self.reader.has_more() && !(self.batch.is_open() && self.reader.inner().is_waiting()) {
+            // The client waits for us now, or will soon.
+            self.commit()?;
+            self.writer.flush()?;
+            self.reader.inner().enter(if self.skipping {
+                Phase::Busy
+            } else {
+                Phase::Idle
+            });
+        }
+        let Some(header) = self.reader.header()? else {
+            return Err(Fail::End(End::Goodbye));
+        };
+        self.reader.inner().enter(Phase::Busy);
+        if self.skips(header)? {
+            return Ok(());
+        }
+        let row = ROWS.iter().find(|row| row.letter == header.letter);
+        if !row.is_some_and(|row| row.joins_batch) {
+            self.commit()?;
+        }
+        let handled = match row {
+            Some(row) => (row.handle)(self, header),
+            None => self.unknown(header),
+        };
+        match handled {
+            Ok(()) | Err(Fail::Told(_)) => {}
+            Err(Fail::Refuse(refusal)) => self.refuse(&refusal)?,
+            Err(end @ Fail::End(_)) => return Err(end),
+        }
+        if self.reader.inner().slot().asked_to_end() {
+            Err(Fail::End(End::HangUp(Code::Closing.into())))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Passes over the rest of a refused upload.
+    fn skips(&mut self, header: Header) -> Result<bool, Fail> {
+        if !self.skipping {
+            return Ok(false);
+        }
+        match header.letter {
+            letter::DATA => {}
+            letter::END | letter::ERROR => self.skipping = false,
+            // The client had not begun to send.
+            _ => {
+                self.skipping = false;
+                return Ok(false);
+            }
+        }
+        self.reader.skip(header)?;
+        Ok(true)
+    }
+
+    fn unknown(&mut self, header: Header) -> Handled {
+        let name = char::from(header.letter);
+        if matches!(
+            header.letter,
+            letter::HELLO | letter::OK | letter::ERROR | letter::DATA | letter::END | letter::PROVE
+        ) {
+            return Err(Fail::hang_up(format!("{name} has no place here")));
+        }
+        self.reader.skip(header)?;
+        Err(Refusal::new(Code::Letter, format!("this server has no command {name}")).into())
+    }
+
+    /// The request in a frame's payload.
+    fn request<T: DeserializeOwned>(&mut self, header: Header) -> Result<T, Fail> {
+        let payload = self.reader.control(header)?;
+        serde_json::from_slice(payload).map_err(|error| {
+            Refusal::new(Code::Request, format!("malformed request: {error}")).into()
+        })
+    }
+
+    /// Answers with `E`. Sent at once: a client that still sends should hear it.
+    fn refuse(&mut self, refusal: &Refusal) -> io::Result<()> {
+        self.writer.json(letter::ERROR, &Fault::from(refusal))?;
+        self.writer.flush()
+    }
+
+    /// Publishes the uploads of the batch, and answers for each.
+    fn commit(&mut self) -> Result<(), Fail> {
+        let batch = std::mem::take(&mut self.batch);
+        put::commit(self, batch)
+    }
+
+    fn close(mut self, end: End) -> Exit {
+        // Whole uploads are published even if the client did not wait for the answer.
+        let _ = self.commit();
+        let peer = self.peer;
+        let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("peer", &peer)];
+        match end {
+            End::Goodbye => {
+                let _ = self.writer.flush();
+                log::event(Level::Info, "left", &fields);
+                Exit::Done
+            }
+            End::HangUp(refusal) => {
+                let _ = self.refuse(&refusal);
+                let code = refusal.code.as_str();
+                fields.push(("code", &code));
+                fields.push(("reason", &refusal.message));
+                log::event(
+                    if refusal.code == Code::Closing {
+                        Level::Info
+                    } else {
+                        Level::Warn
+                    },
+                    "cut off",
+                    &fields,
+                );
+                self.writer.sink().finish();
+                self.reader.inner().linger();
+                match refusal.code {
+                    Code::Proof => Exit::Unproved,
+                    Code::Timeout => Exit::Late,
+                    Code::Closing => Exit::Done,
+                    _ => Exit::Cut,
+                }
+            }
+            End::Lost(reason) => {
+                fields.push(("reason", &reason));
+                log::event(Level::Info, "lost", &fields);
+                Exit::Cut
+            }
+        }
+    }
+
+    /// One line for a request that was carried out or refused.
+    fn log_request(&self, verb: &str, path: &str, result: &Result<Transfer, Refusal>) {
+        let mut fields: Vec<(&str, &dyn std::fmt::Display)> =
+            vec![("peer", &self.peer), ("path", &path)];
+        match result {
+            Ok(transfer) => {
+                fields.push(("bytes", &transfer.bytes));
+                if let Some(digest) = &transfer.digest {
+                    fields.push((transfer.digest_kind, digest));
+                }
+                log::event(Level::Info, verb, &fields);
+            }
+            Err(refusal) => {
+                let code = refusal.code.as_str();
+                let errno = refusal.errno.map(|e| e.desc()).unwrap_or_default();
+                fields.push(("refused", &code));
+                if refusal.code == Code::Io {
+                    fields.push(("error", &errno));
+                }
+                log::event(
+                    if refusal.code == Code::Io {
+                        Level::Error
+                    } else {
+                        Level::Info
+                    },
+                    verb,
+                    &fields,
+                );
+            }
+        }
+    }
+}
+
+/// What moved, for the log.
+struct Transfer {
+    bytes: u64,
+    digest_kind: &'static str,
+    digest: Option<String>,
+}
+
+fn echo(session: &mut Session<'_>, header: Header) -> Handled {
+    let payload = session.reader.control(header)?.to_vec();
+    Ok(session.writer.bytes(letter::ECHO, &payload)?)
+}
+
+fn quit(session: &mut Session<'_>, header: Header) -> Handled {
+    let Nothing {} = session.request(header)?;
+    session.writer.json(letter::OK, &Nothing {})?;
+    Err(Fail::End(End::Goodbye))
+}

@@ -1,0 +1,223 @@
+//! `P`: a file from the client, shown when it is whole and on the disk. Run by a child.
+//!
+//! Uploads that arrive one behind the other are published together: they share the waiting for the disk, and each is
+//! answered after it is stored, in order.
+
+use super::{Fail, Handled, Session, Transfer};
+use crate::digest::Value;
+use crate::error::{Code, Refusal};
+use crate::library::{Announced, Ready, Upload};
+use crate::sys::file::Stamp;
+use crate::wire::drive::{Put, PutDone, PutEnd, PutStart, letter};
+use crate::wire::frame::{Header, MAX_CONTROL};
+use crate::wire::name;
+use crate::wire::path::{Bad, RelPath};
+
+/// Most uploads that wait for each other: each holds two descriptors.
+const MOST: usize = 128;
+/// Most bytes that wait for each other, so that no answer waits long.
+const MOST_BYTES: u64 = 32 * 1024 * 1024;
+/// Read from the socket and written to the disk at once.
+const PIECE: usize = 256 * 1024;
+
+/// Uploads that are whole, and not shown yet.
+#[derive(Default)]
+pub(super) struct Batch {
+    ready: Vec<(String, Ready)>,
+    bytes: u64,
+}
+
+impl Batch {
+    /// True while something waits, and more may join it.
+    pub(super) fn is_open(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    fn is_full(&self) -> bool {
+        self.ready.len() >= MOST || self.bytes >= MOST_BYTES
+    }
+}
+
+pub(super) fn handle(session: &mut Session<'_>, header: Header) -> Handled {
+    // If it is refused, its bytes are on their way all the same.
+    session.skipping = true;
+    let request: Put = match session.request(header) {
+        Err(Fail::Refuse(refusal)) => {
+            session.commit()?;
+            return Err(refusal.into());
+        }
+        parsed => parsed?,
+    };
+    // A resumed upload waits to be told where to go on.
+    session.skipping = !request.resume;
+    let path = name::encode(&request.path.0);
+    match receive(session, &request) {
+        Ok(ready) => {
+            session.batch.bytes += ready.size();
+            session.batch.ready.push((path, ready));
+            if session.batch.is_full() {
+                session.commit()
+            } else {
+                Ok(())
+            }
+        }
+        Err(Fail::Refuse(refusal)) => {
+            // Those before it are answered first.
+            session.commit()?;
+            session.log_request("put", &path, &Err(refusal.clone()));
+            Err(refusal.into())
+        }
+        Err(Fail::Told(refusal)) => {
+            session.log_request("put", &path, &Err(refusal));
+            Ok(())
+        }
+        Err(end) => {
+            session.log_request("put", &path, &Err(Code::Cancelled.into()));
+            Err(end)
+        }
+    }
+}
+
+/// Publishes a batch and answers for each of it.
+pub(super) fn commit(session: &mut Session<'_>, batch: Batch) -> Result<(), Fail> {
+    let (paths, ready): (Vec<String>, Vec<Ready>) = batch.ready.into_iter().unzip();
+    let durability = session.library.options().durability.as_str();
+    for (path, outcome) in paths.iter().zip(session.library.publish(ready)) {
+        match outcome {
+            Ok(stored) => {
+                let digest = stored.digest.to_hex();
+                session.writer.json(
+                    letter::OK,
+                    &PutDone {
+                        size: stored.size,
+                        digest: digest.clone(),
+                        durability: durability.into(),
+                    },
+                )?;
+                let done = Transfer {
+                    bytes: stored.size,
+                    digest_kind: stored.digest.kind().as_str(),
+                    digest: Some(digest),
+                };
+                session.log_request("put", path, &Ok(done));
+            }
+            Err(refusal) => {
+                session.refuse(&refusal)?;
+                session.log_request("put", path, &Err(refusal));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn receive(session: &mut Session<'_>, request: &Put) -> Result<Ready, Fail> {
+    let path = RelPath::parse(&request.path.0).map_err(Bad::when_writing)?;
+    if request.nsec >= 1_000_000_000 {
+        return Err(Refusal::new(Code::Request, "nsec is below 1000000000").into());
+    }
+    let announced = Announced {
+        size: request.size,
+        modified: request.mtime.map(|seconds| Stamp {
+            seconds,
+            nanos: request.nsec,
+        }),
+        digest: request.digest,
+        overwrite: request.overwrite,
+        parents: request.parents,
+        resume: request.resume,
+    };
+    let library = session.library;
+    let mut upload = library.begin_upload(&path, announced)?;
+    if request.resume {
+        session.commit()?;
+        let slot = session.reader.inner().slot();
+        let (offset, digest) = upload.resume(|n| slot.moved(n))?;
+        session.writer.json(
+            letter::OK,
+            &PutStart {
+                offset,
+                digest: digest.to_hex(),
+            },
+        )?;
+        session.writer.flush()?;
+        session.skipping = true;
+    }
+    match receive_bytes(session, &mut upload) {
+        Ok(end) => {
+            let Some(digest) = Value::from_hex(request.digest, &end.digest) else {
+                upload.discard(library);
+                return Err(
+                    Refusal::new(Code::Request, "the digest is not of the announced kind").into(),
+                );
+            };
+            Ok(upload.finish(library, end.size, &digest)?)
+        }
+        Err(fail) => {
+            upload.abandon(library);
+            Err(fail)
+        }
+    }
+}
+
+/// The run of `D`, up to its `Z`.
+fn receive_bytes(session: &mut Session<'_>, upload: &mut Upload) -> Result<PutEnd, Fail> {
+    let mut piece = Vec::new();
+    loop {
+        let Some(header) = session.reader.header()? else {
+            return Err(Fail::End(super::End::Lost(
+                "the client left in the middle of a put".into(),
+            )));
+        };
+        match header.letter {
+            letter::DATA => {
+                let wanted = (header.length as usize).min(PIECE);
+                if piece.len() < wanted {
+                    piece.resize(wanted, 0);
+                }
+                receive_frame(session, header, &mut piece, upload)?;
+            }
+            letter::END => {
+                session.skipping = false;
+                return session.request(header);
+            }
+            letter::ERROR => {
+                session.skipping = false;
+                session.reader.control(header)?;
+                return Err(Code::Cancelled.into());
+            }
+            other => {
+                return Err(Fail::hang_up(format!(
+                    "{} in the middle of a put",
+                    char::from(other)
+                )));
+            }
+        }
+    }
+}
+
+fn receive_frame(
+    session: &mut Session<'_>,
+    header: Header,
+    piece: &mut [u8],
+    upload: &mut Upload,
+) -> Handled {
+    let mut left = header.length;
+    while left > 0 {
+        let got = session.reader.data(&mut left, piece)?;
+        if let Err(refusal) = upload.write(&piece[..got]) {
+            // Said before the rest of the frame is read away, so that the client can stop.
+            session.commit()?;
+            session.refuse(&refusal)?;
+            while left > 0 {
+                session.reader.data(&mut left, piece)?;
+            }
+            return Err(Fail::Told(refusal));
+        }
+    }
+    Ok(())
+}
+
+const _: () = assert!(
+    PIECE > MAX_CONTROL,
+    "small frames come by way of the reader's buffer"
+);

@@ -1,0 +1,103 @@
+//! The life of a child, from its birth to its exit code. Nothing here returns to the listener's code.
+
+use super::drive;
+use super::stream::{Limits, Stream};
+use crate::config::Config;
+use crate::library::Library;
+use crate::log::{self, Level};
+use crate::scoreboard::{Phase, Slot};
+use crate::sys::net::Peer;
+use crate::sys::process::monotonic_millis;
+use crate::sys::{process, signal};
+use std::convert::Infallible;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// How a child's life went: its exit code, which the listener reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// The client said goodbye, or hung up between requests.
+    Done = 0,
+    /// The client was lost, or cut off for what it sent.
+    Cut = 1,
+    /// The client did not prove the shared secret.
+    Unproved = 2,
+    /// A deadline passed.
+    Late = 3,
+    /// The child could not be set up; it served nobody.
+    Unfit = 4,
+}
+
+/// What a new child is given.
+#[derive(Debug)]
+pub struct Birth<'a> {
+    /// The connection.
+    pub socket: OwnedFd,
+    /// Who is at its other end.
+    pub peer: Peer,
+    /// When the connection was accepted, on the monotonic clock, in milliseconds.
+    pub accepted: u64,
+    /// Its page of the scoreboard.
+    pub slot: Slot<'static>,
+    /// Readable once the listener drains, or is gone.
+    pub drain: BorrowedFd<'a>,
+    /// What it is to serve, and how.
+    pub config: &'a Config,
+    /// The library.
+    pub library: &'a Library,
+    /// Whether this listener's clients prove the secret.
+    pub proof: bool,
+}
+
+/// Serves one client and leaves. The descriptors that belong to the listener have been closed before.
+pub fn run(birth: Birth<'_>) -> Infallible {
+    log::event(Level::Info, "connected", &[("peer", &birth.peer)]);
+    let limits = limits(birth.config, birth.accepted);
+    // Lives as long as the process: a child leaves without dropping anything.
+    let socket: &'static OwnedFd = Box::leak(Box::new(birth.socket));
+    let exit = match Stream::over_socket(socket, Some(birth.drain), birth.slot, limits) {
+        Ok(stream) => drive::serve(stream, birth.config, birth.library, birth.peer, birth.proof),
+        Err(errno) => {
+            log::event(
+                Level::Error,
+                "the connection cannot be served",
+                &[("peer", &birth.peer), ("error", &errno.desc())],
+            );
+            Exit::Unfit
+        }
+    };
+    process::exit(exit as i32)
+}
+
+/// Serves one client over two descriptors, as inetd and tests start it.
+#[must_use]
+pub fn over_descriptors(
+    read: OwnedFd,
+    write: OwnedFd,
+    config: &Config,
+    library: &Library,
+    proof: bool,
+) -> Exit {
+    log::become_child();
+    if signal::child_defaults().is_err() {
+        return Exit::Unfit;
+    }
+    let slot = Slot::unread();
+    slot.enter(Phase::Handshake);
+    let peer = crate::sys::net::peer_of(read.as_fd()).unwrap_or(Peer::Pipe);
+    let (read, write): (&'static OwnedFd, &'static OwnedFd) =
+        (Box::leak(Box::new(read)), Box::leak(Box::new(write)));
+    let limits = limits(config, monotonic_millis());
+    match Stream::over_pair(read, write, slot, limits) {
+        Ok(stream) => drive::serve(stream, config, library, peer, proof),
+        Err(_) => Exit::Unfit,
+    }
+}
+
+fn limits(config: &Config, accepted: u64) -> Limits {
+    let millis = |seconds: u32| u64::from(seconds) * 1000;
+    Limits {
+        handshake_until: accepted + millis(config.handshake_seconds),
+        idle: millis(config.idle_seconds),
+        stall: millis(config.stall_seconds),
+    }
+}

@@ -1,0 +1,327 @@
+//! The client's connection as a child uses it: reads and writes that know how long the client may take, and tell the
+//! scoreboard what moves. The listener keeps the same deadlines with a little grace, in case this process does not.
+
+use crate::error::{Code, Refusal};
+use crate::scoreboard::{Phase, Slot};
+use crate::sys::process::monotonic_millis;
+use crate::sys::{Errno, Result, copy, net};
+use crate::wire::frame::Sink;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// How long a client may take.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// The moment by which it has proved itself, on the monotonic clock, in milliseconds.
+    pub(super) handshake_until: u64,
+    /// Milliseconds between two requests.
+    pub(super) idle: u64,
+    /// Milliseconds in which nothing moves within one.
+    pub(super) stall: u64,
+}
+
+/// Both directions of a connection.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) input: Input,
+    pub(super) output: Output,
+}
+
+/// What the client sends.
+#[derive(Debug)]
+pub(super) struct Input {
+    fd: &'static OwnedFd,
+    drain: Option<OwnedFd>,
+    slot: Slot<'static>,
+    limits: Limits,
+    phase: Phase,
+    since: u64,
+}
+
+/// What is sent to the client.
+#[derive(Debug)]
+pub(super) struct Output {
+    fd: &'static OwnedFd,
+    is_socket: bool,
+    slot: Slot<'static>,
+    stall: u64,
+    sent: u64,
+    acknowledged: u64,
+    acknowledged_at: u64,
+}
+
+/// How long one blocking send waits before progress is looked at.
+const SEND_SECONDS: u32 = 1;
+/// How long a client that was cut off has to hear why, in milliseconds.
+const LINGER: u64 = 1000;
+/// Zeros for what a file no longer has.
+static ZEROS: [u8; 4096] = [0; 4096];
+
+impl Stream {
+    pub(super) fn over_socket(
+        fd: &'static OwnedFd,
+        drain: Option<BorrowedFd<'_>>,
+        slot: Slot<'static>,
+        limits: Limits,
+    ) -> Result<Stream> {
+        net::set_send_timeout(fd.as_fd(), SEND_SECONDS)?;
+        let drain = drain
+            .map(|fd| fd.try_clone_to_owned())
+            .transpose()
+            .map_err(|_| Errno::EMFILE)?;
+        Ok(Stream::new(fd, fd, true, drain, slot, limits))
+    }
+
+    pub(super) fn over_pair(
+        read: &'static OwnedFd,
+        write: &'static OwnedFd,
+        slot: Slot<'static>,
+        limits: Limits,
+    ) -> Result<Stream> {
+        let is_socket = !matches!(net::peer_of(write.as_fd()), Ok(net::Peer::Pipe));
+        if is_socket {
+            net::set_send_timeout(write.as_fd(), SEND_SECONDS)?;
+        }
+        Ok(Stream::new(read, write, is_socket, None, slot, limits))
+    }
+
+    fn new(
+        read: &'static OwnedFd,
+        write: &'static OwnedFd,
+        is_socket: bool,
+        drain: Option<OwnedFd>,
+        slot: Slot<'static>,
+        limits: Limits,
+    ) -> Stream {
+        let input = Input {
+            fd: read,
+            drain,
+            slot,
+            limits,
+            phase: Phase::Handshake,
+            since: monotonic_millis(),
+        };
+        let output = Output {
+            fd: write,
+            is_socket,
+            slot,
+            stall: limits.stall,
+            sent: 0,
+            acknowledged: 0,
+            acknowledged_at: monotonic_millis(),
+        };
+        Stream { input, output }
+    }
+}
+
+impl Input {
+    /// What the child is at from now on, for its own deadlines and for the listener's.
+    pub(super) fn enter(&mut self, phase: Phase) {
+        if phase != self.phase || phase == Phase::Idle {
+            self.phase = phase;
+            self.since = monotonic_millis();
+            self.slot.enter(phase);
+        }
+    }
+
+    /// True when the client has sent something that is not read yet.
+    pub(super) fn is_waiting(&self) -> bool {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO) == Ok(1)
+    }
+
+    /// Reads away what the client still sends, for a moment: closing with bytes unread would make the kernel throw away the
+    /// last answer as well (RFC 2525, section 2.17).
+    pub(super) fn linger(&mut self) {
+        let until = monotonic_millis() + LINGER;
+        let mut waste = [0; 4096];
+        loop {
+            let left = until.saturating_sub(monotonic_millis());
+            let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+            let ready = poll(
+                &mut fds,
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO),
+            );
+            if left == 0
+                || !matches!(ready, Ok(1))
+                || !matches!(nix::unistd::read(self.fd, &mut waste), Ok(1..))
+            {
+                return;
+            }
+        }
+    }
+
+    /// The scoreboard's page.
+    pub(super) fn slot(&self) -> Slot<'static> {
+        self.slot
+    }
+
+    fn deadline(&self) -> u64 {
+        match self.phase {
+            Phase::Waiting | Phase::Handshake => self.limits.handshake_until,
+            // Counted from the last request, so that single bytes do not stretch it.
+            Phase::Idle => self.since + self.limits.idle,
+            // Counted from now: something moved, or we would not be here.
+            Phase::Busy => monotonic_millis() + self.limits.stall,
+        }
+    }
+
+    /// Waits until there is something to read.
+    fn wait(&self) -> io::Result<()> {
+        let deadline = self.deadline();
+        loop {
+            let left = deadline.saturating_sub(monotonic_millis());
+            let timeout =
+                PollTimeout::try_from(left.min(i32::MAX as u64)).unwrap_or(PollTimeout::MAX);
+            let mut fds = [
+                PollFd::new(self.fd.as_fd(), PollFlags::POLLIN),
+                PollFd::new(self.fd.as_fd(), PollFlags::empty()),
+            ];
+            // Only between requests: one that is under way is finished first.
+            let watched = match &self.drain {
+                Some(drain) if self.phase != Phase::Busy => {
+                    fds[1] = PollFd::new(drain.as_fd(), PollFlags::POLLIN);
+                    2
+                }
+                _ => 1,
+            };
+            match poll(&mut fds[..watched], timeout) {
+                Ok(0) if left == 0 => return Err(refusal(Code::Timeout)),
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) if fds[0].any() == Some(true) => return Ok(()),
+                Ok(_) => return Err(refusal(Code::Closing)),
+                Err(other) => return Err(other.into()),
+            }
+        }
+    }
+}
+
+/// A refusal that travels as an error of the stream, to the one place that answers it.
+fn refusal(code: Code) -> io::Error {
+    io::Error::other(Refusal::from(code))
+}
+
+impl Read for Input {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.wait()?;
+        let got = nix::unistd::read(self.fd, into)?;
+        self.slot.moved(got as u64);
+        Ok(got)
+    }
+}
+
+impl Output {
+    /// Sends `count` bytes of `file` from `offset` without touching them. Returns how many the file had.
+    pub(super) fn send_file(
+        &mut self,
+        file: BorrowedFd<'_>,
+        mut offset: u64,
+        count: usize,
+    ) -> io::Result<std::result::Result<usize, Errno>> {
+        let mut left = count;
+        while left > 0 {
+            if !self.is_socket {
+                self.wait_for_room()?;
+            }
+            match copy::send_file(self.fd.as_fd(), file, offset, left) {
+                Ok(0) => break,
+                Ok(sent) => {
+                    self.note(sent);
+                    offset += sent as u64;
+                    left -= sent;
+                }
+                Err(Errno::EAGAIN) => self.check_progress()?,
+                Err(
+                    error @ (Errno::EPIPE
+                    | Errno::ECONNRESET
+                    | Errno::ETIMEDOUT
+                    | Errno::EHOSTUNREACH
+                    | Errno::ENETUNREACH
+                    | Errno::ENOTCONN),
+                ) => return Err(error.into()),
+                Err(of_the_file) => return Ok(Err(of_the_file)),
+            }
+        }
+        Ok(Ok(count - left))
+    }
+
+    /// Sends `count` zeros.
+    pub(super) fn send_zeros(&mut self, mut count: usize) -> io::Result<()> {
+        while count > 0 {
+            let piece = count.min(ZEROS.len());
+            self.send(&ZEROS[..piece], count > piece)?;
+            count -= piece;
+        }
+        Ok(())
+    }
+
+    /// Says that nothing more will be sent.
+    pub(super) fn finish(&mut self) {
+        if self.is_socket {
+            net::finish_sending(self.fd.as_fd());
+        }
+    }
+
+    fn note(&mut self, sent: usize) {
+        self.sent += sent as u64;
+        self.slot.moved(sent as u64);
+    }
+
+    /// Called when nothing could be sent for a while: hangs up when the client has not taken anything for too long.
+    /// What counts is what it acknowledged, not what the kernel was willing to hold.
+    fn check_progress(&mut self) -> io::Result<()> {
+        let waiting = net::unacknowledged(self.fd.as_fd()).unwrap_or(0);
+        let acknowledged = self.sent.saturating_sub(waiting);
+        let now = monotonic_millis();
+        if acknowledged > self.acknowledged {
+            // The listener sees progress too.
+            self.slot.moved(1);
+            self.acknowledged_at = now;
+        }
+        self.acknowledged = acknowledged;
+        if now.saturating_sub(self.acknowledged_at) > self.stall {
+            Err(refusal(Code::Timeout))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// For pipes, which have no send timeout.
+    fn wait_for_room(&mut self) -> io::Result<()> {
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
+        match poll(
+            &mut fds,
+            PollTimeout::try_from(self.stall.min(i32::MAX as u64)).unwrap_or(PollTimeout::MAX),
+        ) {
+            Ok(0) => Err(refusal(Code::Timeout)),
+            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+impl Sink for Output {
+    fn send(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
+        // The stall is counted from the beginning of a send, however long the child did something else before.
+        self.acknowledged_at = monotonic_millis();
+        while !bytes.is_empty() {
+            let sent = if self.is_socket {
+                net::send(self.fd.as_fd(), bytes, more)
+            } else {
+                self.wait_for_room()?;
+                nix::unistd::write(self.fd, bytes)
+            };
+            match sent {
+                Ok(sent) => {
+                    self.note(sent);
+                    bytes = &bytes[sent..];
+                }
+                Err(Errno::EAGAIN) => self.check_progress()?,
+                Err(Errno::EINTR) => {}
+                Err(other) => return Err(other.into()),
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,316 @@
+//! The command line of the server.
+
+use super::generate;
+use crate::child::{self, Exit};
+use crate::config::{Config, DEFAULT_FILE, Durability, EXAMPLE, Flags, Problem};
+use crate::library::Library;
+use crate::log::{self, Format, Level};
+use crate::proof::Secret;
+use crate::sys::process;
+use crate::{listener, sys};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::io::Write as _;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A forking file server: one process per client, and no half file ever visible.
+///
+/// Serves one folder, the library, by the drive protocol. Settings come from a TOML file in which every key is optional, and
+/// from flags, which win.
+#[derive(Debug, Parser)]
+#[command(name = "forkftpd", version, propagate_version = true, after_long_help = AFTER)]
+pub struct Forkftpd {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER: &str = "\
+Signals to the listener: SIGTERM and SIGINT end it (no new clients, transfers have drain_seconds to finish; a second one ends all \
+at once), SIGHUP reads the configuration and the secret again for new clients, and keeps the old ones if the new are broken.
+
+Files: LIBRARY/.forkftp holds uploads in the making, and for partial_hours those of 1 MiB and more that were cut.
+
+Exit status: 0 ended as asked, 1 the service cannot begin or go on, 2 the command line is wrong.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve, in the foreground, until a signal ends it.
+    Serve(Serve),
+    /// Say whether the configuration is sound and the library usable, without serving.
+    Check(Serve),
+    /// Serve one client on standard input and output, as inetd starts it.
+    Session(Session),
+    /// Print the configuration file with every key and its default.
+    Config,
+    /// The secret that clients prove.
+    Secret {
+        #[command(subcommand)]
+        command: SecretCommand,
+    },
+    /// Write man pages and shell completions into a folder.
+    #[command(hide = true)]
+    Generate {
+        /// The folder.
+        folder: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum SecretCommand {
+    /// Make a new random secret in a file of mode 0600. A file that is there is left alone.
+    New {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Clone, Args)]
+struct Serve {
+    /// Configuration file.
+    #[arg(short, long, value_name = "FILE", help = format!("Configuration file [default: {DEFAULT_FILE} if it is there]"))]
+    config: Option<PathBuf>,
+    /// The folder that is served.
+    #[arg(long, value_name = "DIR")]
+    library: Option<PathBuf>,
+    /// Where to listen: IP:PORT, [IPv6]:PORT or unix:/path; may be given several times.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Vec<String>,
+    /// The shared secret's file.
+    #[arg(long, value_name = "FILE", conflicts_with = "no_secret")]
+    secret_file: Option<PathBuf>,
+    /// Ask no proof of clients: only on loopback and Unix sockets.
+    #[arg(long)]
+    no_secret: bool,
+    /// Warm children that wait for a client.
+    #[arg(long, value_name = "N")]
+    prefork: Option<u32>,
+    /// Most clients at once.
+    #[arg(long, value_name = "N")]
+    max_clients: Option<u32>,
+    /// Most clients at once from one address.
+    #[arg(long, value_name = "N")]
+    max_per_address: Option<u32>,
+    /// Seconds that transfers have to finish after SIGTERM.
+    #[arg(long, value_name = "N")]
+    drain_seconds: Option<u32>,
+    /// Seconds from connecting to the proof.
+    #[arg(long, value_name = "N")]
+    handshake_seconds: Option<u32>,
+    /// Seconds between two requests.
+    #[arg(long, value_name = "N")]
+    idle_seconds: Option<u32>,
+    /// Seconds in which nothing moves within a request.
+    #[arg(long, value_name = "N")]
+    stall_seconds: Option<u32>,
+    /// What is waited for before an upload counts as stored.
+    #[arg(long)]
+    durability: Option<Durability>,
+    /// TCP congestion control of the connections.
+    #[arg(long, value_name = "NAME")]
+    congestion: Option<String>,
+    /// How events are written to standard error.
+    #[arg(long)]
+    log_format: Option<LogFormat>,
+    /// Which events are written.
+    #[arg(long)]
+    log_level: Option<LogLevel>,
+}
+
+#[derive(Debug, Args)]
+struct Session {
+    /// The protocol.
+    #[arg(long, default_value = "drive")]
+    protocol: Protocol,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Protocol {
+    /// The drive protocol.
+    Drive,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// TIME LEVEL PROCESS[PID] MESSAGE KEY=VALUE ...
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LogLevel {
+    /// Service is refused or ends.
+    Error,
+    /// Something to look at.
+    Warn,
+    /// Sessions and transfers.
+    Info,
+    /// Everything.
+    Debug,
+}
+
+impl Serve {
+    fn flags(self) -> Flags {
+        Flags {
+            file: self.config,
+            library: self.library,
+            listen: self.listen,
+            secret_file: self.secret_file,
+            no_secret: self.no_secret,
+            prefork: self.prefork,
+            max_clients: self.max_clients,
+            max_per_address: self.max_per_address,
+            drain_seconds: self.drain_seconds,
+            handshake_seconds: self.handshake_seconds,
+            idle_seconds: self.idle_seconds,
+            stall_seconds: self.stall_seconds,
+            durability: self.durability,
+            congestion: self.congestion,
+            log_format: self.log_format.map(|format| match format {
+                LogFormat::Text => Format::Text,
+                LogFormat::Json => Format::Json,
+            }),
+            log_level: self.log_level.map(|level| match level {
+                LogLevel::Error => Level::Error,
+                LogLevel::Warn => Level::Warn,
+                LogLevel::Info => Level::Info,
+                LogLevel::Debug => Level::Debug,
+            }),
+        }
+    }
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    match Forkftpd::parse().command {
+        Command::Serve(serve) => match listener::run(&serve.flags()) {
+            // Not by way of `exit`: nothing is left to clean up, and handlers would run.
+            Ok(code) => process::exit(code),
+            Err(problems) => refuse(&problems),
+        },
+        Command::Check(serve) => check(&serve.flags()),
+        Command::Session(Session {
+            protocol: Protocol::Drive,
+            serve,
+        }) => session(&serve.flags()),
+        Command::Config => say(EXAMPLE),
+        Command::Secret {
+            command: SecretCommand::New { file },
+        } => match new_secret(&file) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => refuse(&[problem]),
+        },
+        Command::Generate { folder } => match generate::all(&folder) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => refuse(&[format!("{}: {error}", folder.display())]),
+        },
+    }
+}
+
+fn say(text: &str) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn refuse(problems: &[String]) -> ExitCode {
+    let mut to = std::io::stderr().lock();
+    for problem in problems {
+        let _ = writeln!(to, "forkftpd: {problem}");
+    }
+    ExitCode::FAILURE
+}
+
+fn load(flags: &Flags) -> Result<(Config, Library), Vec<String>> {
+    let lines =
+        |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let config = Config::load(flags).map_err(lines)?;
+    let library = Library::open(&config.library, config.files).map_err(|problem| vec![problem])?;
+    Ok((config, library))
+}
+
+fn check(flags: &Flags) -> ExitCode {
+    let (config, library) = match load(flags) {
+        Ok(loaded) => loaded,
+        Err(problems) => return refuse(&problems),
+    };
+    let (unnamed, digests) = library.abilities();
+    let able = |able: bool, otherwise: &'static str| if able { "yes" } else { otherwise };
+    let mut text = format!(
+        "library {}: durability {}\n",
+        config.library.display(),
+        config.files.durability.as_str()
+    );
+    text += &format!(
+        "  files without a name (O_TMPFILE): {}\n",
+        able(unnamed, "no: uploads are staged under random names")
+    );
+    text += &format!(
+        "  extended attributes: {}\n",
+        able(digests, "no: digests are computed at each download")
+    );
+    for listen in &config.listen {
+        let proof = if listen.proof {
+            "clients prove the secret"
+        } else {
+            "NO PROOF is asked: every local program may read and write"
+        };
+        text += &format!("listen drive://{}: {proof}\n", listen.address);
+    }
+    let mode = if config.prefork == 0 {
+        "one child forked for each client".to_owned()
+    } else {
+        format!("{} warm children", config.prefork)
+    };
+    text += &format!(
+        "at most {} clients, {} from one address; {mode}\nconfiguration ok\n",
+        config.max_clients, config.max_per_address
+    );
+    say(&text)
+}
+
+fn session(flags: &Flags) -> ExitCode {
+    let (config, library) = match load(flags) {
+        Ok(loaded) => loaded,
+        Err(problems) => return refuse(&problems),
+    };
+    log::set(config.log_format, config.log_level);
+    let pair = (
+        std::io::stdin().as_fd().try_clone_to_owned(),
+        std::io::stdout().as_fd().try_clone_to_owned(),
+    );
+    let (Ok(read), Ok(write)) = pair else {
+        return refuse(&["standard input or output is closed".into()]);
+    };
+    let proof = config.listen.iter().any(|listen| listen.proof);
+    match child::over_descriptors(read, write, &config, &library, proof) {
+        Exit::Done => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    }
+}
+
+fn new_secret(file: &std::path::Path) -> Result<(), String> {
+    use std::os::unix::fs::OpenOptionsExt;
+    let say = |error: std::io::Error| format!("secret {}: {error}", file.display());
+    let secret = Secret::generate().map_err(|error| format!("no randomness: {error}"))?;
+    let mut to = std::fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(file)
+        .map_err(say)?;
+    to.write_all(secret.as_bytes())
+        .and_then(|()| to.sync_all())
+        .map_err(|error| {
+            // Half a secret would be taken for a whole one.
+            let _ = std::fs::remove_file(file);
+            say(error)
+        })?;
+    sys::file::sync(to.as_fd())
+        .map_err(|errno| format!("secret {}: {}", file.display(), errno.desc()))
+}

@@ -1,0 +1,4 @@
+//! The command lines of both programs: parsing, help, man pages and completions from one table each.
+
+pub mod forkftpd;
+mod generate;

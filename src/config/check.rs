@@ -1,0 +1,456 @@
+//! From what was written to what holds: flags over file over defaults, and every contradiction and unsafe setting
+//! refused with its place and the remedy.
+
+use super::file::{File, Placed, Proof, Protocol, place};
+use super::{Address, Config, Files, Flags, Listen};
+use crate::log::{Format, Level};
+use crate::proof::Secret;
+use crate::wire::drive::PORT;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+/// Something the operator has to mend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    place: String,
+    what: String,
+}
+
+impl Problem {
+    pub(super) fn new(place: impl Into<String>, what: impl Into<String>) -> Problem {
+        Problem {
+            place: place.into(),
+            what: what.into(),
+        }
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.place, self.what)
+    }
+}
+
+/// A value, and where the operator wrote it; nowhere for a default.
+struct Set<T> {
+    value: T,
+    place: Option<String>,
+}
+
+struct Checker<'a> {
+    path: Option<&'a Path>,
+    text: &'a str,
+    problems: Vec<Problem>,
+}
+
+impl Checker<'_> {
+    fn place(&self, offset: usize) -> String {
+        place(self.path, self.text, offset)
+    }
+
+    fn wrong(&mut self, place: Option<&str>, what: impl Into<String>) {
+        let place = place.map_or_else(
+            || {
+                self.path
+                    .map_or_else(|| "configuration".into(), |p| p.display().to_string())
+            },
+            str::to_owned,
+        );
+        self.problems.push(Problem::new(place, what));
+    }
+
+    fn pick<T>(&self, flag: Option<T>, name: &str, file: Placed<T>, default: T) -> Set<T> {
+        match (flag, file) {
+            (Some(value), _) => Set {
+                value,
+                place: Some(format!("--{name}")),
+            },
+            (None, Some(file)) => {
+                let place = Some(self.place(file.span().start));
+                Set {
+                    value: file.into_inner(),
+                    place,
+                }
+            }
+            (None, None) => Set {
+                value: default,
+                place: None,
+            },
+        }
+    }
+
+    /// A limit that has to be at least one: 0 never means without limit.
+    fn count(
+        &mut self,
+        flag: Option<u32>,
+        name: &str,
+        file: Placed<u32>,
+        default: u32,
+    ) -> Set<u32> {
+        let set = self.pick(flag, name, file, default);
+        if set.value == 0 {
+            self.wrong(
+                set.place.as_deref(),
+                format!(
+                    "{} = 0: it has to be at least 1; there is no value for without limit",
+                    name.replace('-', "_")
+                ),
+            );
+        }
+        set
+    }
+
+    /// A path of the file is relative to the file's folder, one of the command line to the current folder.
+    fn path(
+        &self,
+        flag: Option<PathBuf>,
+        name: &str,
+        file: Placed<PathBuf>,
+    ) -> Option<Set<PathBuf>> {
+        let from_file = flag.is_none();
+        let given = flag.is_some() || file.is_some();
+        let mut set = self.pick(flag, name, file, PathBuf::new());
+        if from_file && let Some(folder) = self.path.and_then(Path::parent) {
+            set.value = folder.join(&set.value);
+        }
+        given.then_some(set)
+    }
+}
+
+pub(super) fn check(
+    file: File,
+    path: Option<&Path>,
+    text: &str,
+    flags: &Flags,
+) -> Result<Config, Vec<Problem>> {
+    let mut checker = Checker {
+        path,
+        text,
+        problems: Vec::new(),
+    };
+    let c = &mut checker;
+    let flags = flags.clone();
+
+    let library = c
+        .path(flags.library, "library", file.library)
+        .map_or_else(|| PathBuf::from("/srv/forkftp"), |set| set.value);
+    let listen = listeners(
+        c,
+        &flags.listen,
+        file.listen,
+        flags.no_secret,
+        flags.congestion.as_deref(),
+    );
+    let secret_file = if flags.no_secret {
+        None
+    } else {
+        c.path(flags.secret_file, "secret-file", file.secret_file)
+    };
+    let secret = secret(c, &listen, secret_file, &library);
+
+    let max_clients = c.count(flags.max_clients, "max-clients", file.max_clients, 1000);
+    // The default bends to a smaller max_clients; what was written does not.
+    let max_per_address = c.count(
+        flags.max_per_address,
+        "max-per-address",
+        file.max_per_address,
+        100.min(max_clients.value),
+    );
+    if max_per_address.value > max_clients.value {
+        c.wrong(max_per_address.place.as_deref(), format!("max_per_address = {} is more than max_clients = {}: lower the one or raise the other", max_per_address.value, max_clients.value));
+    }
+    let prefork = c.pick(flags.prefork, "prefork", file.prefork, 0);
+    if prefork.value > max_clients.value {
+        c.wrong(
+            prefork.place.as_deref(),
+            format!(
+                "prefork = {} is more than max_clients = {}: some would never serve anybody",
+                prefork.value, max_clients.value
+            ),
+        );
+    }
+    let handshake_seconds = c
+        .count(
+            flags.handshake_seconds,
+            "handshake-seconds",
+            file.handshake_seconds,
+            10,
+        )
+        .value;
+    let idle_seconds = c
+        .count(flags.idle_seconds, "idle-seconds", file.idle_seconds, 300)
+        .value;
+    let stall_seconds = c
+        .count(flags.stall_seconds, "stall-seconds", file.stall_seconds, 60)
+        .value;
+    let partial_hours = c.count(None, "partial-hours", file.partial_hours, 72).value;
+    let largest_file = file.largest_file.map(|size| {
+        if size.get_ref().0 == 0 {
+            let place = c.place(size.span().start);
+            c.wrong(
+                Some(&place),
+                "largest_file = 0 refuses every upload; leave the key out for no limit",
+            );
+        }
+        size.into_inner().0
+    });
+    let files = Files {
+        durability: flags.durability.or(file.durability).unwrap_or_default(),
+        keep_free: file.keep_free.map_or(64 << 20, |size| size.into_inner().0),
+        largest_file,
+        partial_hours,
+        one_filesystem: file.one_filesystem.unwrap_or(false),
+    };
+    let config = Config {
+        library,
+        files,
+        secret,
+        listen,
+        prefork: prefork.value,
+        max_clients: max_clients.value,
+        max_per_address: max_per_address.value,
+        drain_seconds: c
+            .pick(flags.drain_seconds, "drain-seconds", file.drain_seconds, 30)
+            .value,
+        handshake_seconds,
+        idle_seconds,
+        stall_seconds,
+        log_format: flags.log_format.or(file.log_format).unwrap_or(Format::Text),
+        log_level: flags.log_level.or(file.log_level).unwrap_or(Level::Info),
+    };
+    if checker.problems.is_empty() {
+        Ok(config)
+    } else {
+        Err(checker.problems)
+    }
+}
+
+fn listeners(
+    c: &mut Checker<'_>,
+    flags: &[String],
+    file: Vec<toml::Spanned<super::file::FileListen>>,
+    no_secret: bool,
+    congestion: Option<&str>,
+) -> Vec<Listen> {
+    let mut listen = Vec::new();
+    let mut places = Vec::new();
+    let default = Listen {
+        address: Address::Tcp(([127, 0, 0, 1], PORT).into()),
+        proof: !no_secret,
+        congestion: None,
+        mode: 0o660,
+        backlog: 1024,
+    };
+    for text in flags {
+        match Address::parse(text) {
+            Ok(address) => {
+                listen.push(Listen {
+                    address,
+                    ..default.clone()
+                });
+                places.push("--listen".to_owned());
+            }
+            Err(what) => c.wrong(Some("--listen"), what),
+        }
+    }
+    // Addresses on the command line stand for those of the file.
+    for table in if flags.is_empty() { file } else { Vec::new() } {
+        let table = table.into_inner();
+        let place = c.place(table.address.span().start);
+        // The one protocol there is; another does not get past the parser.
+        let Protocol::Drive = table.protocol;
+        let mode = table.mode.as_ref().map_or(Some(0o660), |mode| {
+            u32::from_str_radix(mode.get_ref(), 8)
+                .ok()
+                .filter(|bits| *bits <= 0o777)
+        });
+        if let (None, Some(mode)) = (mode, &table.mode) {
+            let place = c.place(mode.span().start);
+            c.wrong(
+                Some(&place),
+                format!(
+                    "mode = {:?}: three octal digits, as \"0660\"",
+                    mode.get_ref()
+                ),
+            );
+        }
+        if table
+            .backlog
+            .as_ref()
+            .is_some_and(|backlog| *backlog.get_ref() == 0)
+        {
+            c.wrong(Some(&place), "backlog = 0 lets nobody wait: at least 1");
+        }
+        match Address::parse(table.address.get_ref()) {
+            Ok(address) => {
+                let proof = table.proof == Proof::Required && !no_secret;
+                let backlog = table.backlog.map_or(1024, toml::Spanned::into_inner);
+                listen.push(Listen {
+                    address,
+                    proof,
+                    congestion: table.congestion.map(toml::Spanned::into_inner),
+                    mode: mode.unwrap_or(0o660),
+                    backlog,
+                });
+                places.push(place);
+            }
+            Err(what) => c.wrong(Some(&place), what),
+        }
+    }
+    if listen.is_empty() && c.problems.is_empty() {
+        listen.push(default);
+        places.push(if no_secret {
+            "--no-secret".into()
+        } else {
+            "listen".into()
+        });
+    }
+    let mut seen = HashSet::new();
+    for (listener, place) in listen.iter_mut().zip(&places) {
+        if let (Some(name), Address::Tcp(_)) = (congestion, &listener.address) {
+            listener.congestion = Some(name.to_owned());
+        }
+        if !listener.proof && !listener.address.is_local() {
+            c.wrong(Some(place), format!("{} would serve everybody who reaches it, without proof of a secret: use proof = \"required\", or a loopback or Unix address", listener.address));
+        }
+        let any_port = matches!(listener.address, Address::Tcp(address) if address.port() == 0);
+        if !any_port && !seen.insert(listener.address.to_string()) {
+            c.wrong(Some(place), format!("{} is there twice", listener.address));
+        }
+    }
+    listen
+}
+
+fn secret(
+    c: &mut Checker<'_>,
+    listen: &[Listen],
+    file: Option<Set<PathBuf>>,
+    library: &Path,
+) -> Option<Secret> {
+    if !listen.iter().any(|listener| listener.proof) {
+        return None;
+    }
+    let Some(Set { value: path, place }) = file else {
+        c.wrong(None, "clients are to prove a shared secret, and there is none: make one with forkftpd secret new FILE, and name it with secret_file or --secret-file");
+        return None;
+    };
+    if let (Ok(secret), Ok(library)) = (path.canonicalize(), library.canonicalize())
+        && secret.starts_with(&library)
+    {
+        c.wrong(
+            place.as_deref(),
+            format!(
+                "secret {} lies in the library, where clients could get it: move it",
+                path.display()
+            ),
+        );
+    }
+    match Secret::from_file(&path) {
+        Ok(secret) => Some(secret),
+        Err(what) => {
+            c.wrong(place.as_deref(), what);
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file;
+    use super::*;
+
+    fn load(text: &str, flags: &Flags) -> Result<Config, String> {
+        let path = Path::new("/nowhere/f.toml");
+        let parsed = file::parse(Some(path), text).map_err(|p| p[0].to_string())?;
+        check(parsed, Some(path), text, flags).map_err(|p| {
+            p.iter()
+                .map(ToString::to_string)
+                .collect::<Vec<_>>()
+                .join("\n")
+        })
+    }
+
+    #[test]
+    fn contradictions_and_unsafe_settings_are_refused() {
+        let open = Flags {
+            no_secret: true,
+            ..Flags::default()
+        };
+        for (text, place, word) in [
+            (
+                "max_clients = 10\nprefork = 11",
+                "/nowhere/f.toml:2: ",
+                "prefork",
+            ),
+            (
+                "max_clients = 10\n\nmax_per_address = 11",
+                "/nowhere/f.toml:3: ",
+                "max_per_address",
+            ),
+            ("idle_seconds = 0", "/nowhere/f.toml:1: ", "at least 1"),
+            ("largest_file = 0", "/nowhere/f.toml:1: ", "largest_file"),
+            (
+                "[[listen]]\naddress = \"0.0.0.0:1\"",
+                "/nowhere/f.toml:2: ",
+                "without proof",
+            ),
+            (
+                "[[listen]]\naddress = \"localhost:1\"",
+                "/nowhere/f.toml:2: ",
+                "not looked up",
+            ),
+            (
+                "[[listen]]\naddress = \"unix:s\"",
+                "/nowhere/f.toml:2: ",
+                "begin with /",
+            ),
+            (
+                "[[listen]]\naddress = \"127.0.0.1:1\"\n[[listen]]\naddress = \"127.0.0.1:1\"",
+                "/nowhere/f.toml:4: ",
+                "twice",
+            ),
+            (
+                "[[listen]]\naddress = \"unix:/s\"\nmode = \"9\"",
+                "/nowhere/f.toml:3: ",
+                "octal",
+            ),
+        ] {
+            let said = load(text, &open).expect_err(text);
+            assert!(
+                said.contains(place) && said.contains(word),
+                "{text}: {said}"
+            );
+        }
+        let said = load("", &Flags::default()).expect_err("no secret");
+        assert!(said.contains("forkftpd secret new"), "{said}");
+        let said = load(
+            "",
+            &Flags {
+                prefork: Some(9),
+                max_clients: Some(5),
+                ..open
+            },
+        )
+        .expect_err("flags");
+        assert!(said.starts_with("--prefork: "), "{said}");
+    }
+
+    #[test]
+    fn flags_lie_over_the_file_and_paths_are_where_they_were_written() {
+        let flags = Flags {
+            no_secret: true,
+            max_clients: Some(7),
+            ..Flags::default()
+        };
+        let config = load("library = \"files\"\nmax_clients = 5", &flags).expect("config");
+        assert_eq!(config.library, Path::new("/nowhere/files"));
+        assert_eq!((config.max_clients, config.max_per_address), (7, 7));
+        assert_eq!(config.listen[0].address.to_string(), "127.0.0.1:8888");
+        let flags = Flags {
+            listen: vec!["[::1]:0".into(), "unix:/run/s".into()],
+            ..flags
+        };
+        let config = load("[[listen]]\naddress = \"127.0.0.1:9\"", &flags).expect("config");
+        assert_eq!(config.listen.len(), 2);
+    }
+}

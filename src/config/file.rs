@@ -1,0 +1,229 @@
+//! The configuration file as it stands: keys, their types, and where they were.
+
+use super::check::Problem;
+use super::{DEFAULT_FILE, Durability};
+use crate::log::{Format, Level};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+use toml::Spanned;
+
+/// Every key with its default, as `forkftpd config` prints it. A test reads it back.
+pub const EXAMPLE: &str = r#"# Configuration of forkftpd. Every key is optional; what stands here are the defaults.
+# Relative paths are relative to the folder of this file. Sizes are numbers of bytes or text as "64 MiB".
+
+# The folder that is served. Names that begin with a dot are not.
+library = "/srv/forkftp"
+# The shared secret, mode 0600, at least 16 bytes: forkftpd secret new FILE
+secret_file = "/etc/forkftp/secret"
+
+# Warm children that wait for a client; 0 forks one when a client comes.
+prefork = 0
+# Most clients at once, from everywhere and from one address (an IPv6 /64 is one address).
+max_clients = 1000
+max_per_address = 100
+
+# Deadlines, in seconds: from connecting to the proof, between two requests, and without a byte moving within one.
+handshake_seconds = 10
+idle_seconds = 300
+stall_seconds = 60
+# How long transfers may go on after SIGTERM.
+drain_seconds = 30
+
+# Before an upload counts as stored: "full" waits for its bytes and its name to be on the disk, "file" for its bytes,
+# "none" for nothing.
+durability = "full"
+# Uploads leave this much of the disk free.
+keep_free = "64 MiB"
+# Largest upload; no limit when absent.
+# largest_file = "10 GiB"
+# Hours for which a cut upload (of 1 MiB or more) is kept for resuming.
+partial_hours = 72
+# Do not serve filesystems that are mounted below the library.
+one_filesystem = false
+
+# "text" or "json", to standard error; "error", "warn", "info" or "debug".
+log_format = "text"
+log_level = "info"
+
+# One table for each listening socket.
+[[listen]]
+# IP:PORT, [IPv6]:PORT or unix:/path
+address = "127.0.0.1:8888"
+protocol = "drive"
+# "required": clients prove the shared secret. "none" is for loopback and Unix sockets only.
+proof = "required"
+# TCP congestion control ("cubic", "bbr", "reno"); the system's own when absent.
+# congestion = "cubic"
+# Permissions of a Unix socket.
+mode = "0660"
+# Connections that may wait to be accepted.
+backlog = 1024
+"#;
+
+/// A value, and the bytes of the file it stands in.
+pub(super) type Placed<T> = Option<Spanned<T>>;
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    pub(super) library: Placed<PathBuf>,
+    pub(super) secret_file: Placed<PathBuf>,
+    pub(super) prefork: Placed<u32>,
+    pub(super) max_clients: Placed<u32>,
+    pub(super) max_per_address: Placed<u32>,
+    pub(super) handshake_seconds: Placed<u32>,
+    pub(super) idle_seconds: Placed<u32>,
+    pub(super) stall_seconds: Placed<u32>,
+    pub(super) drain_seconds: Placed<u32>,
+    pub(super) durability: Option<Durability>,
+    pub(super) keep_free: Placed<Size>,
+    pub(super) largest_file: Placed<Size>,
+    pub(super) partial_hours: Placed<u32>,
+    pub(super) one_filesystem: Option<bool>,
+    pub(super) log_format: Option<Format>,
+    pub(super) log_level: Option<Level>,
+    #[serde(default)]
+    pub(super) listen: Vec<Spanned<FileListen>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct FileListen {
+    pub(super) address: Spanned<String>,
+    #[serde(default)]
+    pub(super) protocol: Protocol,
+    #[serde(default)]
+    pub(super) proof: Proof,
+    pub(super) congestion: Option<Spanned<String>>,
+    pub(super) mode: Option<Spanned<String>>,
+    pub(super) backlog: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Protocol {
+    #[default]
+    Drive,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Proof {
+    #[default]
+    Required,
+    None,
+}
+
+/// A number of bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "SizeText")]
+pub(super) struct Size(pub(super) u64);
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SizeText {
+    Bytes(u64),
+    Text(String),
+}
+
+impl TryFrom<SizeText> for Size {
+    type Error = String;
+    fn try_from(given: SizeText) -> Result<Size, String> {
+        let text = match given {
+            SizeText::Bytes(bytes) => return Ok(Size(bytes)),
+            SizeText::Text(text) => text,
+        };
+        let wrong = || format!("{text:?} is no size: a number, or one with KiB, MiB, GiB or TiB");
+        let digits = text
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len());
+        let number: u64 = text[..digits].parse().map_err(|_| wrong())?;
+        let shift = match text[digits..].trim() {
+            "" | "B" => 0,
+            "KiB" => 10,
+            "MiB" => 20,
+            "GiB" => 30,
+            "TiB" => 40,
+            _ => return Err(wrong()),
+        };
+        number.checked_mul(1 << shift).map(Size).ok_or_else(wrong)
+    }
+}
+
+/// The text of the file: the named one, or the default one if it is there, or none.
+pub(super) fn read(named: Option<&Path>) -> Result<(Option<PathBuf>, String), Vec<Problem>> {
+    let path = named.unwrap_or(Path::new(DEFAULT_FILE));
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok((Some(path.to_owned()), text)),
+        Err(error) if named.is_none() && error.kind() == std::io::ErrorKind::NotFound => {
+            Ok((None, String::new()))
+        }
+        Err(error) => Err(vec![Problem::new(
+            path.display().to_string(),
+            error.to_string(),
+        )]),
+    }
+}
+
+pub(super) fn parse(path: Option<&Path>, text: &str) -> Result<File, Vec<Problem>> {
+    toml::from_str(text).map_err(|error| {
+        let at = error.span().map_or(0, |span| span.start);
+        vec![Problem::new(
+            place(path, text, at),
+            error.message().trim_end().to_owned(),
+        )]
+    })
+}
+
+/// `FILE:LINE` of the byte at `offset`.
+pub(super) fn place(path: Option<&Path>, text: &str, offset: usize) -> String {
+    let line = 1 + text
+        .as_bytes()
+        .iter()
+        .take(offset)
+        .filter(|&&b| b == b'\n')
+        .count();
+    format!(
+        "{}:{line}",
+        path.unwrap_or(Path::new("configuration")).display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_valid() {
+        let file = parse(None, EXAMPLE).expect("the example");
+        assert_eq!(file.listen.len(), 1);
+        assert_eq!(file.keep_free.map(|s| s.into_inner().0), Some(64 << 20));
+    }
+
+    #[test]
+    fn what_is_unknown_or_wrong_is_refused_with_its_line() {
+        for (text, line, word) in [
+            ("library = \"a\"\n\nlibary = 1\n", 3, "libary"),
+            ("prefork = \"two\"", 1, "invalid type"),
+            ("prefork = -1", 1, "invalid value"),
+            ("durability = \"maybe\"", 1, "maybe"),
+            ("\nkeep_free = \"5 apples\"", 2, "KiB"),
+            (
+                "[[listen]]\naddress = \"1.2.3.4:5\"\nprotocol = \"gopher\"",
+                3,
+                "gopher",
+            ),
+            ("[[listen]]\nproof = \"none\"", 1, "address"),
+            ("prefork = 1\nprefork = 2", 2, "duplicate"),
+        ] {
+            let problem = parse(Some(Path::new("f.toml")), text)
+                .expect_err(text)
+                .remove(0)
+                .to_string();
+            assert!(
+                problem.starts_with(&format!("f.toml:{line}: ")) && problem.contains(word),
+                "{problem}"
+            );
+        }
+    }
+}

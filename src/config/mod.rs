@@ -1,0 +1,189 @@
+//! The operator's decisions: a TOML file with every key optional, flags over it, and every contradiction refused before
+//! anything listens. Read by the listener; children inherit the result.
+
+mod check;
+mod file;
+
+pub use check::Problem;
+pub use file::EXAMPLE;
+
+use crate::log::{Format, Level};
+use crate::proof::Secret;
+use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// What is waited for before an upload counts as stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Its bytes and its name are on the disk.
+    #[default]
+    Full,
+    /// Its bytes are on the disk; after a power cut the name may be missing.
+    File,
+    /// The kernel has it; after a power cut it may be missing or empty.
+    None,
+}
+
+impl Durability {
+    /// The name on the wire and in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Durability::Full => "full",
+            Durability::File => "file",
+            Durability::None => "none",
+        }
+    }
+}
+
+/// What the operator decided about files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Files {
+    /// What is waited for before an upload counts as stored.
+    pub durability: Durability,
+    /// Bytes of the disk that uploads leave free.
+    pub keep_free: u64,
+    /// Most bytes of one upload; none is no limit.
+    pub largest_file: Option<u64>,
+    /// Hours for which a cut upload is kept.
+    pub partial_hours: u32,
+    /// Do not serve what is mounted below the root.
+    pub one_filesystem: bool,
+}
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// TCP; `[::]` takes IPv4 too.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Reads `IP:PORT`, `[IPv6]:PORT` or `unix:/path`.
+    ///
+    /// # Errors
+    /// What an address looks like.
+    pub fn parse(text: &str) -> Result<Address, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.starts_with('/') {
+                Ok(Address::Unix(path.into()))
+            } else {
+                Err(format!("unix:{path}: the path has to begin with /"))
+            };
+        }
+        text.parse().map(Address::Tcp).map_err(|_| {
+            format!(
+                "{text}: an address is IP:PORT, [IPv6]:PORT or unix:/path (names are not looked up)"
+            )
+        })
+    }
+
+    /// True when only programs on this machine can connect.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Address::Unix(_) => true,
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(address) => write!(f, "{address}"),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Where.
+    pub address: Address,
+    /// Whether clients prove the shared secret first.
+    pub proof: bool,
+    /// TCP congestion control; the system's own when absent.
+    pub congestion: Option<String>,
+    /// Permission bits of a Unix socket.
+    pub mode: u32,
+    /// Connections that may wait to be accepted.
+    pub backlog: u32,
+}
+
+/// Everything that was decided, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The folder that is served.
+    pub library: PathBuf,
+    /// How files are kept.
+    pub files: Files,
+    /// The shared secret; none when no listener asks for it.
+    pub secret: Option<Secret>,
+    /// Where to listen.
+    pub listen: Vec<Listen>,
+    /// Warm children; 0 forks when a client comes.
+    pub prefork: u32,
+    /// Most clients at once.
+    pub max_clients: u32,
+    /// Most clients at once from one address.
+    pub max_per_address: u32,
+    /// Seconds that transfers have to finish after SIGTERM.
+    pub drain_seconds: u32,
+    /// Seconds from connecting to the proof.
+    pub handshake_seconds: u32,
+    /// Seconds between two requests.
+    pub idle_seconds: u32,
+    /// Seconds in which nothing moves within a request.
+    pub stall_seconds: u32,
+    /// How events are written.
+    pub log_format: Format,
+    /// Which are.
+    pub log_level: Level,
+}
+
+/// What the command line says over the file. `None` and empty: nothing.
+#[derive(Debug, Clone, Default)]
+#[allow(missing_docs)]
+pub struct Flags {
+    pub file: Option<PathBuf>,
+    pub library: Option<PathBuf>,
+    pub listen: Vec<String>,
+    pub secret_file: Option<PathBuf>,
+    pub no_secret: bool,
+    pub prefork: Option<u32>,
+    pub max_clients: Option<u32>,
+    pub max_per_address: Option<u32>,
+    pub drain_seconds: Option<u32>,
+    pub handshake_seconds: Option<u32>,
+    pub idle_seconds: Option<u32>,
+    pub stall_seconds: Option<u32>,
+    pub durability: Option<Durability>,
+    pub congestion: Option<String>,
+    pub log_format: Option<Format>,
+    pub log_level: Option<Level>,
+}
+
+/// The configuration file that is read when none is named and it is there.
+pub const DEFAULT_FILE: &str = "/etc/forkftp/forkftpd.toml";
+
+impl Config {
+    /// Reads the file, lays the flags over it, and checks the whole.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each with its place and the remedy.
+    pub fn load(flags: &Flags) -> Result<Config, Vec<Problem>> {
+        let (path, text) = file::read(flags.file.as_deref())?;
+        check::check(
+            file::parse(path.as_deref(), &text)?,
+            path.as_deref(),
+            &text,
+            flags,
+        )
+    }
+}

@@ -1,0 +1,108 @@
+//! A file opened to be sent. Run by children.
+
+use super::digest;
+use crate::digest::{Hasher, Kind, Value};
+use crate::error::{Code, Refusal};
+use crate::sys::file::{self, Facts};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Smaller files are hashed faster than their attribute is written.
+const WORTH_KEEPING: u64 = 64 * 1024;
+/// Bytes read at once for a digest.
+const PIECE: usize = 128 * 1024;
+
+/// An open regular file, and what it was when it was opened.
+#[derive(Debug)]
+pub struct Download {
+    fd: OwnedFd,
+    facts: Facts,
+}
+
+impl Download {
+    pub(super) fn new(fd: OwnedFd, facts: Facts) -> Download {
+        Download { fd, facts }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// What it was when it was opened.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        self.facts
+    }
+
+    /// The digest of the whole file, if one is kept that still fits.
+    #[must_use]
+    pub fn kept_digest(&self, kind: Kind) -> Option<Value> {
+        if self.facts.size < WORTH_KEEPING {
+            return None;
+        }
+        digest::kept(self.fd(), &self.facts, kind)
+    }
+
+    /// Keeps the digest of the whole file for next time.
+    pub fn keep_digest(&self, value: &Value) {
+        if self.facts.size >= WORTH_KEEPING && digest::is_quiet(&self.facts) {
+            digest::keep(self.fd(), &self.facts, value);
+        }
+    }
+
+    /// Refuses when the file is not what it was when it was opened.
+    ///
+    /// # Errors
+    /// `Changed`.
+    pub fn unchanged(&self) -> Result<(), Refusal> {
+        let now = file::facts(self.fd())?;
+        if (now.size, now.modified) == (self.facts.size, self.facts.modified) {
+            Ok(())
+        } else {
+            Err(Code::Changed.into())
+        }
+    }
+
+    /// Takes bytes `from` to `to` into `hasher`, saying after each piece how many they were.
+    ///
+    /// # Errors
+    /// `Io`; `Changed` when the file ends before `to`.
+    pub fn hash(
+        &self,
+        hasher: &mut Hasher,
+        from: u64,
+        to: u64,
+        moved: impl FnMut(u64),
+    ) -> Result<(), Refusal> {
+        hash_range(self.fd(), hasher, from, to, moved)
+    }
+}
+
+/// Takes bytes `from` to `to` of `fd` into `hasher`.
+pub(super) fn hash_range(
+    fd: BorrowedFd<'_>,
+    hasher: &mut Hasher,
+    mut from: u64,
+    to: u64,
+    mut moved: impl FnMut(u64),
+) -> Result<(), Refusal> {
+    let mut piece = vec![
+        0;
+        usize::try_from(to - from.min(to))
+            .unwrap_or(PIECE)
+            .min(PIECE)
+    ];
+    while from < to {
+        let most = usize::try_from(to - from).unwrap_or(PIECE).min(PIECE);
+        match file::read_at(fd, &mut piece[..most], from)? {
+            0 => return Err(Code::Changed.into()),
+            got => {
+                hasher.update(&piece[..got]);
+                from += got as u64;
+                moved(got as u64);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,109 @@
+//! Cut uploads, kept out of sight for resuming. Run by children; swept by the listener.
+//!
+//! A partial's name is a digest of its owner and its path, so that there is one for each. It is locked while it is
+//! written: one upload of a name at a time.
+
+use super::stage::{Staged, remove_unlocked};
+use crate::error::{Code, Refusal};
+use crate::sys::Errno;
+use crate::sys::file::{self, Purpose};
+use crate::wire::path::RelPath;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// An upload announced smaller than this is not worth keeping: it is sent again faster than it is looked for.
+pub(super) const SMALLEST: u64 = 1024 * 1024;
+const SUFFIX: &[u8] = b".part";
+const DIGITS: usize = 64;
+
+fn name_of(owner: &[u8], path: &RelPath) -> Vec<u8> {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(owner);
+    hasher.update(&[0]);
+    hasher.update(path.as_bytes());
+    [hasher.finalize().to_hex().as_bytes(), SUFFIX].concat()
+}
+
+/// Opens the partial of `owner` and `path`, making an empty one if there is none, and locks it.
+///
+/// # Errors
+/// `InUse` when another upload writes it.
+pub(super) fn open(
+    partials: BorrowedFd<'_>,
+    owner: &[u8],
+    path: &RelPath,
+) -> Result<Staged, Refusal> {
+    let name = name_of(owner, path);
+    // Another upload may publish or drop the file between our open and our lock: then look again.
+    for _ in 0..16 {
+        let fd = match file::open_beneath(partials, &name, Purpose::Write, true) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => match file::create_new(partials, &name) {
+                Ok(fd) => fd,
+                Err(Errno::EEXIST) => continue,
+                Err(other) => return Err(other.into()),
+            },
+            Err(other) => return Err(other.into()),
+        };
+        if !file::try_lock(fd.as_fd())? {
+            return Err(Code::InUse.into());
+        }
+        let (ours, there) = (file::facts(fd.as_fd())?, file::facts_at(partials, &name));
+        if there.is_ok_and(|there| there.inode == ours.inode) {
+            if ours.links == 1 {
+                return Ok(Staged::Named {
+                    fd,
+                    name,
+                    resumable: true,
+                });
+            }
+            // It was published, and the process died before it took this name away: these bytes are a visible file's.
+            file::unlink(partials, &name)?;
+        }
+    }
+    Err(Code::InUse.into())
+}
+
+/// Removes partials that nobody has touched for `hours`, and second names of published files.
+pub(super) fn sweep(partials: BorrowedFd<'_>, hours: u32) -> Result<u64, Errno> {
+    let oldest = file::now().seconds - i64::from(hours) * 3600;
+    remove_unlocked(partials, |name, facts| {
+        let ours = name.strip_suffix(SUFFIX).is_some_and(|digits| {
+            digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit)
+        });
+        ours && (facts.links > 1 || facts.size == 0 || facts.changed.seconds < oldest)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_writer_and_never_a_published_file() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let partials = file::open_folder(dir.path()).expect("open");
+        let path = RelPath::parse(b"a/b").expect("path");
+        let first = open(partials.as_fd(), b"", &path).expect("first");
+        assert_eq!(
+            open(partials.as_fd(), b"", &path).expect_err("second").code,
+            Code::InUse
+        );
+        open(partials.as_fd(), b"other", &path).expect("another owner");
+        file::write_at(first.fd(), b"kept", 0).expect("write");
+        let Staged::Named { name, .. } = &first else {
+            panic!("unnamed")
+        };
+        file::link(partials.as_fd(), name, partials.as_fd(), b"published").expect("link");
+        drop(first);
+        let again = open(partials.as_fd(), b"", &path).expect("again");
+        assert_eq!(
+            file::facts(again.fd()).expect("facts").size,
+            0,
+            "the published bytes are not written to"
+        );
+        assert_eq!(
+            std::fs::read(dir.path().join("published")).expect("read"),
+            b"kept"
+        );
+    }
+}

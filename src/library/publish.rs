@@ -1,0 +1,176 @@
+//! The moment an upload becomes a file: on the disk first, then under its name, then the name on the disk. Run by children.
+
+use super::stage::{self, Staged};
+use super::upload::Target;
+use super::{Library, digest};
+use crate::config::Durability;
+use crate::digest::Value;
+use crate::error::Refusal;
+use crate::sys::file;
+use crate::sys::{Errno, Result};
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// From this many files on, one sync of the filesystem is cheaper than one of each file.
+const MANY: usize = 8;
+
+/// An upload that is whole and checked, but shows under no name yet.
+#[derive(Debug)]
+pub struct Ready {
+    pub(super) target: Target,
+    pub(super) staged: Staged,
+    pub(super) size: u64,
+    pub(super) digest: Value,
+}
+
+impl Ready {
+    /// Bytes of it.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+}
+
+/// A stored file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Published {
+    /// Bytes.
+    pub size: u64,
+    /// Digest of them.
+    pub digest: Value,
+}
+
+type Outcome = std::result::Result<Published, Refusal>;
+
+pub(super) fn publish(library: &Library, ready: Vec<Ready>) -> Vec<Outcome> {
+    let durability = library.options.durability;
+    let synced = if durability == Durability::None {
+        vec![Ok(()); ready.len()]
+    } else {
+        sync_contents(library, &ready)
+    };
+    let mut outcomes: Vec<Outcome> = ready
+        .iter()
+        .zip(synced)
+        .map(|(upload, synced)| {
+            let shown = synced
+                .and_then(|()| show(library, upload))
+                .inspect_err(|&errno| tidy(library, &upload.staged, errno));
+            shown
+                .map(|()| Published {
+                    size: upload.size,
+                    digest: upload.digest,
+                })
+                .map_err(Refusal::from)
+        })
+        .collect();
+    if durability == Durability::Full {
+        sync_names(&ready, &mut outcomes);
+    }
+    outcomes
+}
+
+fn sync_contents(library: &Library, ready: &[Ready]) -> Vec<Result<()>> {
+    if ready.len() >= MANY {
+        // Reports a write error of any of them since the root was opened, to all: none is then called stored.
+        return vec![file::sync_filesystem(library.root.as_fd()); ready.len()];
+    }
+    ready
+        .iter()
+        .map(|upload| file::sync_data(upload.staged.fd()))
+        .collect()
+}
+
+/// Puts one upload under its name in one step; the old file, if any, stays until then.
+fn show(library: &Library, upload: &Ready) -> Result<()> {
+    let Target {
+        folder,
+        name,
+        overwrite,
+    } = &upload.target;
+    let fd = upload.staged.fd();
+    digest::keep(fd, &file::facts(fd)?, &upload.digest);
+    match &upload.staged {
+        Staged::Unnamed(_) => match file::link_unnamed(fd, folder.as_fd(), name) {
+            Err(Errno::EEXIST) if *overwrite => {
+                let name = stage::random_name()?;
+                file::link_unnamed(fd, library.stage.as_fd(), &name)?;
+                replace(library.stage.as_fd(), &name, upload)
+                    .inspect_err(|_| drop(file::unlink(library.stage.as_fd(), &name)))
+            }
+            result => result,
+        },
+        Staged::Named {
+            name: staged,
+            resumable,
+            ..
+        } => {
+            let place = if *resumable {
+                library.partial.as_fd()
+            } else {
+                library.stage.as_fd()
+            };
+            match file::link(place, staged, folder.as_fd(), name) {
+                Ok(()) => file::unlink(place, staged),
+                Err(Errno::EEXIST) if *overwrite => replace(place, staged, upload),
+                result => result,
+            }
+        }
+    }
+}
+
+/// Takes away what is left of an upload that could not be shown. A partial stays, unless its name was taken meanwhile:
+/// resuming it would meet the same.
+fn tidy(library: &Library, staged: &Staged, errno: Errno) {
+    let Staged::Named {
+        name, resumable, ..
+    } = staged
+    else {
+        return;
+    };
+    if *resumable && errno != Errno::EEXIST {
+        return;
+    }
+    let place = if *resumable {
+        library.partial.as_fd()
+    } else {
+        library.stage.as_fd()
+    };
+    let _ = file::unlink(place, name);
+}
+
+/// Moves a staged name over the target, if that is still a file.
+fn replace(place: BorrowedFd<'_>, staged: &[u8], upload: &Ready) -> Result<()> {
+    upload
+        .target
+        .check()
+        .map_err(|refusal| refusal.errno.unwrap_or(Errno::EEXIST))?;
+    file::rename(
+        place,
+        staged,
+        upload.target.folder.as_fd(),
+        &upload.target.name,
+    )
+}
+
+/// Puts the names on the disk, each folder once; where that fails, success is not claimed.
+fn sync_names(ready: &[Ready], outcomes: &mut [Outcome]) {
+    let mut synced: Vec<((u64, u64), Result<()>)> = Vec::new();
+    for (upload, outcome) in ready.iter().zip(outcomes) {
+        if outcome.is_err() {
+            continue;
+        }
+        let folder = upload.target.folder.as_fd();
+        let result = file::facts(folder).and_then(|facts| {
+            let key = (facts.device, facts.inode);
+            if let Some((_, result)) = synced.iter().find(|(seen, _)| *seen == key) {
+                return *result;
+            }
+            let result = file::sync(folder);
+            synced.push((key, result));
+            result
+        });
+        if let Err(errno) = result {
+            *outcome = Err(errno.into());
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! The table of living children, and their birth.
+
+use super::events::{Event, Events, Place};
+use super::sockets::Socket;
+use crate::child::{self, Birth};
+use crate::config::Config;
+use crate::library::Library;
+use crate::log::{self, Level};
+use crate::scoreboard::{Phase, Slot};
+use crate::sys::net::{Peer, Source};
+use crate::sys::process::{self, Ending, Spawned};
+use crate::sys::shared::Pages;
+use crate::sys::{Errno, Result, signal};
+use std::convert::Infallible;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// A living child, as the listener knows it.
+#[derive(Debug)]
+pub(super) struct Child {
+    pub(super) process: Spawned,
+    pub(super) tenant: u32,
+    /// When its client connected, on the monotonic clock, in milliseconds; for a warm one, when it was made.
+    pub(super) since: u64,
+    /// Its client; none while it is warm.
+    pub(super) client: Option<Peer>,
+    /// Admitted and counted under this.
+    pub(super) counted: Option<Source>,
+    /// To a warm child: verdicts and the word to leave.
+    pub(super) channel: Option<OwnedFd>,
+    /// It was told to leave if it has no client.
+    pub(super) retired: bool,
+    /// Bytes moved when it was last looked at, and when that last changed.
+    pub(super) moved: (u64, u64),
+}
+
+/// All living children.
+#[derive(Debug)]
+pub(super) struct Children {
+    pages: Pages,
+    table: Vec<Option<Child>>,
+    free: Vec<u32>,
+    living: u32,
+    next_tenant: u32,
+}
+
+/// What children are given that is the same for all.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct World<'a> {
+    pub(super) config: &'a Config,
+    pub(super) library: &'a Library,
+    /// Readable in every child once the listener drains or is gone.
+    pub(super) drain: &'a OwnedFd,
+}
+
+impl Children {
+    /// A table for at most `most` children at once.
+    pub(super) fn new(most: u32) -> Result<Children> {
+        let pages = Pages::new(most as usize)?;
+        let table = (0..most).map(|_| None).collect();
+        Ok(Children {
+            pages,
+            table,
+            free: (0..most).rev().collect(),
+            living: 0,
+            next_tenant: 0,
+        })
+    }
+
+    /// Living children.
+    pub(super) fn living(&self) -> u32 {
+        self.living
+    }
+
+    /// Children that have no client and were not told to leave.
+    pub(super) fn warm(&self) -> u32 {
+        self.iter()
+            .filter(|(_, child)| child.client.is_none() && !child.retired)
+            .count() as u32
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (Place, &Child)> {
+        self.table.iter().enumerate().filter_map(|(index, child)| {
+            child.as_ref().map(|child| {
+                (
+                    Place {
+                        index: index as u32,
+                        tenant: child.tenant,
+                    },
+                    child,
+                )
+            })
+        })
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (Slot<'_>, &mut Child)> {
+        let pages = &self.pages;
+        self.table
+            .iter_mut()
+            .enumerate()
+            .filter_map(move |(index, child)| {
+                child.as_mut().map(|child| (Slot::of(pages, index), child))
+            })
+    }
+
+    pub(super) fn get_mut(&mut self, place: Place) -> Option<&mut Child> {
+        self.table
+            .get_mut(place.index as usize)?
+            .as_mut()
+            .filter(|child| child.tenant == place.tenant)
+    }
+
+    /// Forks a child. `life` runs in it with its page of the scoreboard; what it returns, it never does.
+    ///
+    /// # Errors
+    /// EAGAIN, ENOMEM, EMFILE as clone(2); ENFILE when the table is full.
+    pub(super) fn spawn(
+        &mut self,
+        events: &Events,
+        client: Option<Peer>,
+        channel: Option<OwnedFd>,
+        phase: Phase,
+        life: impl FnOnce(Slot<'static>) -> Infallible,
+    ) -> Result<Place> {
+        let index = self.free.pop().ok_or(Errno::ENFILE)?;
+        let slot = Slot::of(&self.pages, index as usize);
+        slot.reset(phase);
+        let since = process::monotonic_millis();
+        // Until the child has made the signals its own, none may reach it.
+        let pages = &self.pages;
+        let spawned = signal::block_all().and_then(|blocked| {
+            process::spawn(move || {
+                std::mem::forget(blocked);
+                life(prepare(pages, index))
+            })
+        });
+        let process = match spawned {
+            Ok(process) => process,
+            Err(errno) => {
+                self.free.push(index);
+                return Err(errno);
+            }
+        };
+        self.next_tenant = self.next_tenant.wrapping_add(1) & 0x00ff_ffff;
+        let place = Place {
+            index,
+            tenant: self.next_tenant,
+        };
+        if let Err(errno) = events.watch(process.pidfd.as_fd(), Event::Ended(place)) {
+            // A child that cannot be watched cannot be counted.
+            let _ = process::kill(process.pidfd.as_fd(), nix::sys::signal::Signal::SIGKILL);
+            self.free.push(index);
+            return Err(errno);
+        }
+        self.table[index as usize] = Some(Child {
+            process,
+            tenant: place.tenant,
+            since,
+            client,
+            counted: None,
+            channel,
+            retired: false,
+            moved: (0, since),
+        });
+        self.living += 1;
+        Ok(place)
+    }
+
+    /// Takes an ended child out of the table.
+    pub(super) fn bury(&mut self, events: &Events, place: Place) -> Option<Child> {
+        self.get_mut(place)?;
+        let child = self.table[place.index as usize].take()?;
+        events.forget(child.process.pidfd.as_fd());
+        if let Some(channel) = &child.channel {
+            events.forget(channel.as_fd());
+        }
+        self.free.push(place.index);
+        self.living -= 1;
+        let how = process::ending(child.process.pidfd.as_fd());
+        let peer = child
+            .client
+            .map_or_else(|| "none".to_owned(), |peer| peer.to_string());
+        match how {
+            Ending::Killed(signal) => {
+                log::event(
+                    Level::Warn,
+                    "child killed",
+                    &[
+                        ("child", &child.process.pid),
+                        ("signal", &signal),
+                        ("peer", &peer),
+                    ],
+                );
+            }
+            Ending::Exited(code) => log::event(
+                Level::Debug,
+                "child ended",
+                &[
+                    ("child", &child.process.pid),
+                    ("exit", &code),
+                    ("peer", &peer),
+                ],
+            ),
+            Ending::Unknown => log::event(
+                Level::Debug,
+                "child ended",
+                &[("child", &child.process.pid), ("peer", &peer)],
+            ),
+        }
+        Some(child)
+    }
+}
+
+/// The first steps of every child.
+fn prepare(pages: &Pages, index: u32) -> Slot<'static> {
+    log::become_child();
+    process::set_name(c"forkftpd:child");
+    if let Err(errno) = signal::child_defaults() {
+        unfit("signals", errno);
+    }
+    Slot::keep_only(pages, index as usize)
+}
+
+/// Ends a child that could not be set up: it serves nobody.
+pub(super) fn unfit(what: &str, errno: Errno) -> ! {
+    log::event(
+        Level::Error,
+        "a child cannot be set up",
+        &[("step", &what), ("error", &errno.desc())],
+    );
+    process::exit(child::Exit::Unfit as i32)
+}
+
+/// The rest of a child's life, once it has a client.
+pub(super) fn serve(
+    world: World<'_>,
+    slot: Slot<'static>,
+    socket: OwnedFd,
+    peer: Peer,
+    accepted: u64,
+    proof: bool,
+) -> Infallible {
+    let [root, stage, partial] = world.library.descriptors();
+    if let Err(errno) =
+        process::close_all_but(&[socket.as_fd(), world.drain.as_fd(), root, stage, partial])
+    {
+        unfit("close_range", errno);
+    }
+    child::run(Birth {
+        socket,
+        peer,
+        accepted,
+        slot,
+        drain: world.drain.as_fd(),
+        config: world.config,
+        library: world.library,
+        proof,
+    })
+}
+
+/// Forks a child for a client that has been accepted and admitted.
+pub(super) fn spawn_for(
+    children: &mut Children,
+    events: &Events,
+    world: World<'_>,
+    from: &Socket,
+    socket: OwnedFd,
+    peer: Peer,
+) -> Result<Place> {
+    let (accepted, proof) = (process::monotonic_millis(), from.listen.proof);
+    children.spawn(events, Some(peer), None, Phase::Handshake, |slot| {
+        serve(world, slot, socket, peer, accepted, proof)
+    })
+}

@@ -1,0 +1,14 @@
+//! The listener: the parent of all. It accepts connections, or lets warm children accept them; forks; counts; ends
+//! children that outlive a deadline; drains and reloads. It has one thread, and never reads a byte from a client.
+
+mod admission;
+mod children;
+mod deadlines;
+mod events;
+mod pool;
+mod reload;
+mod run;
+mod shutdown;
+mod sockets;
+
+pub use run::run;

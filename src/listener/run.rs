@@ -1,0 +1,400 @@
+//! The listener's life, from top to bottom.
+
+use super::admission::Admission;
+use super::children::{Children, World, spawn_for};
+use super::events::{Event, Events, Place};
+use super::reload::{self, Service};
+use super::{deadlines, pool, shutdown, sockets};
+use crate::config::Flags;
+use crate::error::{Code, Refusal};
+use crate::log::{self, Level};
+use crate::sys::net::{self, Peer};
+use crate::sys::process::{self, monotonic_millis};
+use crate::sys::{Errno, signal};
+use crate::wire::drive::refusal_frame;
+use nix::sys::signal::Signal;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// How often deadlines are looked at while there are children, in milliseconds.
+const TICK: u16 = 1000;
+/// How long no client is accepted after the machine ran out of something, in milliseconds.
+const PAUSE: u64 = 200;
+/// Clients accepted before other events are looked at.
+const ACCEPT_AT_ONCE: usize = 64;
+
+/// Why the server ends before it serves.
+pub type Unable = Vec<String>;
+
+/// Serves until it is told to end. Returns the exit code.
+///
+/// # Errors
+/// Lines for the operator, when the service cannot begin.
+pub fn run(flags: &Flags) -> Result<i32, Unable> {
+    let said = |what: &'static str| move |errno: Errno| vec![format!("{what}: {}", errno.desc())];
+    signal::start_clean().map_err(said("signals"))?;
+    signal::ignore_sigchld().map_err(said("SIGCHLD"))?;
+    let descriptors = process::raise_descriptor_limit().map_err(said("descriptor limit"))?;
+    let signals = Signals::new().map_err(|error| vec![format!("signals: {error}")])?;
+    process::set_name(c"forkftpd:listen");
+    let service = reload::open(flags)?;
+    let most_clients = service.config.max_clients + service.config.prefork.max(16);
+    if u64::from(most_clients) + 64 > descriptors {
+        return Err(vec![format!(
+            "max_clients = {} needs more descriptors than the limit of {descriptors}: lower it, or raise LimitNOFILE (ulimit -n)",
+            service.config.max_clients
+        )]);
+    }
+    let mut listener = Listener::new(service, most_clients, signals).map_err(said("starting"))?;
+    process::trim_heap();
+    if !process::one_thread() {
+        return Err(vec![
+            "the listener has more than one thread, and cannot fork safely".into(),
+        ]);
+    }
+    Ok(listener.serve(flags))
+}
+
+struct Signals {
+    end: signal::Pipe,
+    interrupt: signal::Pipe,
+    reload: signal::Pipe,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Signals> {
+        Ok(Signals {
+            end: signal::as_pipe(Signal::SIGTERM)?,
+            interrupt: signal::as_pipe(Signal::SIGINT)?,
+            reload: signal::as_pipe(Signal::SIGHUP)?,
+        })
+    }
+}
+
+struct Listener {
+    service: Service,
+    events: Events,
+    children: Children,
+    admission: Admission,
+    signals: Signals,
+    /// Every child holds the read end; dropping the write end wakes them all.
+    drain: (OwnedFd, Option<OwnedFd>),
+    most_clients: u32,
+    /// While the machine is out of something: when to accept again.
+    paused_until: Option<u64>,
+    /// When all has to be over, once it ends.
+    ending_by: Option<u64>,
+}
+
+impl Listener {
+    fn new(service: Service, most_clients: u32, signals: Signals) -> Result<Listener, Errno> {
+        let events = Events::new()?;
+        for pipe in [&signals.end, &signals.interrupt, &signals.reload] {
+            events.watch(pipe.0.as_fd(), Event::Signal)?;
+        }
+        let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+        let children = Children::new(most_clients)?;
+        let drain = (read, Some(write));
+        Ok(Listener {
+            service,
+            events,
+            children,
+            admission: Admission::default(),
+            signals,
+            drain,
+            most_clients,
+            paused_until: None,
+            ending_by: None,
+        })
+    }
+
+    fn serve(&mut self, flags: &Flags) -> i32 {
+        self.open_doors();
+        let mut happened = Vec::new();
+        loop {
+            self.keep_warm();
+            if let Err(errno) = self.events.wait(self.timeout(), &mut happened) {
+                log::event(Level::Error, "waiting failed", &[("error", &errno.desc())]);
+                shutdown::kill_all(&mut self.children, "the listener cannot go on");
+                return 1;
+            }
+            for event in happened.drain(..) {
+                match event {
+                    Event::Ended(place) => self.ended(place),
+                    Event::Asks(place) => self.asked(place),
+                    Event::Signal => self.signalled(flags),
+                    Event::Connects(socket) => self.accept(socket),
+                }
+            }
+            deadlines::enforce(&mut self.children, &self.service.config);
+            self.unpause();
+            if let Some(by) = self.ending_by {
+                if self.children.living() == 0 {
+                    return self.close();
+                }
+                if monotonic_millis() >= by {
+                    shutdown::kill_all(&mut self.children, "drain_seconds are over");
+                    self.ending_by = Some(u64::MAX);
+                }
+            }
+        }
+    }
+
+    /// Watches the sockets, or has warm children watch them.
+    fn open_doors(&mut self) {
+        if self.service.config.prefork == 0
+            && let Err(errno) = sockets::watch(&self.events, &self.service.sockets)
+        {
+            log::event(
+                Level::Error,
+                "the listening sockets cannot be watched",
+                &[("error", &errno.desc())],
+            );
+        }
+    }
+
+    fn timeout(&self) -> Option<u16> {
+        if self.paused_until.is_some() {
+            return Some(PAUSE as u16);
+        }
+        if let Some(by) = self.ending_by {
+            return Some(by.saturating_sub(monotonic_millis()).min(u64::from(TICK)) as u16);
+        }
+        (self.children.living() > self.children.warm()).then_some(TICK)
+    }
+
+    /// Makes as many warm children as there should be.
+    fn keep_warm(&mut self) {
+        if self.ending_by.is_some()
+            || self.paused_until.is_some()
+            || self.service.config.prefork == 0
+        {
+            return;
+        }
+        for _ in self.children.warm()..self.service.config.prefork {
+            let world = World {
+                config: &self.service.config,
+                library: &self.service.library,
+                drain: &self.drain.0,
+            };
+            if let Err(errno) = pool::spawn_warm(
+                &mut self.children,
+                &self.events,
+                world,
+                &self.service.sockets,
+            ) {
+                self.pause("a warm child cannot be made", errno);
+                return;
+            }
+        }
+    }
+
+    fn ended(&mut self, place: Place) {
+        if let Some(child) = self.children.bury(&self.events, place)
+            && let Some(source) = child.counted
+        {
+            self.admission.leave(source);
+            log::event(
+                Level::Debug,
+                "clients",
+                &[("living", &self.admission.total())],
+            );
+        }
+    }
+
+    /// Counts `peer` in, after looking once more who has gone meanwhile.
+    fn admit(&mut self, peer: Peer) -> Result<(), Refusal> {
+        let (most, most_each) = (
+            self.service.config.max_clients,
+            self.service.config.max_per_address,
+        );
+        let first = self.admission.admit(peer.source(), most, most_each);
+        if first.is_ok() {
+            return first;
+        }
+        // A client that reconnects at once may be faster than the news of its child's end.
+        let mut happened = Vec::new();
+        if self.events.wait(Some(0), &mut happened).is_ok() {
+            for event in happened {
+                if let Event::Ended(place) = event {
+                    self.ended(place);
+                }
+            }
+        }
+        self.admission.admit(peer.source(), most, most_each)
+    }
+
+    fn accept(&mut self, socket: usize) {
+        for _ in 0..ACCEPT_AT_ONCE {
+            let Some(from) = self.service.sockets.get(socket) else {
+                return;
+            };
+            if self.paused_until.is_some() || self.ending_by.is_some() {
+                return;
+            }
+            let (fd, peer) = match net::accept(from.fd.as_fd()) {
+                Ok(Some(accepted)) => accepted,
+                Ok(None) => return,
+                Err(errno) => return self.pause("no client can be accepted", errno),
+            };
+            if let Err(refusal) = self.admit(peer) {
+                self.turn_away(&fd, peer, &refusal);
+                continue;
+            }
+            let world = World {
+                config: &self.service.config,
+                library: &self.service.library,
+                drain: &self.drain.0,
+            };
+            let Some(from) = self.service.sockets.get(socket) else {
+                return;
+            };
+            // The child gets a copy of the descriptor; ours is for the refusal, and closes here.
+            let born = fd.try_clone().map_err(|_| Errno::EMFILE).and_then(|copy| {
+                spawn_for(&mut self.children, &self.events, world, from, copy, peer)
+            });
+            match born {
+                Ok(place) => self.count(place, peer),
+                Err(errno) => {
+                    self.admission.leave(peer.source());
+                    self.turn_away(&fd, peer, &Code::Busy.into());
+                    return self.pause("no child can be made", errno);
+                }
+            }
+        }
+    }
+
+    fn count(&mut self, place: Place, peer: Peer) {
+        if let Some(child) = self.children.get_mut(place) {
+            child.client = Some(peer);
+            child.counted = Some(peer.source());
+            child.since = monotonic_millis();
+        }
+    }
+
+    /// Tells a client that it cannot be served. A new connection has room for it: nothing here waits.
+    fn turn_away(&self, fd: &OwnedFd, peer: Peer, refusal: &Refusal) {
+        let _ = net::send_now(fd.as_fd(), &refusal_frame(refusal));
+        net::finish_sending(fd.as_fd());
+        log::event(
+            Level::Warn,
+            "turned away",
+            &[("peer", &peer), ("reason", &refusal.message)],
+        );
+    }
+
+    /// A warm child has a client, and asks whether to serve it.
+    fn asked(&mut self, place: Place) {
+        let Some(child) = self.children.get_mut(place) else {
+            return;
+        };
+        let Some(channel) = child.channel.take() else {
+            return;
+        };
+        self.events.forget(channel.as_fd());
+        // A child that closed its end without a question has ended, or will at once.
+        let Some(peer) = pool::take_question(channel.as_fd()) else {
+            return;
+        };
+        child.client = Some(peer);
+        let verdict = if self.ending_by.is_some() {
+            Err(Code::Closing.into())
+        } else {
+            self.admit(peer)
+        };
+        match &verdict {
+            Ok(()) => self.count(place, peer),
+            Err(refusal) => log::event(
+                Level::Warn,
+                "turned away",
+                &[("peer", &peer), ("reason", &refusal.message)],
+            ),
+        }
+        pool::answer(channel.as_fd(), &verdict);
+    }
+
+    /// Stops accepting for a moment: trying again at once would spin.
+    fn pause(&mut self, what: &str, errno: Errno) {
+        log::event(
+            Level::Error,
+            what,
+            &[
+                ("error", &errno.desc()),
+                ("children", &self.children.living()),
+            ],
+        );
+        sockets::unwatch(&self.events, &self.service.sockets);
+        self.paused_until = Some(monotonic_millis() + PAUSE);
+    }
+
+    fn unpause(&mut self) {
+        if self
+            .paused_until
+            .is_some_and(|until| monotonic_millis() >= until)
+        {
+            self.paused_until = None;
+            if self.ending_by.is_none() {
+                self.open_doors();
+            }
+        }
+    }
+
+    fn signalled(&mut self, flags: &Flags) {
+        if self.signals.reload.take() && self.ending_by.is_none() {
+            self.reload(flags);
+        }
+        let terminated = self.signals.end.take();
+        let interrupted = self.signals.interrupt.take();
+        if terminated || interrupted {
+            self.end();
+        }
+    }
+
+    fn reload(&mut self, flags: &Flags) {
+        sockets::unwatch(&self.events, &self.service.sockets);
+        match reload::renew(&mut self.service, flags, self.most_clients) {
+            Ok(()) => {
+                // They were made with the old configuration; new ones take their place.
+                pool::retire(&mut self.children);
+                log::event(Level::Info, "configuration reloaded", &[]);
+            }
+            Err(problems) => {
+                for problem in problems {
+                    log::event(
+                        Level::Error,
+                        "configuration not reloaded, the old one stays",
+                        &[("problem", &problem)],
+                    );
+                }
+            }
+        }
+        process::trim_heap();
+        if self.paused_until.is_none() {
+            self.open_doors();
+        }
+    }
+
+    /// First call: drains. Second: ends at once.
+    fn end(&mut self) {
+        if self.ending_by.is_some() {
+            shutdown::kill_all(&mut self.children, "second signal");
+            return;
+        }
+        sockets::unwatch(&self.events, &self.service.sockets);
+        self.service.sockets.drain(..).for_each(sockets::close);
+        let seconds = self.service.config.drain_seconds;
+        shutdown::begin(&mut self.children, self.drain.1.take(), seconds);
+        self.ending_by = Some(monotonic_millis() + u64::from(seconds) * 1000);
+    }
+
+    fn close(&self) -> i32 {
+        if let Err(errno) = self.service.library.sweep() {
+            log::event(
+                Level::Warn,
+                "the staging area cannot be swept",
+                &[("error", &errno.desc())],
+            );
+        }
+        log::event(Level::Info, "ended", &[]);
+        0
+    }
+}

@@ -1,0 +1,86 @@
+//! The listening sockets.
+
+use super::events::{Event, Events};
+use crate::config::{Address, Listen};
+use crate::log::{self, Level};
+use crate::sys::{Errno, Result, net};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// A listening socket, and what was decided about it.
+#[derive(Debug)]
+pub(super) struct Socket {
+    pub(super) fd: OwnedFd,
+    pub(super) listen: Listen,
+}
+
+/// Opens all, or none.
+///
+/// # Errors
+/// A sentence with the address, what is wrong, and the remedy.
+pub(super) fn open(wanted: &[Listen]) -> std::result::Result<Vec<Socket>, String> {
+    wanted.iter().map(open_one).collect()
+}
+
+pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
+    let fd = match &listen.address {
+        Address::Tcp(address) => {
+            net::listen_tcp(*address, listen.backlog, listen.congestion.as_deref())
+        }
+        Address::Unix(path) => net::listen_unix(path, listen.backlog, listen.mode),
+    };
+    let fd = fd.map_err(|errno| {
+        let remedy = match errno {
+            Errno::EADDRINUSE => "; another server has it",
+            Errno::EACCES => "; ports below 1024 need root or CAP_NET_BIND_SERVICE",
+            Errno::EADDRNOTAVAIL => "; this machine does not have that address",
+            Errno::ENOENT | Errno::EPERM if listen.congestion.is_some() => {
+                "; is that congestion control in net.ipv4.tcp_allowed_congestion_control?"
+            }
+            _ => "",
+        };
+        format!(
+            "cannot listen on {}: {}{remedy}",
+            listen.address,
+            errno.desc()
+        )
+    })?;
+    let address = match &listen.address {
+        Address::Tcp(_) => net::local_address(fd.as_fd()).map_or_else(
+            |_| listen.address.to_string(),
+            |address| address.to_string(),
+        ),
+        unix @ Address::Unix(_) => unix.to_string(),
+    };
+    let proof = if listen.proof { "required" } else { "none" };
+    log::event(
+        Level::Info,
+        &format!("listening on drive://{address}"),
+        &[("proof", &proof)],
+    );
+    Ok(Socket {
+        fd,
+        listen: listen.clone(),
+    })
+}
+
+/// Watches all for clients.
+pub(super) fn watch(events: &Events, sockets: &[Socket]) -> Result<()> {
+    sockets
+        .iter()
+        .enumerate()
+        .try_for_each(|(index, socket)| events.watch(socket.fd.as_fd(), Event::Connects(index)))
+}
+
+/// Stops watching, without closing.
+pub(super) fn unwatch(events: &Events, sockets: &[Socket]) {
+    for socket in sockets {
+        events.forget(socket.fd.as_fd());
+    }
+}
+
+/// Closes a socket for good; a Unix socket's file goes too.
+pub(super) fn close(socket: Socket) {
+    if let Address::Unix(path) = &socket.listen.address {
+        let _ = std::fs::remove_file(path);
+    }
+}

@@ -1,0 +1,167 @@
+//! One line per event, to standard error, in one write: lines of many processes never mix. Used by the listener and its
+//! children; the client talks to its user instead.
+//!
+//! Text that came from outside goes through `quoted`, so that no name can forge a line or reach a terminal raw.
+
+use std::fmt::{Display, Write as _};
+use std::io::Write as _;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// How much an event matters.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// Service is refused or ends.
+    Error,
+    /// Something the operator should look at.
+    Warn,
+    /// Sessions and transfers.
+    Info,
+    /// What a developer wants to see.
+    Debug,
+}
+
+/// How lines are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// `TIME LEVEL PROCESS[PID] MESSAGE KEY=VALUE ...`
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
+static FORMAT: AtomicU8 = AtomicU8::new(Format::Text as u8);
+static ROLE: AtomicU8 = AtomicU8::new(0);
+const ROLES: [&str; 2] = ["listener", "child"];
+
+/// Sets what is written and how; children inherit it.
+pub fn set(format: Format, level: Level) {
+    FORMAT.store(format as u8, Ordering::Relaxed);
+    LEVEL.store(level as u8, Ordering::Relaxed);
+}
+
+/// Marks this process as a child in every line from now on.
+pub fn become_child() {
+    ROLE.store(1, Ordering::Relaxed);
+}
+
+/// True when events of `level` are written: spares the caller making a line for nobody.
+#[must_use]
+pub fn wants(level: Level) -> bool {
+    level as u8 <= LEVEL.load(Ordering::Relaxed)
+}
+
+/// Writes one event. `message` is ours and fixed; whatever varies is in `fields`.
+pub fn event(level: Level, message: &str, fields: &[(&str, &dyn Display)]) {
+    if !wants(level) {
+        return;
+    }
+    let line = if FORMAT.load(Ordering::Relaxed) == Format::Json as u8 {
+        json(level, message, fields)
+    } else {
+        text(level, message, fields)
+    };
+    // Nobody is left to tell when standard error is gone; the service goes on.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+fn role() -> &'static str {
+    ROLES[usize::from(ROLE.load(Ordering::Relaxed)) % ROLES.len()]
+}
+
+fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Error => "error",
+        Level::Warn => "warn",
+        Level::Info => "info",
+        Level::Debug => "debug",
+    }
+}
+
+fn text(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String {
+    let mut line = format!(
+        "{:.3} {} {}[{}] {message}",
+        jiff::Timestamp::now(),
+        level_name(level),
+        role(),
+        std::process::id()
+    );
+    for (key, value) in fields {
+        let value = value.to_string();
+        // Writing to a String cannot fail.
+        let _ = if needs_quotes(&value) {
+            write!(line, " {key}={}", quoted(&value))
+        } else {
+            write!(line, " {key}={value}")
+        };
+    }
+    line.push('\n');
+    line
+}
+
+fn json(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String {
+    let mut object = serde_json::Map::new();
+    object.insert(
+        "time".into(),
+        format!("{:.3}", jiff::Timestamp::now()).into(),
+    );
+    object.insert("level".into(), level_name(level).into());
+    object.insert("process".into(), role().into());
+    object.insert("pid".into(), std::process::id().into());
+    object.insert("message".into(), message.into());
+    for (key, value) in fields {
+        object.insert((*key).to_owned(), value.to_string().into());
+    }
+    serde_json::Value::Object(object).to_string() + "\n"
+}
+
+fn needs_quotes(value: &str) -> bool {
+    value.is_empty()
+        || value.chars().any(|c| {
+            c.is_whitespace() || c.is_control() || matches!(c, '"' | '=' | '\\') || is_direction(c)
+        })
+}
+
+/// Characters that change the direction in which a terminal writes: a name with them can look like another.
+fn is_direction(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// `value` in double quotes, with every character that could forge or hide something as an escape.
+#[must_use]
+pub fn quoted(value: &str) -> String {
+    let mut out = String::with_capacity(value.len() + 2);
+    out.push('"');
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => out.extend(['\\', c]),
+            c if c.is_control() || is_direction(c) || (c.is_whitespace() && c != ' ') => {
+                out.extend(c.escape_unicode())
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outside_text_cannot_forge_a_line() {
+        let name = "a\n2026-01-01T00:00:00Z info child[1] put \x1b[31m\u{9b}\u{202e}\"x";
+        let line = text(Level::Info, "get", &[("path", &name), ("bytes", &5)]);
+        assert_eq!(line.matches('\n').count(), 1);
+        assert!(!line.contains('\x1b') && !line.contains('\u{9b}') && !line.contains('\u{202e}'));
+        assert!(line.ends_with(" bytes=5\n"));
+        let object: serde_json::Value =
+            serde_json::from_str(&json(Level::Info, "get", &[("path", &name)])).expect("json");
+        assert_eq!(object["path"], name);
+    }
+}
