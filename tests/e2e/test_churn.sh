@@ -44,7 +44,7 @@ for mode in "" "--prefork 4"; do
     fds=$(descriptors) rss=$(resident)
     churn 1000
     wait_for 10 settled
-    ! ps -o stat= --ppid "$SERVER" | grep -q '^Z' || fail "there are zombies"
+    [ -z "$(pgrep -P "$SERVER" -r Z)" ] || fail "there are zombies"
     [ "$(descriptors)" -eq "$fds" ] || fail "$fds descriptors before, $(descriptors) after: $(ls -l "/proc/$SERVER/fd")"
     [ "$(find "/proc/$SERVER/task" -mindepth 1 -maxdepth 1 | wc -l)" -eq 1 ] || fail "the listener has threads"
     [ "$(resident)" -le $((rss + 1024)) ] || fail "the listener grew from $rss to $(resident) KiB"
