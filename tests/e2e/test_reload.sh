@@ -66,7 +66,7 @@ PYTHON
     mv "$SECRET" "$SCRATCH/elsewhere"
     configure 1 ""
     reload 'secret'
-    wait_for 5 fills 3
+    FORKFTP_SECRET_FILE=$SCRATCH/elsewhere wait_for 5 fills 3
     mv "$SCRATCH/elsewhere" "$SECRET"
 
     # A new secret: for those who come now.
