@@ -8,7 +8,7 @@ use nix::dir::{Dir, OwningIter};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Deepest folder below the listed one that is followed: each level holds a descriptor.
-pub const MAX_DEPTH: usize = 128;
+const MAX_DEPTH: usize = 128;
 
 /// The entries of a folder, with those below it if asked, a folder before what is in it.
 #[derive(Debug)]

@@ -94,8 +94,9 @@ fn show(library: &Library, upload: &Ready) -> Result<()> {
             Err(Errno::EEXIST) if *overwrite => {
                 let name = stage::random_name()?;
                 file::link_unnamed(fd, library.stage.as_fd(), &name)?;
-                replace(library.stage.as_fd(), &name, upload)
-                    .inspect_err(|_| drop(file::unlink(library.stage.as_fd(), &name)))
+                replace(library.stage.as_fd(), &name, upload).inspect_err(|_| {
+                    let _ = file::unlink(library.stage.as_fd(), &name);
+                })
             }
             result => result,
         },

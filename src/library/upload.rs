@@ -100,19 +100,25 @@ impl Upload {
             largest: options.largest_file.unwrap_or(u64::MAX),
             durability: options.durability,
         };
-        let kept = file::facts(upload.staged.fd())?.size;
-        if announced.resume && announced.size.is_none_or(|size| kept <= size) {
-            upload.written = kept;
-        } else if kept > 0 {
-            file::truncate(upload.staged.fd(), 0)?;
+        match upload.settle() {
+            Ok(()) => Ok(upload),
+            Err(refusal) => {
+                upload.abandon(library);
+                Err(refusal)
+            }
         }
-        upload.check_space(
-            announced
-                .size
-                .unwrap_or(upload.written)
-                .saturating_sub(upload.written),
-        )?;
-        Ok(upload)
+    }
+
+    /// Takes over what was kept, if it is wanted, and sees whether the rest will fit.
+    fn settle(&mut self) -> Result<(), Refusal> {
+        let kept = file::facts(self.staged.fd())?.size;
+        let whole = self.announced.size;
+        if self.announced.resume && whole.is_none_or(|size| kept <= size) {
+            self.written = kept;
+        } else if kept > 0 {
+            file::truncate(self.staged.fd(), 0)?;
+        }
+        self.check_space(whole.map_or(0, |size| size - self.written))
     }
 
     /// Takes what was kept into the digest, saying after each piece how many bytes it was, and returns how many are

@@ -22,14 +22,11 @@ const PAUSE: u64 = 200;
 /// Clients accepted before other events are looked at.
 const ACCEPT_AT_ONCE: usize = 64;
 
-/// Why the server ends before it serves.
-pub type Unable = Vec<String>;
-
 /// Serves until it is told to end. Returns the exit code.
 ///
 /// # Errors
 /// Lines for the operator, when the service cannot begin.
-pub fn run(flags: &Flags) -> Result<i32, Unable> {
+pub fn run(flags: &Flags) -> Result<i32, Vec<String>> {
     let said = |what: &'static str| move |errno: Errno| vec![format!("{what}: {}", errno.desc())];
     signal::start_clean().map_err(said("signals"))?;
     signal::ignore_sigchld().map_err(said("SIGCHLD"))?;

@@ -117,7 +117,7 @@ pub fn open_beneath(
         resolve |= ResolveFlag::RESOLVE_NO_XDEV;
     }
     let how = OpenHow::new()
-        .flags(flags | OFlag::O_NONBLOCK | OFlag::O_NOFOLLOW | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
+        .flags(flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
         .resolve(resolve);
     let path: &[u8] = if path.is_empty() { b"." } else { path };
     loop {

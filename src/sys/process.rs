@@ -134,7 +134,10 @@ struct PidfdInfo {
     exit_code: i32,
 }
 const PIDFD_INFO_EXIT: u64 = 1 << 3;
-nix::ioctl_readwrite!(pidfd_get_info, 0xFF, 11, PidfdInfo);
+mod request {
+    #![allow(missing_docs)]
+    nix::ioctl_readwrite!(pidfd_get_info, 0xFF, 11, super::PidfdInfo);
+}
 
 /// How the process behind `pidfd` ended, once the pidfd is readable.
 #[must_use]
@@ -144,7 +147,7 @@ pub fn ending(pidfd: BorrowedFd<'_>) -> Ending {
         ..PidfdInfo::default()
     };
     // SAFETY: the request number encodes the size of `info`, which is writable and outlives the call.
-    let asked = unsafe { pidfd_get_info(pidfd.as_raw_fd(), &raw mut info) };
+    let asked = unsafe { request::pidfd_get_info(pidfd.as_raw_fd(), &raw mut info) };
     if asked.is_err() || info.mask & PIDFD_INFO_EXIT == 0 {
         return Ending::Unknown;
     }

@@ -1,7 +1,7 @@
 //! Signals. The listener turns them into readable descriptors (signal-hook), so nothing is decided inside a
 //! handler; a new child gives every one of them back its plain meaning.
 
-use super::{Errno, Result};
+use super::Result;
 use nix::sys::signal::{
     SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
 };
@@ -94,10 +94,4 @@ pub fn start_clean() -> Result<()> {
         dispose(ignored, SigHandler::SigIgn)?;
     }
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
-}
-
-/// True when a call was interrupted by a signal and should be looked at again.
-#[must_use]
-pub fn interrupted(error: Errno) -> bool {
-    error == Errno::EINTR
 }

@@ -1,1 +1,16 @@
-fn main() {}
+//! The suite: the real server, driven over real connections. One module for each topic a user would name.
+
+// A program of its own: what a module shows to its siblings is `pub`.
+#![allow(unreachable_pub)]
+
+mod config;
+mod digests;
+mod frames;
+mod listing;
+mod peer;
+mod pipelining;
+mod prefork;
+mod publishing;
+mod resume;
+mod server;
+mod transcript;

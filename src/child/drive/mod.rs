@@ -175,7 +175,9 @@ impl Session<'_> {
 
     /// One request and its answer.
     fn turn(&mut self) -> Handled {
-        if !self.reader.has_more() && !(self.batch.is_open() && self.reader.inner().is_waiting()) {
+        let more =
+            self.reader.has_more() || (self.batch.is_open() && self.reader.inner().is_waiting());
+        if !more {
             // The client waits for us now, or will soon.
             self.commit()?;
             self.writer.flush()?;

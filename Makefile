@@ -1,0 +1,57 @@
+# forkftp: build, try, test, measure, install. `make help` lists the targets.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+CARGO   ?= cargo
+
+GENERATED := target/generated
+
+.PHONY: help build run-server test lint bench man install uninstall clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+build: ## the two programs, optimised, in target/release
+	$(CARGO) build --release --locked --bins
+
+run-server: build ## set up ./run and serve it on 127.0.0.1:8888 until Ctrl-C (PORT=N for another port)
+	@exec scripts/run-server target/release $(PORT)
+
+test: lint build ## everything: lints, unit tests, the suite, the end-to-end scripts
+	$(CARGO) test --locked
+	tests/e2e/run
+
+lint: ## formatting, clippy, and the rules of the tree that no compiler knows
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	scripts/check-tree
+	shellcheck scripts/check-tree scripts/run-server .ci/run tests/e2e/run tests/e2e/*.sh
+
+bench: build ## figures against bare loops and vsftpd, as ratios (ARGS=... to choose)
+	$(CARGO) bench --locked --bench bench -- $(ARGS)
+
+man: build ## man pages and shell completions, in target/generated
+	target/release/forkftpd generate $(GENERATED)
+
+install: man ## into DESTDIR and PREFIX
+	install -D -t $(DESTDIR)$(PREFIX)/bin target/release/forkftp
+	install -D -t $(DESTDIR)$(PREFIX)/sbin target/release/forkftpd
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(GENERATED)/man/*.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(GENERATED)/man/*.8
+	for name in forkftp forkftpd; do \
+	  install -D -m 644 $(GENERATED)/completions/$$name.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; \
+	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(GENERATED)/completions/_$$name; \
+	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(GENERATED)/completions/$$name.fish; \
+	done
+
+uninstall: ## what install put there
+	rm -f $(DESTDIR)$(PREFIX)/bin/forkftp $(DESTDIR)$(PREFIX)/sbin/forkftpd
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/forkftp*.1 $(DESTDIR)$(PREFIX)/share/man/man8/forkftpd*.8
+	for name in forkftp forkftpd; do \
+	  rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$name \
+	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$name.fish; \
+	done
+
+clean: ## what was built; ./run, with the files of the trial, stays
+	$(CARGO) clean

@@ -1,0 +1,211 @@
+//! A server for one test: on a port of its own, over a library of its own, ended by pid when the test is over.
+
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+/// The secret of every test server that asks for one.
+pub const SECRET: &str = "0123456789abcdef0123456789abcdef";
+/// How long anything here may take.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running `forkftpd serve`.
+pub struct Server {
+    child: Child,
+    lines: Receiver<String>,
+    folder: tempfile::TempDir,
+    pub address: String,
+}
+
+/// The program under test.
+pub fn forkftpd() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_forkftpd"))
+}
+
+impl Server {
+    /// Starts one with these further arguments; without a proof unless they say otherwise.
+    pub fn start(arguments: &[&str]) -> Server {
+        Server::prepared(arguments, |_| ())
+    }
+
+    /// The same, with files put into the library before.
+    pub fn prepared(arguments: &[&str], prepare: impl FnOnce(&Path)) -> Server {
+        let folder = tempfile::tempdir().expect("scratch folder");
+        let library = folder.path().join("library");
+        std::fs::create_dir(&library).expect("library");
+        prepare(&library);
+        let secret = folder.path().join("secret");
+        write_secret(&secret);
+        let mut command = forkftpd();
+        command
+            .args([
+                "serve",
+                "--listen",
+                "127.0.0.1:0",
+                "--log-level",
+                "debug",
+                "--library",
+            ])
+            .arg(&library);
+        if !arguments.contains(&"--config") {
+            // Not what this machine has in /etc.
+            command.args(["--config", "/dev/null"]);
+        }
+        if arguments.contains(&"--proof") {
+            command.arg("--secret-file").arg(&secret);
+        } else {
+            command.arg("--no-secret");
+        }
+        command.args(arguments.iter().filter(|&&a| a != "--proof"));
+        let mut child = command
+            .stderr(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .expect("forkftpd");
+        let stderr = child.stderr.take().expect("stderr");
+        let (to, lines) = channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                if to.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let mut server = Server {
+            child,
+            lines,
+            folder,
+            address: String::new(),
+        };
+        let line = server.wait_for("listening on drive://");
+        let at = line.find("drive://").expect("address") + "drive://".len();
+        server.address = line[at..]
+            .split_whitespace()
+            .next()
+            .expect("address")
+            .to_owned();
+        server
+    }
+
+    /// The next log line with `text` in it.
+    pub fn wait_for(&self, text: &str) -> String {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.contains(text) => return line,
+                Ok(_) => {}
+                Err(_) => panic!("no log line with {text:?}"),
+            }
+        }
+    }
+
+    pub fn library(&self) -> PathBuf {
+        self.folder.path().join("library")
+    }
+
+    /// Names of the files in the staging area, in the stage or among the partials.
+    pub fn staged(&self, room: &str) -> Vec<PathBuf> {
+        let folder = self.library().join(".forkftp").join(room);
+        std::fs::read_dir(folder)
+            .expect("staging area")
+            .map(|entry| entry.expect("entry").path())
+            .collect()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid() as i32), signal)
+            .expect("kill");
+    }
+
+    /// Waits for its end, and returns its exit code.
+    pub fn wait(mut self) -> Option<i32> {
+        let until = Instant::now() + PATIENCE;
+        while Instant::now() < until {
+            if let Some(status) = self.child.try_wait().expect("wait") {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        panic!("the server did not end");
+    }
+
+    /// Pids of its living children.
+    pub fn children(&self) -> Vec<u32> {
+        let list = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid()))
+            .expect("children");
+        list.split_whitespace()
+            .map(|pid| pid.parse().expect("pid"))
+            .collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        for pid in self
+            .child
+            .try_wait()
+            .ok()
+            .flatten()
+            .map_or_else(|| self.children(), |_| Vec::new())
+        {
+            let _ = nix::sys::signal::kill(
+                nix::unistd::Pid::from_raw(pid as i32),
+                nix::sys::signal::Signal::SIGKILL,
+            );
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn write_secret(path: &Path) {
+    use std::os::unix::fs::OpenOptionsExt;
+    let mut file = std::fs::File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+        .expect("secret");
+    std::io::Write::write_all(&mut file, SECRET.as_bytes()).expect("secret");
+}
+
+/// Runs `forkftpd` to its end: exit code, and what it said.
+pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let mut child = forkftpd()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("forkftpd");
+    let (mut out, mut err) = (String::new(), String::new());
+    child
+        .stdout
+        .take()
+        .expect("stdout")
+        .read_to_string(&mut out)
+        .expect("read");
+    child
+        .stderr
+        .take()
+        .expect("stderr")
+        .read_to_string(&mut err)
+        .expect("read");
+    (child.wait().expect("wait").code(), out + &err)
+}
+
+/// Waits until `condition` holds.
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let until = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < until, "never came true: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
