@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """A drive server that lies, to see what the client believes. It prints its port and serves one way of lying until it is killed.
 
-fake_server.py escape|list-escape|digest|short|long|garbage|proof|huge|message|terminal
+fake_server.py escape|list-escape|digest|short|long|garbage|proof|none|huge|message|terminal
 """
 import hashlib, json, os, socket, struct, sys, threading
 from drive_client import mac_of
