@@ -19,7 +19,8 @@ two_sessions() { [ "$(sessions | wc -l)" -eq 2 ]; }
 refuses_connections() { ! (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; }
 
 for signal in TERM INT; do
-    serve --drain-seconds 30 --durability none
+    if [ $signal = INT ]; then prefork=2; else prefork=0; fi
+    serve --drain-seconds 30 --durability none --prefork $prefork
     begin_transfers 12M
     PORT=$PORT start_in_background python3 -c 'from raw import *; Raw().ends_with("closing"); print("told")' >"$SCRATCH/idle" 2>&1
     idler=$STARTED_PID
