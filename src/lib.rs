@@ -36,6 +36,7 @@ pub mod scoreboard;
 pub mod library;
 
 pub mod child;
+pub mod client;
 pub mod listener;
 
 pub mod cli;

@@ -1,0 +1,454 @@
+//! The command line of the client: one table for parsing, `--help`, man pages and completions. What the commands do is in
+//! `client`.
+
+use crate::client::exit::{Exit, TABLE};
+use crate::client::rate::Rate;
+use crate::client::report::{self, Report, say};
+use crate::client::{Interrupt, Link, Options, Url, download, listing, local, menu, show, upload};
+use crate::digest::Kind;
+use crate::proof::Secret;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Get files from a forkftp server, and put files there.
+///
+/// A download has its name only when all of it has come and its digest was right; an upload appears on the server only when it
+/// is whole, and is reported done only when the server has it as safe as it says.
+///
+/// URL is drive://HOST[:PORT][/PATH]; the port is 8888 unless given, an IPv6 address stands in brackets, %XX stands for
+/// any byte. A server at a Unix socket is drive+unix:///SOCKET[//PATH].
+#[derive(Debug, Parser)]
+#[command(name = "forkftp", version, propagate_version = true, after_help = TABLE, subcommand_required = true, arg_required_else_help = true)]
+pub struct Forkftp {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Common {
+    /// File with the shared secret that server and client prove to each other.
+    ///
+    /// Nobody but its owner may be able to read it (chmod 600). Used only where the server asks for a proof.
+    #[arg(long, global = true, value_name = "FILE", env = "FORKFTP_SECRET_FILE", value_hint = clap::ValueHint::FilePath)]
+    secret_file: Option<PathBuf>,
+    /// Refuse a server that asks for no proof, and so gives none of its own.
+    #[arg(long, global = true)]
+    require_proof: bool,
+    /// Give up when nothing has moved for this many seconds. Connecting has at most 15 of them.
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    timeout: u32,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// List a folder, sorted by name; folders end with a slash.
+    List(List),
+    /// Get files.
+    ///
+    /// A file goes to an unnamed file in the target folder and gets its name when its digest is right: a download that is cut or
+    /// damaged leaves nothing. With --resume it leaves .NAME.forkftp-part, with which the next one goes on. The time of
+    /// the file is kept; permissions never come from the server.
+    Get(Get),
+    /// Put files.
+    ///
+    /// The server shows a file when all of it has come and its digest is right. Symbolic links named here are followed, those
+    /// in a folder sent with -r are not; hidden names and special files in it are passed over, empty folders too.
+    Put(Put),
+    /// Prove the secret and measure how long an echo takes.
+    Ping(Ping),
+    /// Talk to a server: a menu, line editing, completion of names on both sides.
+    ///
+    /// Commands can also come from a file or pipe on standard input; the first that fails then ends the shell, unless its line begins
+    /// with a dash.
+    Shell {
+        /// The server, and the folder to start in.
+        #[arg(value_hint = clap::ValueHint::Url)]
+        url: Url,
+    },
+}
+
+#[derive(Debug, Args)]
+struct List {
+    /// The folder.
+    #[arg(value_hint = clap::ValueHint::Url)]
+    url: Url,
+    /// With everything below.
+    #[arg(short, long)]
+    recursive: bool,
+    /// With size in bytes and time of change.
+    #[arg(short, long)]
+    long: bool,
+    /// One JSON object a line: name, type, size, mtime, nsec. In names % and what is no UTF-8 stand as %XX.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+struct Moving {
+    /// Folders, with everything below.
+    #[arg(short, long)]
+    recursive: bool,
+    /// Go on with what was cut earlier.
+    #[arg(long)]
+    resume: bool,
+    /// Replace files that are there already; otherwise they are refused.
+    #[arg(long)]
+    overwrite: bool,
+    /// One JSON object a file on standard output: name, size, kind, digest, seconds; or name, error, message.
+    #[arg(long)]
+    json: bool,
+    /// Say nothing but what went wrong.
+    #[arg(short, long)]
+    quiet: bool,
+    /// Move at most this many bytes a second, over all connections: 500K, 2M (K is 1024).
+    #[arg(long, value_name = "RATE", value_parser = Rate::parse)]
+    limit_rate: Option<u64>,
+    /// Connections to use at once.
+    #[arg(short = 'j', long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=64))]
+    connections: u8,
+    /// Digest that proves the bytes. blake3 costs least.
+    #[arg(long, default_value = "blake3", value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::as_str)).try_map(|name| name.parse::<Kind>()))]
+    digest: Kind,
+}
+
+#[derive(Debug, Args)]
+struct Get {
+    /// The file; or, if NAMEs follow or -r is given, the folder.
+    #[arg(value_hint = clap::ValueHint::Url)]
+    url: Url,
+    /// Files in the folder that URL names (paths below it are allowed; each is stored under its last part).
+    #[arg(value_name = "NAME")]
+    names: Vec<OsString>,
+    /// Where to: a folder; for one file also its new name; - for standard output.
+    ///
+    /// Without it files go to the current folder. On standard output the bytes come before their digest is known: they are
+    /// worth nothing unless the exit code is 0.
+    #[arg(short, long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    moving: Moving,
+}
+
+#[derive(Debug, Args)]
+struct Put {
+    /// Where to: a folder if it ends with a slash, has no path or several FILEs follow; otherwise the file's new name.
+    #[arg(value_hint = clap::ValueHint::Url)]
+    url: Url,
+    /// Local files; - is standard input.
+    #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::AnyPath)]
+    files: Vec<PathBuf>,
+    /// Make the folders on the way (-r does so by itself).
+    #[arg(short, long)]
+    parents: bool,
+    #[command(flatten)]
+    moving: Moving,
+}
+
+#[derive(Debug, Args)]
+struct Ping {
+    /// The server.
+    #[arg(value_hint = clap::ValueHint::Url)]
+    url: Url,
+    /// How many echoes.
+    #[arg(short, long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u32).range(1..))]
+    count: u32,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let Forkftp { common, command } = Forkftp::parse();
+    let options = match options(&common, &command) {
+        Ok(options) => options,
+        Err((exit, why)) => {
+            say(&why);
+            return exit.into();
+        }
+    };
+    match command {
+        Command::List(list) => run_list(&list, options),
+        Command::Get(get) => run_get(&get, options),
+        Command::Put(put) => run_put(&put, options),
+        Command::Ping(ping) => run_ping(&ping, options),
+        Command::Shell { url } => menu::run(Link::new(url, options.0), &options.1),
+    }
+    .into()
+}
+
+/// The options of the library, and the flag that Ctrl-C sets.
+fn options(
+    common: &Common,
+    command: &Command,
+) -> Result<(Options, Arc<AtomicBool>), (Exit, String)> {
+    let secret = common
+        .secret_file
+        .as_deref()
+        .map(Secret::from_file)
+        .transpose()
+        .map_err(|why| (Exit::Proof, why))?;
+    let flag = Arc::new(AtomicBool::new(false));
+    // The shell, which takes the flag back when it prompts, would outlive the other two.
+    let signals: &[i32] = if matches!(command, Command::Shell { .. }) {
+        &[SIGINT]
+    } else {
+        &[SIGINT, SIGTERM, SIGHUP]
+    };
+    for &signal in signals {
+        // In this order: the first signal ends things in good order, the second at once.
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            Exit::Interrupted as i32,
+            flag.clone(),
+        )
+        .and_then(|_| signal_hook::flag::register(signal, flag.clone()))
+        .map_err(|e| (Exit::Local, format!("signals: {e}")))?;
+    }
+    let timeout = Duration::from_secs(common.timeout.into());
+    let rate = match command {
+        Command::Get(Get { moving, .. }) | Command::Put(Put { moving, .. }) => moving.limit_rate,
+        _ => None,
+    };
+    let options = Options {
+        secret,
+        require_proof: common.require_proof,
+        connect_timeout: timeout.min(Duration::from_secs(15)),
+        stall_timeout: timeout,
+        interrupt: Interrupt::on(flag.clone()),
+        rate: rate.map(|rate| Arc::new(Rate::new(rate))),
+    };
+    Ok((options, flag))
+}
+
+type Ready = (Options, Arc<AtomicBool>);
+
+impl Moving {
+    fn report(&self, verb: &'static str) -> Report {
+        Report::new(
+            verb,
+            report::Manner {
+                json: self.json,
+                quiet: self.quiet,
+            },
+        )
+    }
+}
+
+fn run_list(list: &List, (options, _): Ready) -> Exit {
+    let mut link = Link::new(list.url.clone(), options);
+    let manner = listing::Manner {
+        recursive: list.recursive,
+        long: list.long,
+        json: list.json,
+    };
+    let listed = listing::run(&mut link, &list.url.path, manner);
+    warn_unproved(&link);
+    link.leave();
+    match listed {
+        Ok(0) => Exit::Done,
+        Ok(unreadable) => {
+            say(&format!(
+                "list: the server could not read {}",
+                show::count(unreadable, "folder", "folders")
+            ));
+            Exit::Refused
+        }
+        Err(error) => {
+            say(&format!(
+                "list {}: {error}",
+                show::clean(list.url.to_string().as_bytes())
+            ));
+            Exit::of(&error)
+        }
+    }
+}
+
+fn run_get(get: &Get, (options, _): Ready) -> Exit {
+    let mut paths = Vec::new();
+    for name in &get.names {
+        let name = name.as_bytes();
+        // A slash at the end comes from the completion of folders.
+        match get.url.join(name.strip_suffix(b"/").unwrap_or(name)) {
+            Ok(path) => paths.push(path),
+            Err(why) => return usage(&format!("get {}: {why}", show::clean(name))),
+        }
+    }
+    if paths.is_empty() {
+        if get.url.folder && !get.moving.recursive {
+            return usage("get: that is a folder; name files in it, or get all of it with -r");
+        }
+        paths.push(get.url.path.clone());
+    }
+    let output = match &get.output {
+        None => download::Output::Folder(".".into()),
+        Some(path) if path.as_os_str() == "-" => download::Output::Stdout,
+        Some(path) => download::Output::Path(path.clone()),
+    };
+    if output == download::Output::Stdout
+        && (get.moving.recursive || get.moving.resume || get.moving.json)
+    {
+        return usage("get: -o - goes with none of -r, --resume and --json");
+    }
+    let moving = &get.moving;
+    let job = download::Job {
+        paths,
+        output,
+        recursive: moving.recursive,
+        manner: local::Manner {
+            overwrite: moving.overwrite,
+            resume: moving.resume,
+        },
+        digest: moving.digest,
+        connections: moving.connections.into(),
+    };
+    let report = moving.report("get");
+    let mut link = Link::new(get.url.clone(), options);
+    download::run(&mut link, &job, &report);
+    let exit = report.finish();
+    warn_unproved(&link);
+    link.leave();
+    exit
+}
+
+fn run_put(put: &Put, (options, _): Ready) -> Exit {
+    let moving = &put.moving;
+    let job = upload::Job {
+        files: put.files.clone(),
+        to: put.url.path.clone(),
+        into_folder: put.url.folder || put.files.len() > 1,
+        recursive: moving.recursive,
+        overwrite: moving.overwrite,
+        parents: put.parents,
+        resume: moving.resume,
+        digest: moving.digest,
+        connections: moving.connections.into(),
+    };
+    if put
+        .files
+        .iter()
+        .filter(|file| file.as_os_str() == "-")
+        .count()
+        > 0
+        && job.into_folder
+    {
+        return usage(
+            "put: standard input needs a name: end the URL with one, and give no other FILE",
+        );
+    }
+    let report = moving.report("put");
+    let mut link = Link::new(put.url.clone(), options);
+    upload::run(&mut link, &job, &report);
+    let exit = report.finish();
+    warn_unproved(&link);
+    link.leave();
+    exit
+}
+
+fn run_ping(ping: &Ping, (options, _): Ready) -> Exit {
+    let mut link = Link::new(ping.url.clone(), options);
+    let begin = std::time::Instant::now();
+    let outcome = link.client().map(drop).and_then(|()| {
+        let proved = match link.info().and_then(|info| info.proved_by()) {
+            Some(mac) => format!("both ends proved the secret by {mac}"),
+            None => "no proof asked for".to_owned(),
+        };
+        line(&format!(
+            "connected in {:.2} ms, {proved}",
+            begin.elapsed().as_secs_f64() * 1e3
+        ));
+        let mut best = Duration::MAX;
+        for number in 1..=ping.count {
+            let took = link.client()?.ping()?;
+            best = best.min(took);
+            line(&format!(
+                "echo {number}: {:.3} ms",
+                took.as_secs_f64() * 1e3
+            ));
+        }
+        line(&format!(
+            "best {:.3} ms of {}",
+            best.as_secs_f64() * 1e3,
+            ping.count
+        ));
+        Ok(())
+    });
+    warn_unproved(&link);
+    link.leave();
+    match outcome {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            say(&format!(
+                "ping {}: {error}",
+                show::clean(ping.url.to_string().as_bytes())
+            ));
+            Exit::of(&error)
+        }
+    }
+}
+
+/// A line of output; a reader that has gone has seen enough.
+fn line(text: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{text}");
+}
+
+fn usage(why: &str) -> Exit {
+    say(why);
+    Exit::Usage
+}
+
+/// The user meant to know whom they talk to.
+fn warn_unproved(link: &Link) {
+    if link.info().is_some_and(|info| info.secret_unused) {
+        say(
+            "the server did not ask for the secret: it has not proved who it is (--require-proof refuses such a server)",
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_table_is_sound() {
+        Forkftp::command().debug_assert();
+    }
+
+    #[test]
+    fn words_that_are_wrong_are_refused() {
+        for bad in [
+            &["forkftp", "list", "http://h"][..],
+            &["forkftp", "get", "drive://h/a", "--digest", "crc"],
+            &["forkftp", "get", "drive://h/a", "--limit-rate", "0"],
+            &["forkftp", "put", "drive://h/a"],
+            &["forkftp", "ping", "drive://h", "-c", "0"],
+            &["forkftp", "get", "drive://h/a", "-j", "0"],
+        ] {
+            assert!(Forkftp::try_parse_from(bad).is_err(), "{bad:?}");
+        }
+        assert!(
+            Forkftp::try_parse_from([
+                "forkftp",
+                "get",
+                "drive://h/a",
+                "b",
+                "-o",
+                "-",
+                "--timeout",
+                "5"
+            ])
+            .is_ok()
+        );
+    }
+}

@@ -1,0 +1,787 @@
+//! Files and folders on this side. Run by the client. Names that a server chose are taken apart, checked, and opened below the
+//! target folder without following a link; a download has its name only when it is whole; the server gives a file its
+//! bytes and its time, never its permissions.
+
+use super::connection::{Interrupt, Wait};
+use super::get::Sink;
+use super::put::Source;
+use super::show::clean;
+use super::{Error, Result};
+use crate::digest::{Hasher, Kind};
+use crate::sys::Errno;
+use crate::sys::file::{self, Facts, Purpose, Stamp};
+use crate::wire::drive::GetStart;
+use crate::wire::path::{MAX_NAME, RelPath};
+use nix::poll::PollFlags;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Read at once while a part is hashed.
+const PIECE: usize = 512 * 1024;
+
+/// An open folder.
+#[derive(Debug)]
+pub struct Folder {
+    fd: OwnedFd,
+    /// For messages; cleaned, ends with a slash unless empty.
+    shown: String,
+}
+
+impl Folder {
+    /// Opens a folder the user named. Links are followed: the user's word counts.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn open(path: &Path) -> Result<Folder> {
+        let path = if path.as_os_str().is_empty() {
+            Path::new(".")
+        } else {
+            path
+        };
+        let shown = clean(path.as_os_str().as_bytes());
+        let fd = file::open_folder(path).map_err(|errno| Error::local(&shown, errno))?;
+        let shown = if path == Path::new(".") {
+            String::new()
+        } else {
+            format!("{}/", shown.trim_end_matches('/'))
+        };
+        Ok(Folder { fd, shown })
+    }
+
+    /// A folder below this one, whose path a server chose; its parts are made if `make` is set and they are missing.
+    ///
+    /// # Errors
+    /// `Local`; also where a link or a file stands in the way.
+    pub fn beneath(&self, path: &RelPath, make: bool) -> Result<Folder> {
+        let shown = || format!("{}{}", self.shown, clean(path.as_bytes()));
+        let open = |path: &RelPath| {
+            file::open_beneath(self.fd.as_fd(), path.as_bytes(), Purpose::Folder, false)
+        };
+        let mut fd = open(path);
+        if make && matches!(fd, Err(Errno::ENOENT)) {
+            for step in path.folders_above().chain([path.clone()]) {
+                let Some((parent, name)) = step.split_last() else {
+                    continue;
+                };
+                match open(&parent)
+                    .and_then(|parent| file::make_folder(parent.as_fd(), name, 0o777))
+                {
+                    Ok(()) | Err(Errno::EEXIST) => {}
+                    Err(errno) => {
+                        return Err(Error::local(
+                            format!("make folder {}{}", self.shown, clean(step.as_bytes())),
+                            errno,
+                        ));
+                    }
+                }
+            }
+            fd = open(path);
+        }
+        let fd = fd.map_err(|errno| match errno {
+            Errno::ELOOP => Error::here(format!("{}: a symbolic link is in the way", shown())),
+            _ => Error::local(shown(), errno),
+        })?;
+        Ok(Folder {
+            fd,
+            shown: if path.is_root() {
+                self.shown.clone()
+            } else {
+                format!("{}/", shown())
+            },
+        })
+    }
+
+    /// True when `name` is a regular file of that size and time (in seconds).
+    #[must_use]
+    pub fn holds(&self, name: &[u8], size: u64, modified: i64) -> bool {
+        let facts = file::facts_at(self.fd.as_fd(), name);
+        facts.is_ok_and(|facts| {
+            facts.kind == file::Kind::File
+                && facts.size == size
+                && facts.modified.seconds == modified
+        })
+    }
+
+    /// What lies in the folder `path` below this one, in the order of the disk, without `.` and `..`; a link is itself.
+    ///
+    /// # Errors
+    /// `Local`.
+    pub fn entries(&self, path: &RelPath) -> Result<Vec<(Vec<u8>, Facts)>> {
+        let say = |errno| Error::local(format!("{}{}", self.shown, clean(path.as_bytes())), errno);
+        let fd = file::open_beneath(self.fd.as_fd(), path.as_bytes(), Purpose::Folder, false)
+            .map_err(say)?;
+        let here = fd.try_clone().map_err(|e| Error::here(e.to_string()))?;
+        let mut entries = Vec::new();
+        for entry in nix::dir::Dir::from_fd(fd).map_err(say)? {
+            let entry = entry.map_err(say)?;
+            let name = entry.file_name().to_bytes();
+            if name == b"." || name == b".." {
+                continue;
+            }
+            match file::facts_at(here.as_fd(), name) {
+                Ok(facts) => entries.push((name.to_vec(), facts)),
+                // It went away in between.
+                Err(Errno::ENOENT) => {}
+                Err(errno) => return Err(Error::local(self.show(name), errno)),
+            }
+        }
+        Ok(entries)
+    }
+
+    /// How to call `name` in here in a message.
+    #[must_use]
+    pub fn show(&self, name: &[u8]) -> String {
+        format!("{}{}", self.shown, clean(name))
+    }
+}
+
+/// How downloads treat what is there already.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Manner {
+    /// Replace a file of that name.
+    pub overwrite: bool,
+    /// Keep what came of a file whose download is cut, and go on with it.
+    pub resume: bool,
+}
+
+/// The file that the bytes of a download go to before it has its name.
+#[derive(Debug)]
+enum Aside {
+    /// No name at all: it vanishes by itself (O_TMPFILE).
+    Unnamed(OwnedFd),
+    /// A hidden name, taken away when this is dropped unless it is kept for `--resume`.
+    Named {
+        fd: OwnedFd,
+        name: Vec<u8>,
+        keep: bool,
+    },
+}
+
+/// One file being downloaded. Dropping it before `finish` leaves nothing, or with `resume` the part.
+#[derive(Debug)]
+pub struct Incoming {
+    folder: Arc<Folder>,
+    name: Vec<u8>,
+    manner: Manner,
+    aside: Option<Aside>,
+    at: u64,
+}
+
+impl Incoming {
+    /// A download to `name` in `folder`.
+    ///
+    /// # Errors
+    /// `Local` when the name is taken and may not be replaced, by anything but a file never; or when it is no name.
+    pub fn new(folder: Arc<Folder>, name: &[u8], manner: Manner) -> Result<Incoming> {
+        if matches!(name, b"" | b"." | b"..")
+            || name.contains(&b'/')
+            || name.contains(&0)
+            || name.len() > MAX_NAME
+        {
+            return Err(Error::here(format!("{}: not a file name", clean(name))));
+        }
+        match file::facts_at(folder.fd.as_fd(), name) {
+            Err(Errno::ENOENT) => {}
+            Err(errno) => return Err(Error::local(folder.show(name), errno)),
+            Ok(Facts {
+                kind: file::Kind::Folder,
+                ..
+            }) => {
+                return Err(Error::here(format!(
+                    "{}: a folder has that name",
+                    folder.show(name)
+                )));
+            }
+            Ok(_) if manner.overwrite => {}
+            Ok(_) => return Err(taken(&folder, name)),
+        }
+        Ok(Incoming {
+            folder,
+            name: name.to_vec(),
+            manner,
+            aside: None,
+            at: 0,
+        })
+    }
+
+    /// How to call it in a message.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        self.folder.show(&self.name)
+    }
+
+    /// With `resume`: opens the part, or makes an empty one, and hashes what it holds. Returns how much that is, with the
+    /// hasher; None without `resume`.
+    ///
+    /// # Errors
+    /// `Local`, also when another download holds the part; `Interrupted`.
+    pub fn resume(&mut self, digest: Kind, interrupt: &Interrupt) -> Result<Option<(u64, Hasher)>> {
+        if !self.manner.resume {
+            return Ok(None);
+        }
+        let name = part_name(&self.name);
+        let folder = self.folder.fd.as_fd();
+        let say = |errno| match errno {
+            Errno::ELOOP => Error::here(format!(
+                "{}: a symbolic link is in the way",
+                self.folder.show(&name)
+            )),
+            _ => Error::local(self.folder.show(&name), errno),
+        };
+        let fd = match file::create_new(folder, &name) {
+            Err(Errno::EEXIST) => file::open_beneath(folder, &name, Purpose::Write, false),
+            other => other,
+        }
+        .map_err(say)?;
+        let facts = file::facts(fd.as_fd()).map_err(say)?;
+        // A second name could be anything the user owns, placed here by somebody else to be written to.
+        if facts.kind != file::Kind::File || facts.links > 1 {
+            return Err(Error::here(format!(
+                "{}: not a part of a download",
+                self.folder.show(&name)
+            )));
+        }
+        if !file::try_lock(fd.as_fd()).map_err(say)? {
+            return Err(Error::here(format!(
+                "{}: another download is writing it",
+                self.folder.show(&name)
+            )));
+        }
+        let mut hasher = Hasher::new(digest);
+        let mut at = 0;
+        let mut buffer = vec![0; PIECE.min(usize::try_from(facts.size).unwrap_or(PIECE))];
+        while at < facts.size {
+            interrupt.check()?;
+            match file::read_at(fd.as_fd(), &mut buffer, at).map_err(say)? {
+                0 => break,
+                got => {
+                    hasher.update(&buffer[..got]);
+                    at += got as u64;
+                }
+            }
+        }
+        self.at = at;
+        self.aside = Some(Aside::Named {
+            fd,
+            name,
+            keep: true,
+        });
+        Ok(Some((at, hasher)))
+    }
+
+    /// Throws away what came so far. True when that was a part that would have been kept.
+    pub fn discard(&mut self) -> bool {
+        let mut part = false;
+        if let Some(Aside::Named { keep, .. }) = &mut self.aside {
+            part = std::mem::replace(keep, false) && self.at > 0;
+        }
+        self.drop_aside();
+        part
+    }
+
+    /// Gives the whole file its time and its name.
+    ///
+    /// # Errors
+    /// `Local`, also when the name was taken meanwhile.
+    pub fn finish(mut self, modified: Stamp) -> Result<()> {
+        let folder = self.folder.clone();
+        let say = |errno| match errno {
+            Errno::EEXIST => taken(&folder, &self.name),
+            _ => Error::local(folder.show(&self.name), errno),
+        };
+        let at = folder.fd.as_fd();
+        match self.aside.as_mut() {
+            None => return Err(Error::here("nothing was received")),
+            Some(Aside::Unnamed(fd)) => {
+                stamp(fd.as_fd(), modified);
+                if self.manner.overwrite {
+                    // A link never replaces: a hidden name first, then rename, which does.
+                    let hidden = hidden_name()?;
+                    file::link_unnamed(fd.as_fd(), at, &hidden).map_err(say)?;
+                    file::rename(at, &hidden, at, &self.name).map_err(|errno| {
+                        let _ = file::unlink(at, &hidden);
+                        say(errno)
+                    })?;
+                } else {
+                    file::link_unnamed(fd.as_fd(), at, &self.name).map_err(say)?;
+                }
+            }
+            Some(Aside::Named { fd, name, keep }) => {
+                stamp(fd.as_fd(), modified);
+                if self.manner.overwrite {
+                    file::rename(at, name, at, &self.name).map_err(say)?;
+                } else {
+                    match file::link(at, name, at, &self.name) {
+                        Ok(()) => file::unlink(at, name).map_err(say)?,
+                        // No second names on this filesystem: the best there is, with a small gap between look and rename.
+                        Err(Errno::EPERM | Errno::EOPNOTSUPP | Errno::ENOSYS)
+                            if file::facts_at(at, &self.name) == Err(Errno::ENOENT) =>
+                        {
+                            file::rename(at, name, at, &self.name).map_err(say)?;
+                        }
+                        Err(errno) => return Err(say(errno)),
+                    }
+                }
+                // It has gone from the hidden name: nothing to take away there.
+                *keep = true;
+            }
+        }
+        self.aside = None;
+        Ok(())
+    }
+
+    fn drop_aside(&mut self) {
+        if let Some(Aside::Named {
+            name, keep: false, ..
+        }) = self.aside.take()
+        {
+            let _ = file::unlink(self.folder.fd.as_fd(), &name);
+        }
+        self.at = 0;
+    }
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        // An empty part is not worth keeping.
+        if let Some(Aside::Named { keep, .. }) = &mut self.aside {
+            *keep &= self.at > 0;
+        }
+        self.drop_aside();
+    }
+}
+
+impl Sink for Incoming {
+    fn start(&mut self, start: &GetStart) -> Result<()> {
+        if self.aside.is_none() {
+            let folder = self.folder.fd.as_fd();
+            let aside = match file::create_unnamed(folder) {
+                // Filesystems without O_TMPFILE (open(2)).
+                Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {
+                    let name = hidden_name()?;
+                    file::create_new(folder, &name).map(|fd| Aside::Named {
+                        fd,
+                        name,
+                        keep: false,
+                    })
+                }
+                other => other.map(Aside::Unnamed),
+            };
+            self.aside = Some(aside.map_err(|errno| Error::local(self.shown(), errno))?);
+        }
+        if start.offset == self.at {
+            Ok(())
+        } else {
+            Err(Error::here(format!(
+                "{}: the part has another length",
+                self.shown()
+            )))
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) -> Result<()> {
+        let (Some(Aside::Unnamed(fd)) | Some(Aside::Named { fd, .. })) = &self.aside else {
+            return Err(Error::here("bytes before the beginning"));
+        };
+        file::write_at(fd.as_fd(), bytes, self.at)
+            .map_err(|errno| Error::local(self.shown(), errno))?;
+        self.at += bytes.len() as u64;
+        Ok(())
+    }
+}
+
+fn taken(folder: &Folder, name: &[u8]) -> Error {
+    Error::Local {
+        what: format!(
+            "{} is there already (--overwrite replaces it)",
+            folder.show(name)
+        ),
+        errno: Some(Errno::EEXIST),
+    }
+}
+
+/// A time that the filesystem cannot hold is no reason to lose the file.
+fn stamp(fd: BorrowedFd<'_>, modified: Stamp) {
+    let _ = file::set_modified(fd, modified);
+}
+
+/// Where the part of a download to `name` is kept.
+fn part_name(name: &[u8]) -> Vec<u8> {
+    const END: &[u8] = b".forkftp-part";
+    if name.len() + 1 + END.len() <= MAX_NAME {
+        return [b".", name, END].concat();
+    }
+    // Too long with its additions: a digest names it as surely.
+    let mut hasher = Hasher::new(Kind::Blake3);
+    hasher.update(name);
+    [b".", hasher.finish().to_hex().as_bytes(), END].concat()
+}
+
+fn hidden_name() -> Result<Vec<u8>> {
+    let random = crate::proof::nonce().map_err(|e| Error::here(format!("no randomness: {e}")))?;
+    Ok(format!(".forkftp-{}", hex::encode(&random[..12])).into_bytes())
+}
+
+/// A local file being uploaded.
+#[derive(Debug)]
+pub struct Outgoing {
+    fd: OwnedFd,
+    facts: Facts,
+    at: u64,
+    shown: String,
+    interrupt: Interrupt,
+}
+
+impl Outgoing {
+    /// Opens a file the user named, following links.
+    ///
+    /// # Errors
+    /// `Local`, also for anything but a regular file.
+    pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Outgoing> {
+        use nix::fcntl::OFlag;
+        let shown = clean(path.as_os_str().as_bytes());
+        // A pipe must not block the open; it is refused below.
+        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let fd = nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty())
+            .map_err(|errno| Error::local(&shown, errno))?;
+        Outgoing::of(fd, shown, interrupt)
+    }
+
+    /// Opens a file found in a folder, not following links.
+    ///
+    /// # Errors
+    /// `Local`, also for anything but a regular file.
+    pub fn beneath(folder: &Folder, path: &[u8], interrupt: &Interrupt) -> Result<Outgoing> {
+        let shown = folder.show(path);
+        let fd = file::open_beneath(folder.fd.as_fd(), path, Purpose::Read, false)
+            .map_err(|errno| Error::local(&shown, errno))?;
+        Outgoing::of(fd, shown, interrupt)
+    }
+
+    fn of(fd: OwnedFd, shown: String, interrupt: &Interrupt) -> Result<Outgoing> {
+        let facts = file::facts(fd.as_fd()).map_err(|errno| Error::local(&shown, errno))?;
+        match facts.kind {
+            file::Kind::File => Ok(Outgoing {
+                fd,
+                facts,
+                at: 0,
+                shown,
+                interrupt: interrupt.clone(),
+            }),
+            file::Kind::Folder => Err(Error::here(format!("{shown}: a folder (-r sends folders)"))),
+            file::Kind::Special => Err(Error::here(format!("{shown}: not a regular file"))),
+        }
+    }
+
+    /// Bytes it had when it was opened.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.facts.size
+    }
+
+    /// Its time when it was opened.
+    #[must_use]
+    pub fn modified(&self) -> Stamp {
+        self.facts.modified
+    }
+}
+
+impl Source for Outgoing {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
+        let got = file::read_at(self.fd.as_fd(), into, self.at)
+            .map_err(|errno| Error::local(&self.shown, errno))?;
+        self.at += got as u64;
+        Ok(got)
+    }
+
+    fn check(&mut self) -> Result<()> {
+        let now = file::facts(self.fd.as_fd()).map_err(|errno| Error::local(&self.shown, errno))?;
+        if now.size == self.facts.size && now.modified == self.facts.modified {
+            return Ok(());
+        }
+        Err(Error::here(format!(
+            "{}: the file changed while it was read",
+            self.shown
+        )))
+    }
+
+    fn skip(&mut self, offset: u64, hasher: &mut Hasher) -> Result<bool> {
+        let mut buffer = vec![0; PIECE];
+        while self.at < offset {
+            self.interrupt.check()?;
+            let most = PIECE.min(usize::try_from(offset - self.at).unwrap_or(PIECE));
+            match self.read(&mut buffer[..most])? {
+                0 => return Ok(false),
+                got => hasher.update(&buffer[..got]),
+            }
+        }
+        Ok(true)
+    }
+
+    fn rewind(&mut self) -> Result<()> {
+        self.at = 0;
+        Ok(())
+    }
+}
+
+/// Standard input, or any other stream, being uploaded.
+#[derive(Debug)]
+pub struct Stream {
+    fd: OwnedFd,
+    wait: Wait,
+}
+
+impl Stream {
+    /// Reads `fd` to its end, however long that takes.
+    #[must_use]
+    pub fn new(fd: OwnedFd, interrupt: &Interrupt) -> Stream {
+        Stream {
+            fd,
+            wait: Wait::new(interrupt.clone(), Duration::MAX),
+        }
+    }
+}
+
+impl Source for Stream {
+    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
+        loop {
+            // The wait comes first: a read of a pipe or terminal would not notice Ctrl-C (SA_RESTART, signal(7)).
+            self.wait
+                .until(self.fd.as_fd(), PollFlags::POLLIN)
+                .map_err(|e| match super::connection::explain(&e) {
+                    Error::Interrupted => Error::Interrupted,
+                    _ => Error::here(format!("standard input: {e}")),
+                })?;
+            match nix::unistd::read(&self.fd, into) {
+                Err(Errno::EINTR | Errno::EAGAIN) => {}
+                result => return result.map_err(|errno| Error::local("standard input", errno)),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(size: u64) -> GetStart {
+        GetStart {
+            size,
+            offset: 0,
+            length: size,
+            mtime: 1_700_000_000,
+            nsec: 5,
+        }
+    }
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<_> = std::fs::read_dir(dir)
+            .expect("list")
+            .map(|e| e.expect("entry").file_name().into_string().expect("name"))
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_download_has_its_name_only_when_finished() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let folder = Arc::new(Folder::open(dir.path()).expect("folder"));
+        let mut incoming = Incoming::new(folder.clone(), b"a", Manner::default()).expect("free");
+        incoming.start(&start(5)).expect("start");
+        incoming.take(b"whole").expect("take");
+        assert!(names(dir.path()).is_empty());
+        incoming
+            .finish(Stamp {
+                seconds: 1_700_000_000,
+                nanos: 5,
+            })
+            .expect("finish");
+        assert_eq!(std::fs::read(dir.path().join("a")).expect("read"), b"whole");
+        let modified = std::fs::metadata(dir.path().join("a"))
+            .expect("facts")
+            .modified()
+            .expect("time");
+        assert_eq!(
+            modified
+                .duration_since(std::time::UNIX_EPOCH)
+                .expect("after")
+                .as_secs(),
+            1_700_000_000
+        );
+
+        let refused = Incoming::new(folder.clone(), b"a", Manner::default());
+        assert!(matches!(
+            refused,
+            Err(Error::Local {
+                errno: Some(Errno::EEXIST),
+                ..
+            })
+        ));
+        let mut second = Incoming::new(
+            folder,
+            b"a",
+            Manner {
+                overwrite: true,
+                resume: false,
+            },
+        )
+        .expect("may replace");
+        second.start(&start(3)).expect("start");
+        second.take(b"new").expect("take");
+        second.finish(Stamp::default()).expect("finish");
+        assert_eq!(std::fs::read(dir.path().join("a")).expect("read"), b"new");
+        assert_eq!(names(dir.path()), ["a"]);
+    }
+
+    #[test]
+    fn a_name_taken_meanwhile_is_not_clobbered() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let folder = Arc::new(Folder::open(dir.path()).expect("folder"));
+        for resume in [false, true] {
+            let mut incoming = Incoming::new(
+                folder.clone(),
+                b"b",
+                Manner {
+                    overwrite: false,
+                    resume,
+                },
+            )
+            .expect("free");
+            incoming
+                .resume(Kind::Md5, &Interrupt::default())
+                .expect("part");
+            incoming.start(&start(1)).expect("start");
+            incoming.take(b"x").expect("take");
+            std::fs::write(dir.path().join("b"), "theirs").expect("write");
+            assert!(matches!(
+                incoming.finish(Stamp::default()),
+                Err(Error::Local {
+                    errno: Some(Errno::EEXIST),
+                    ..
+                })
+            ));
+            assert_eq!(
+                std::fs::read(dir.path().join("b")).expect("read"),
+                b"theirs"
+            );
+            std::fs::remove_file(dir.path().join("b")).expect("remove");
+        }
+    }
+
+    #[test]
+    fn a_part_is_kept_continued_and_thrown_away() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let folder = Arc::new(Folder::open(dir.path()).expect("folder"));
+        let manner = Manner {
+            overwrite: false,
+            resume: true,
+        };
+        let begin = || {
+            let mut incoming = Incoming::new(folder.clone(), b"a", manner).expect("free");
+            let (at, hasher) = incoming
+                .resume(Kind::Md5, &Interrupt::default())
+                .expect("part")
+                .expect("resume");
+            (incoming, at, hasher)
+        };
+        let (mut incoming, at, _) = begin();
+        assert_eq!(at, 0);
+        let mut rival = Incoming::new(folder.clone(), b"a", manner).expect("free");
+        assert!(
+            rival.resume(Kind::Md5, &Interrupt::default()).is_err(),
+            "the part is locked"
+        );
+        incoming.start(&start(6)).expect("start");
+        incoming.take(b"abc").expect("take");
+        drop(incoming);
+        assert_eq!(names(dir.path()), [".a.forkftp-part"]);
+
+        let (mut incoming, at, hasher) = begin();
+        assert_eq!(
+            (at, hasher.finish().to_hex().as_str()),
+            (3, "900150983cd24fb0d6963f7d28e17f72")
+        );
+        assert!(
+            incoming.start(&start(6)).is_err(),
+            "another offset than the part has"
+        );
+        incoming.take(b"def").expect("take");
+        incoming.finish(Stamp::default()).expect("finish");
+        assert_eq!(
+            std::fs::read(dir.path().join("a")).expect("read"),
+            b"abcdef"
+        );
+        assert_eq!(names(dir.path()), ["a"]);
+
+        std::fs::remove_file(dir.path().join("a")).expect("remove");
+        let (mut incoming, _, _) = begin();
+        incoming.take(b"bad").expect("take");
+        incoming.discard();
+        drop(incoming);
+        let (incoming, ..) = begin();
+        drop(incoming);
+        assert!(names(dir.path()).is_empty(), "an empty part is not kept");
+    }
+
+    #[test]
+    fn a_part_that_is_a_link_is_refused() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let folder = Arc::new(Folder::open(dir.path()).expect("folder"));
+        std::fs::write(dir.path().join("victim"), "mine").expect("write");
+        let part = dir.path().join(".a.forkftp-part");
+        let try_it = || {
+            let mut incoming = Incoming::new(
+                folder.clone(),
+                b"a",
+                Manner {
+                    overwrite: true,
+                    resume: true,
+                },
+            )
+            .expect("free");
+            incoming.resume(Kind::Md5, &Interrupt::default()).map(drop)
+        };
+        std::os::unix::fs::symlink("victim", &part).expect("symlink");
+        assert!(try_it().is_err());
+        std::fs::remove_file(&part).expect("remove");
+        std::fs::hard_link(dir.path().join("victim"), &part).expect("link");
+        assert!(try_it().is_err());
+    }
+
+    #[test]
+    fn folders_are_made_below_and_links_are_not_followed() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        std::fs::create_dir(dir.path().join("in")).expect("mkdir");
+        std::fs::create_dir(dir.path().join("out")).expect("mkdir");
+        std::os::unix::fs::symlink("../out", dir.path().join("in/link")).expect("symlink");
+        let root = Folder::open(&dir.path().join("in")).expect("folder");
+        let path = |text: &str| RelPath::parse(text.as_bytes()).expect("path");
+        root.beneath(&path("a/b/c"), true).expect("made");
+        assert!(dir.path().join("in/a/b/c").is_dir());
+        assert!(root.beneath(&path("link"), true).is_err());
+        assert!(root.beneath(&path("link/x"), true).is_err());
+        assert!(root.beneath(&path("no"), false).is_err());
+        assert!(names(&dir.path().join("out")).is_empty());
+        for bad in [&b"../x"[..], b"/x", b"..", b"", b"a\0b"] {
+            assert!(
+                Incoming::new(
+                    Arc::new(Folder::open(dir.path()).expect("folder")),
+                    bad,
+                    Manner::default()
+                )
+                .is_err()
+            );
+        }
+    }
+
+    #[test]
+    fn part_names_fit() {
+        assert_eq!(part_name(b"a.txt"), b".a.txt.forkftp-part");
+        assert!(part_name(&[b'x'; 255]).len() <= MAX_NAME);
+        assert_ne!(part_name(&[b'x'; 255]), part_name(&[b'y'; 255]));
+    }
+}
