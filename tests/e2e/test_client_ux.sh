@@ -107,9 +107,10 @@ done
 
 # The shell takes commands from a pipe.
 mkdir shell
-printf '%s\n' list 'cd many' 'get "file 1"' 'cd ..' 'get hello.txt' 'put large shelled' quit |
-    (cd shell && cp "$LIBRARY/large" large && expect_status 0 "$FORKFTP" shell "$URL")
+printf '%s\n' list 'cd many' 'get "file 1"' 'cd ..' 'get hello.txt' 'put shelled' quit |
+    (cd shell && cp "$LIBRARY/large" shelled && expect_status 0 "$FORKFTP" shell "$URL")
 same shell/hello.txt "$LIBRARY/hello.txt"
+same shell/shelled "$LIBRARY/shelled"
 same "shell/file 1" "$LIBRARY/many/file 1"
 has "$OUT" 'hello\.txt'
 stop

@@ -92,7 +92,7 @@ stage_empty || fail "the stage is not empty"
 
 # The client refuses such names, too, and no name forges a line anywhere.
 printf 'x' >"$SCRATCH/"$'bad\nFORGED name'
-expect_status 1 "$FORKFTP" put "$URL/" -- "$SCRATCH/"$'bad\nFORGED name'
+expect_status 6 "$FORKFTP" put "$URL/" -- "$SCRATCH/"$'bad\nFORGED name'
 "$FORKFTP" list -r "$URL/" >"$OUT"
 ! grep -E '^(FORGED|line|EVIL)' "$LOG" "$OUT" "$ERR" || fail "a name has forged a line"
 stop

@@ -8,7 +8,7 @@ serve --durability none
 
 expect_status 0 "$FORKFTP" put "$URL/file" "$SCRATCH/one"
 expect_status 1 "$FORKFTP" put "$URL/file" "$SCRATCH/two"
-has "$ERR" 'exist'
+has "$ERR" 'taken'
 same "$SCRATCH/one" "$LIBRARY/file"
 expect_status 0 "$FORKFTP" put --overwrite "$URL/file" "$SCRATCH/two"
 same "$SCRATCH/two" "$LIBRARY/file"
