@@ -1,0 +1,167 @@
+# What the end-to-end tests share: binaries, a scratch folder, a server on a port of its own, and a clean end.
+# Sourced by every test_*.sh. Nothing here leaves the loopback interface, and only processes started here are killed.
+# shellcheck shell=bash disable=SC2034 # the variables are for those who source this
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+REPO=$(cd "$HERE/../.." && pwd)
+BIN=${FORKFTP_BIN_DIR:-}
+for dir in "$REPO/target/release" "$REPO/target/debug"; do
+    if [ -z "$BIN" ] && [ -x "$dir/forkftpd" ]; then BIN=$dir; fi
+done
+FORKFTPD=$BIN/forkftpd
+FORKFTP=$BIN/forkftp
+
+SCRATCH=$(mktemp -d "${TMPDIR:-/tmp}/forkftp-e2e.XXXXXX")
+LIBRARY=$SCRATCH/library
+SECRET=$SCRATCH/secret
+STARTED=() # process groups to end
+UNDO=()    # commands to run at the end, last first
+SERVERS=0
+export PYTHONPATH=$HERE PYTHONDONTWRITEBYTECODE=1 FORKFTP_SECRET_FILE=$SECRET LC_ALL=C.UTF-8
+umask 022
+
+cleanup() {
+    local status=$? pid i
+    trap - EXIT
+    set +e
+    exec 2>/dev/null
+    for pid in "${STARTED[@]}"; do kill -KILL -- "-$pid"; done
+    wait
+    for ((i = ${#UNDO[@]} - 1; i >= 0; i--)); do eval "${UNDO[i]}"; done
+    if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
+        for log in "$SCRATCH"/server.*.log; do
+            [ -e "$log" ] && { echo "-- ${log##*/}"; tail -n 15 "$log"; }
+        done
+    fi
+    rm -rf "$SCRATCH"
+    exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 143' TERM INT HUP
+
+fail() {
+    echo "FAIL: $*" >&2
+    exit 1
+}
+
+skip() {
+    echo "$*"
+    exit 77
+}
+
+[ -x "$FORKFTPD" ] || skip "no forkftpd: build it, or set FORKFTP_BIN_DIR"
+
+# Fails unless the command ends with that status. Its output is in $OUT and $ERR.
+OUT=$SCRATCH/out ERR=$SCRATCH/err
+expect_status() {
+    local want=$1 got=0
+    shift
+    "$@" >"$OUT" 2>"$ERR" || got=$?
+    [ "$got" -eq "$want" ] || {
+        tail -n 20 "$OUT" "$ERR" >&2
+        fail "status $got instead of $want: $*"
+    }
+}
+
+# Fails unless both files hold the same bytes.
+same() {
+    cmp -- "$1" "$2" || fail "$1 and $2 differ"
+}
+
+# Fails if a pattern (extended) is not in a file.
+has() {
+    grep -Eq -e "$2" -- "$1" || {
+        tail -n 20 "$1" >&2
+        fail "${1##*/} does not say: $2"
+    }
+}
+
+# Fails if one of these is there.
+absent() {
+    local path
+    for path in "$@"; do [ ! -e "$path" ] || fail "$path is there"; done
+}
+
+sum() { sha256sum <"$1" | cut -d' ' -f1; }
+
+# Tries a command every 50 ms until it is true, at most so many seconds.
+wait_for() {
+    local end=$((SECONDS + $1 + 1))
+    shift
+    until "$@" >"$SCRATCH/wait" 2>&1; do
+        [ $SECONDS -lt $end ] || fail "waited in vain for: $* $(tail -n 5 "$SCRATCH/wait")"
+        sleep 0.05
+    done
+}
+
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# Like `not`: the shell's own ! does not pass through wait_for.
+not() { ! "$@"; }
+
+# start_in_background COMMAND...: in a process group of its own, with the signals of a login shell; sets STARTED_PID.
+start_in_background() {
+    setsid env --default-signal=INT,QUIT "$@" &
+    STARTED_PID=$!
+    STARTED+=("$STARTED_PID")
+}
+
+# launch ARGUMENT...: forkftpd with these arguments; waits until it listens; sets SERVER, LOG, PORT and URL.
+launch() {
+    SERVERS=$((SERVERS + 1))
+    LOG=$SCRATCH/server.$SERVERS.log
+    start_in_background "${RUN_AS[@]}" "$FORKFTPD" "$@" 2>"$LOG"
+    SERVER=$STARTED_PID
+    wait_for 20 listens_or_ended
+    PORT=$(grep -Eo 'listening on drive://(127\.0\.0\.1|\[::1\]):[0-9]+' "$LOG" | head -n 1 | grep -Eo '[0-9]+$') ||
+        fail "the server did not start: $(tail -n 5 "$LOG")"
+    URL=drive://127.0.0.1:$PORT
+    HOUSEHOLD=$(children | tr '\n' ' ')
+}
+RUN_AS=() # for example: runuser -u nobody --
+
+listens_or_ended() { gone "$SERVER" || grep -q 'listening on' "$LOG"; }
+
+# serve OPTION...: the usual server on $LIBRARY with $SECRET.
+serve() {
+    launch serve --library "$LIBRARY" --listen 127.0.0.1:0 --secret-file "$SECRET" "$@"
+}
+
+# A server described by a configuration: config <<'...' writes it.
+config() {
+    cat >"$SCRATCH/forkftpd.toml"
+    chmod 600 "$SCRATCH/forkftpd.toml"
+}
+
+# stop: SIGTERM, and the server has to end well.
+stop() {
+    kill -TERM "$SERVER" 2>/dev/null || true
+    local status=0
+    wait "$SERVER" || status=$?
+    [ "$status" -eq 0 ] || fail "the server ended with $status after SIGTERM"
+}
+
+# The processes below the listener; those that serve a client; whether none does.
+children() { ps -o pid= --ppid "$SERVER" | tr -d ' ' || true; }
+sessions() {
+    local pid
+    for pid in $(children); do
+        case " $HOUSEHOLD " in *" $pid "*) ;; *) echo "$pid" ;; esac
+    done
+}
+no_sessions() { [ -z "$(sessions)" ]; }
+
+# Nothing of an unfinished upload is left (kept partials are another matter).
+stage_empty() { [ -z "$(ls -A "$LIBRARY/.forkftp/stage" 2>/dev/null)" ]; }
+
+# Files of a given size: bytes that no compressor and no accident reproduces, different for each key.
+noise() {
+    head -c "$1" /dev/zero | openssl enc -aes-128-ctr -nosalt -K "$(printf '%032x' "$2")" -iv 0 2>/dev/null
+}
+
+python_client() { python3 "$HERE/drive_client.py" --secret-file "$SECRET" 127.0.0.1 "$PORT" "$@"; }
+
+mkdir "$LIBRARY"
+printf '0123456789abcdef0123456789abcdef\n' >"$SECRET"
+chmod 600 "$SECRET"
