@@ -4,7 +4,7 @@
 use crate::client::exit::{Exit, TABLE};
 use crate::client::rate::Rate;
 use crate::client::report::{self, Report, say};
-use crate::client::{Interrupt, Link, Options, Url, download, listing, local, menu, show, upload};
+use crate::client::{Interrupt, Link, Options, Url, download, listing, local, shell, show, upload};
 use crate::digest::Kind;
 use crate::proof::Secret;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -24,8 +24,8 @@ use std::time::Duration;
 /// A download has its name only when all of it has come and its digest was right; an upload appears on the server only when it
 /// is whole, and is reported done only when the server has it as safe as it says.
 ///
-/// URL is drive://HOST[:PORT][/PATH]; the port is 8888 unless given, an IPv6 address stands in brackets, %XX stands for
-/// any byte. A server at a Unix socket is drive+unix:///SOCKET[//PATH].
+/// URL is `drive://HOST[:PORT][/PATH]`; the port is 8888 unless given, an IPv6 address stands in brackets, %XX stands for
+/// any byte. A server at a Unix socket is `drive+unix:///SOCKET[//PATH]`.
 #[derive(Debug, Parser)]
 #[command(name = "forkftp", version, propagate_version = true, after_help = TABLE, subcommand_required = true, arg_required_else_help = true)]
 pub struct Forkftp {
@@ -182,7 +182,7 @@ pub fn main() -> ExitCode {
         Command::Get(get) => run_get(&get, options),
         Command::Put(put) => run_put(&put, options),
         Command::Ping(ping) => run_ping(&ping, options),
-        Command::Shell { url } => menu::run(Link::new(url, options.0), &options.1),
+        Command::Shell { url } => shell::run(Link::new(url, options.0), &options.1),
     }
     .into()
 }

@@ -233,7 +233,7 @@ fn plan(
 }
 
 /// The list of a file is one line with its own name, and so is the list of a folder that holds just a file of the folder's name.
-fn is_file(client: &mut Client, path: &RelPath) -> Result<bool> {
+pub(super) fn is_file(client: &mut Client, path: &RelPath) -> Result<bool> {
     let nothing = GetRequest {
         length: Some(0),
         ..GetRequest::whole(path.clone())

@@ -14,7 +14,7 @@
 //! | `batch`, [`report`] | many files over several connections, and the account of it |
 //! | [`download`], [`upload`], [`listing`] | the commands `get`, `put` and `list` |
 //! | [`progress`] | bars |
-//! | [`menu`], `words`, `complete` | the shell |
+//! | [`shell`] | the shell |
 //!
 //! # Example
 //! ```no_run
@@ -44,7 +44,7 @@
 //! ```
 
 mod batch;
-mod complete;
+
 mod connection;
 pub mod download;
 pub mod exit;
@@ -53,7 +53,6 @@ mod link;
 mod list;
 pub mod listing;
 pub mod local;
-pub mod menu;
 pub mod progress;
 mod put;
 pub mod rate;
@@ -61,10 +60,10 @@ pub mod report;
 #[cfg(test)]
 mod scripted;
 mod session;
+pub mod shell;
 pub mod show;
 pub mod upload;
 pub mod url;
-mod words;
 
 pub use connection::Interrupt;
 pub use get::{GetRequest, Got, Sink};

@@ -82,7 +82,7 @@ pub(super) fn quote(bytes: &[u8]) -> String {
             let _ = match c {
                 ' ' | '\'' | '"' | '\\' => write!(text, "\\{c}"),
                 // What must not be printed goes byte by byte.
-                c if super::show::clean(c.encode_utf8(&mut [0; 4]).as_bytes()).len()
+                c if crate::client::show::clean(c.encode_utf8(&mut [0; 4]).as_bytes()).len()
                     != c.len_utf8() =>
                 {
                     c.encode_utf8(&mut [0; 4])

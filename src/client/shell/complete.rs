@@ -1,7 +1,8 @@
 //! Completion in the shell: commands, names on the server, names here. Run by the line editor while a key is handled, so it
 //! waits little and fails silently.
 
-use super::menu::{COMMANDS, Remote, Takes};
+use super::menu::{COMMANDS, Takes};
+use super::remote::Remote;
 use super::words;
 use crate::wire::path::RelPath;
 use rustyline::completion::{Completer, Pair};
@@ -91,7 +92,7 @@ fn cut(begun: &[u8]) -> (&[u8], &[u8]) {
 fn pair(folder: &[u8], name: &[u8], is_folder: bool) -> Pair {
     let end = if is_folder { "/" } else { " " };
     Pair {
-        display: super::show::clean(name) + end.trim_end(),
+        display: crate::client::show::clean(name) + end.trim_end(),
         replacement: words::quote(&[folder, name].concat()) + end,
     }
 }

@@ -1,142 +1,15 @@
-//! Files and folders on this side. Run by the client. Names that a server chose are taken apart, checked, and opened below the
-//! target folder without following a link; a download has its name only when it is whole; the server gives a file its
-//! bytes and its time, never its permissions.
+//! A file on its way in: unnamed or under a hidden name until it is whole. Run by the client for each download.
 
-use super::connection::{Interrupt, Wait};
-use super::get::Sink;
-use super::put::Source;
-use super::show::clean;
-use super::{Error, Result};
+use super::{Folder, PIECE};
+use crate::client::show::clean;
+use crate::client::{Error, Interrupt, Result, Sink};
 use crate::digest::{Hasher, Kind};
 use crate::sys::Errno;
 use crate::sys::file::{self, Facts, Purpose, Stamp};
 use crate::wire::drive::GetStart;
-use crate::wire::path::{MAX_NAME, RelPath};
-use nix::poll::PollFlags;
+use crate::wire::path::MAX_NAME;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Read at once while a part is hashed.
-const PIECE: usize = 512 * 1024;
-
-/// An open folder.
-#[derive(Debug)]
-pub struct Folder {
-    fd: OwnedFd,
-    /// For messages; cleaned, ends with a slash unless empty.
-    shown: String,
-}
-
-impl Folder {
-    /// Opens a folder the user named. Links are followed: the user's word counts.
-    ///
-    /// # Errors
-    /// `Local`.
-    pub fn open(path: &Path) -> Result<Folder> {
-        let path = if path.as_os_str().is_empty() {
-            Path::new(".")
-        } else {
-            path
-        };
-        let shown = clean(path.as_os_str().as_bytes());
-        let fd = file::open_folder(path).map_err(|errno| Error::local(&shown, errno))?;
-        let shown = if path == Path::new(".") {
-            String::new()
-        } else {
-            format!("{}/", shown.trim_end_matches('/'))
-        };
-        Ok(Folder { fd, shown })
-    }
-
-    /// A folder below this one, whose path a server chose; its parts are made if `make` is set and they are missing.
-    ///
-    /// # Errors
-    /// `Local`; also where a link or a file stands in the way.
-    pub fn beneath(&self, path: &RelPath, make: bool) -> Result<Folder> {
-        let shown = || format!("{}{}", self.shown, clean(path.as_bytes()));
-        let open = |path: &RelPath| {
-            file::open_beneath(self.fd.as_fd(), path.as_bytes(), Purpose::Folder, false)
-        };
-        let mut fd = open(path);
-        if make && matches!(fd, Err(Errno::ENOENT)) {
-            for step in path.folders_above().chain([path.clone()]) {
-                let Some((parent, name)) = step.split_last() else {
-                    continue;
-                };
-                match open(&parent)
-                    .and_then(|parent| file::make_folder(parent.as_fd(), name, 0o777))
-                {
-                    Ok(()) | Err(Errno::EEXIST) => {}
-                    Err(errno) => {
-                        return Err(Error::local(
-                            format!("make folder {}{}", self.shown, clean(step.as_bytes())),
-                            errno,
-                        ));
-                    }
-                }
-            }
-            fd = open(path);
-        }
-        let fd = fd.map_err(|errno| match errno {
-            Errno::ELOOP => Error::here(format!("{}: a symbolic link is in the way", shown())),
-            _ => Error::local(shown(), errno),
-        })?;
-        Ok(Folder {
-            fd,
-            shown: if path.is_root() {
-                self.shown.clone()
-            } else {
-                format!("{}/", shown())
-            },
-        })
-    }
-
-    /// True when `name` is a regular file of that size and time (in seconds).
-    #[must_use]
-    pub fn holds(&self, name: &[u8], size: u64, modified: i64) -> bool {
-        let facts = file::facts_at(self.fd.as_fd(), name);
-        facts.is_ok_and(|facts| {
-            facts.kind == file::Kind::File
-                && facts.size == size
-                && facts.modified.seconds == modified
-        })
-    }
-
-    /// What lies in the folder `path` below this one, in the order of the disk, without `.` and `..`; a link is itself.
-    ///
-    /// # Errors
-    /// `Local`.
-    pub fn entries(&self, path: &RelPath) -> Result<Vec<(Vec<u8>, Facts)>> {
-        let say = |errno| Error::local(format!("{}{}", self.shown, clean(path.as_bytes())), errno);
-        let fd = file::open_beneath(self.fd.as_fd(), path.as_bytes(), Purpose::Folder, false)
-            .map_err(say)?;
-        let here = fd.try_clone().map_err(|e| Error::here(e.to_string()))?;
-        let mut entries = Vec::new();
-        for entry in nix::dir::Dir::from_fd(fd).map_err(say)? {
-            let entry = entry.map_err(say)?;
-            let name = entry.file_name().to_bytes();
-            if name == b"." || name == b".." {
-                continue;
-            }
-            match file::facts_at(here.as_fd(), name) {
-                Ok(facts) => entries.push((name.to_vec(), facts)),
-                // It went away in between.
-                Err(Errno::ENOENT) => {}
-                Err(errno) => return Err(Error::local(self.show(name), errno)),
-            }
-        }
-        Ok(entries)
-    }
-
-    /// How to call `name` in here in a message.
-    #[must_use]
-    pub fn show(&self, name: &[u8]) -> String {
-        format!("{}{}", self.shown, clean(name))
-    }
-}
 
 /// How downloads treat what is there already.
 #[derive(Debug, Clone, Copy, Default)]
@@ -425,147 +298,10 @@ fn hidden_name() -> Result<Vec<u8>> {
     Ok(format!(".forkftp-{}", hex::encode(&random[..12])).into_bytes())
 }
 
-/// A local file being uploaded.
-#[derive(Debug)]
-pub struct Outgoing {
-    fd: OwnedFd,
-    facts: Facts,
-    at: u64,
-    shown: String,
-    interrupt: Interrupt,
-}
-
-impl Outgoing {
-    /// Opens a file the user named, following links.
-    ///
-    /// # Errors
-    /// `Local`, also for anything but a regular file.
-    pub fn open(path: &Path, interrupt: &Interrupt) -> Result<Outgoing> {
-        use nix::fcntl::OFlag;
-        let shown = clean(path.as_os_str().as_bytes());
-        // A pipe must not block the open; it is refused below.
-        let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let fd = nix::fcntl::open(path, flags, nix::sys::stat::Mode::empty())
-            .map_err(|errno| Error::local(&shown, errno))?;
-        Outgoing::of(fd, shown, interrupt)
-    }
-
-    /// Opens a file found in a folder, not following links.
-    ///
-    /// # Errors
-    /// `Local`, also for anything but a regular file.
-    pub fn beneath(folder: &Folder, path: &[u8], interrupt: &Interrupt) -> Result<Outgoing> {
-        let shown = folder.show(path);
-        let fd = file::open_beneath(folder.fd.as_fd(), path, Purpose::Read, false)
-            .map_err(|errno| Error::local(&shown, errno))?;
-        Outgoing::of(fd, shown, interrupt)
-    }
-
-    fn of(fd: OwnedFd, shown: String, interrupt: &Interrupt) -> Result<Outgoing> {
-        let facts = file::facts(fd.as_fd()).map_err(|errno| Error::local(&shown, errno))?;
-        match facts.kind {
-            file::Kind::File => Ok(Outgoing {
-                fd,
-                facts,
-                at: 0,
-                shown,
-                interrupt: interrupt.clone(),
-            }),
-            file::Kind::Folder => Err(Error::here(format!("{shown}: a folder (-r sends folders)"))),
-            file::Kind::Special => Err(Error::here(format!("{shown}: not a regular file"))),
-        }
-    }
-
-    /// Bytes it had when it was opened.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.facts.size
-    }
-
-    /// Its time when it was opened.
-    #[must_use]
-    pub fn modified(&self) -> Stamp {
-        self.facts.modified
-    }
-}
-
-impl Source for Outgoing {
-    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
-        let got = file::read_at(self.fd.as_fd(), into, self.at)
-            .map_err(|errno| Error::local(&self.shown, errno))?;
-        self.at += got as u64;
-        Ok(got)
-    }
-
-    fn check(&mut self) -> Result<()> {
-        let now = file::facts(self.fd.as_fd()).map_err(|errno| Error::local(&self.shown, errno))?;
-        if now.size == self.facts.size && now.modified == self.facts.modified {
-            return Ok(());
-        }
-        Err(Error::here(format!(
-            "{}: the file changed while it was read",
-            self.shown
-        )))
-    }
-
-    fn skip(&mut self, offset: u64, hasher: &mut Hasher) -> Result<bool> {
-        let mut buffer = vec![0; PIECE];
-        while self.at < offset {
-            self.interrupt.check()?;
-            let most = PIECE.min(usize::try_from(offset - self.at).unwrap_or(PIECE));
-            match self.read(&mut buffer[..most])? {
-                0 => return Ok(false),
-                got => hasher.update(&buffer[..got]),
-            }
-        }
-        Ok(true)
-    }
-
-    fn rewind(&mut self) -> Result<()> {
-        self.at = 0;
-        Ok(())
-    }
-}
-
-/// Standard input, or any other stream, being uploaded.
-#[derive(Debug)]
-pub struct Stream {
-    fd: OwnedFd,
-    wait: Wait,
-}
-
-impl Stream {
-    /// Reads `fd` to its end, however long that takes.
-    #[must_use]
-    pub fn new(fd: OwnedFd, interrupt: &Interrupt) -> Stream {
-        Stream {
-            fd,
-            wait: Wait::new(interrupt.clone(), Duration::MAX),
-        }
-    }
-}
-
-impl Source for Stream {
-    fn read(&mut self, into: &mut [u8]) -> Result<usize> {
-        loop {
-            // The wait comes first: a read of a pipe or terminal would not notice Ctrl-C (SA_RESTART, signal(7)).
-            self.wait
-                .until(self.fd.as_fd(), PollFlags::POLLIN)
-                .map_err(|e| match super::connection::explain(&e) {
-                    Error::Interrupted => Error::Interrupted,
-                    _ => Error::here(format!("standard input: {e}")),
-                })?;
-            match nix::unistd::read(&self.fd, into) {
-                Err(Errno::EINTR | Errno::EAGAIN) => {}
-                result => return result.map_err(|errno| Error::local("standard input", errno)),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
 
     fn start(size: u64) -> GetStart {
         GetStart {
@@ -753,19 +489,8 @@ mod tests {
     }
 
     #[test]
-    fn folders_are_made_below_and_links_are_not_followed() {
+    fn names_that_lead_elsewhere_are_refused() {
         let dir = tempfile::tempdir().expect("tempdir");
-        std::fs::create_dir(dir.path().join("in")).expect("mkdir");
-        std::fs::create_dir(dir.path().join("out")).expect("mkdir");
-        std::os::unix::fs::symlink("../out", dir.path().join("in/link")).expect("symlink");
-        let root = Folder::open(&dir.path().join("in")).expect("folder");
-        let path = |text: &str| RelPath::parse(text.as_bytes()).expect("path");
-        root.beneath(&path("a/b/c"), true).expect("made");
-        assert!(dir.path().join("in/a/b/c").is_dir());
-        assert!(root.beneath(&path("link"), true).is_err());
-        assert!(root.beneath(&path("link/x"), true).is_err());
-        assert!(root.beneath(&path("no"), false).is_err());
-        assert!(names(&dir.path().join("out")).is_empty());
         for bad in [&b"../x"[..], b"/x", b"..", b"", b"a\0b"] {
             assert!(
                 Incoming::new(
