@@ -33,6 +33,9 @@ pub enum Format {
     Json,
 }
 
+/// Bytes of a value that are shown: more than any name of a file, less than some paths.
+const LONGEST_VALUE: usize = 1024;
+
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static FORMAT: AtomicU8 = AtomicU8::new(Format::Text as u8);
 static ROLE: AtomicU8 = AtomicU8::new(0);
@@ -91,7 +94,7 @@ fn text(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String 
         std::process::id()
     );
     for (key, value) in fields {
-        let value = value.to_string();
+        let value = shortened(value.to_string());
         // Writing to a String cannot fail.
         let _ = if needs_quotes(&value) {
             write!(line, " {key}={}", quoted(&value))
@@ -114,9 +117,21 @@ fn json(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String 
     object.insert("pid".into(), std::process::id().into());
     object.insert("message".into(), message.into());
     for (key, value) in fields {
-        object.insert((*key).to_owned(), value.to_string().into());
+        object.insert((*key).to_owned(), shortened(value.to_string()).into());
     }
     serde_json::Value::Object(object).to_string() + "\n"
+}
+
+/// A value as long as a log can bear.
+fn shortened(mut value: String) -> String {
+    if value.len() > LONGEST_VALUE {
+        let whole = (0..=LONGEST_VALUE)
+            .rev()
+            .find(|&at| value.is_char_boundary(at));
+        value.truncate(whole.unwrap_or(0));
+        value.push('…');
+    }
+    value
 }
 
 fn needs_quotes(value: &str) -> bool {
@@ -160,6 +175,7 @@ mod tests {
         assert_eq!(line.matches('\n').count(), 1);
         assert!(!line.contains('\x1b') && !line.contains('\u{9b}') && !line.contains('\u{202e}'));
         assert!(line.ends_with(" bytes=5\n"));
+        assert!(text(Level::Info, "get", &[("path", &"ü".repeat(5000))]).len() < 1200);
         let object: serde_json::Value =
             serde_json::from_str(&json(Level::Info, "get", &[("path", &name)])).expect("json");
         assert_eq!(object["path"], name);

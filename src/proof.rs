@@ -97,9 +97,14 @@ impl Secret {
     /// A sentence with the file, what is wrong and the remedy.
     pub fn from_file(path: &std::path::Path) -> Result<Secret, String> {
         use std::io::Read;
-        use std::os::unix::fs::{MetadataExt, PermissionsExt};
+        use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
         let say = |what: String| format!("secret {}: {what}", path.display());
-        let file = std::fs::File::open(path).map_err(|e| {
+        // Non-blocking: a pipe in its place is refused below, not waited for.
+        let opened = std::fs::OpenOptions::new()
+            .read(true)
+            .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+            .open(path);
+        let file = opened.map_err(|e| {
             say(format!(
                 "{e}; make one with: forkftpd secret new {}",
                 path.display()

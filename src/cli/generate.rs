@@ -10,7 +10,10 @@ pub(super) fn all(folder: &Path) -> io::Result<()> {
     let (man, completions) = (folder.join("man"), folder.join("completions"));
     std::fs::create_dir_all(&man)?;
     std::fs::create_dir_all(&completions)?;
-    for (command, section) in [(super::forkftpd::Forkftpd::command(), "8")] {
+    for (command, section) in [
+        (super::forkftp::Forkftp::command(), "1"),
+        (super::forkftpd::Forkftpd::command(), "8"),
+    ] {
         for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
             generate_to(
                 shell,

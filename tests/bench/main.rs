@@ -1,1 +1,86 @@
-fn main() {}
+//! The measuring program: `cargo bench --bench bench -- [--quick] [NAMES...]`.
+//!
+//! Each figure sets `forkftpd` beside a bare loop that does only what has to be done (or beside vsftpd), both served to the
+//! same load generator, in turns, and prints the ratio of each pair, its median, and the goal. It is the server that is
+//! compared: the generator costs both sides the same. Client and server share the machine, so no rate is that of a server
+//! with cores of its own; the ratios are what counts, and only those of one run.
+//!
+//! | name | what | beside |
+//! |---|---|---|
+//! | `get` | get of a large file whose digest is stored | accept, sendfile |
+//! | `digest` | get of a large file whose digest is computed while it is sent | pread and that digest, no network |
+//! | `put` | put of a large file, with and without waiting for the disk | recv, that digest, write, fdatasync |
+//! | `small` | files of 4 KiB through one connection | vsftpd, one by one; puts are just shown |
+//! | `sessions` | connect, proof, get 1 KiB, quit: 8 at once | accept, fork, send 1 KiB, exit |
+//! | `idle` | memory of idle sessions, and 2,000 of them at once | |
+//!
+//! Servers run with their default settings but for what each line names; their log, at its default level, goes to a file.
+//! Everything happens in a folder of its own in `$FORKFTP_BENCH_DIR`, or in cargo's target folder, which is removed at the
+//! end. Setting a congestion control other than the system's, vsftpd, and exact CPU figures need root: what could not be
+//! had is said. `--quick` does an eighth of the bytes, and fewer runs.
+//!
+//! The generator's own pieces: [`peer`] speaks the protocol, [`bare`] has the loops to compare with (this same program, started
+//! again), [`server`] starts both, [`meter`] reads their CPU time, [`stats`] has medians and lines.
+
+mod bare;
+mod digest;
+mod ftp;
+mod get;
+mod idle;
+mod machine;
+mod meter;
+mod peer;
+mod put;
+mod server;
+mod sessions;
+mod small;
+mod stats;
+
+use machine::World;
+use stats::say;
+
+/// The figures by name, in the order of running.
+const FIGURES: [(&str, fn(&World)); 6] = [
+    ("get", get::run),
+    ("digest", digest::run),
+    ("put", put::run),
+    ("small", small::run),
+    ("sessions", sessions::run),
+    ("idle", idle::run),
+];
+
+fn main() {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    if given.first().is_some_and(|first| first == bare::FLAG) {
+        return bare::run(&given[1..]);
+    }
+    let mut quick = false;
+    let mut names = Vec::new();
+    for word in &given {
+        match word.as_str() {
+            // Added by cargo.
+            "--bench" => {}
+            "--quick" => quick = true,
+            name if FIGURES.iter().any(|(known, _)| *known == name) => names.push(name),
+            other => {
+                let known: Vec<&str> = FIGURES.iter().map(|(name, _)| *name).collect();
+                say(&format!(
+                    "no figure {other}; there are: {}, and --quick",
+                    known.join(", ")
+                ));
+                std::process::exit(2);
+            }
+        }
+    }
+    let world = World::make(quick);
+    for line in world.describe() {
+        say(&line);
+    }
+    for (name, figure) in FIGURES {
+        if names.is_empty() || names.contains(&name) {
+            say(&format!("\n## {name}"));
+            figure(&world);
+        }
+    }
+    say(&format!("\nload at the end: {}", machine::load()));
+}

@@ -181,16 +181,17 @@ impl Session<'_> {
             // The client waits for us now, or will soon.
             self.commit()?;
             self.writer.flush()?;
-            self.reader.inner().enter(if self.skipping {
-                Phase::Busy
-            } else {
-                Phase::Idle
-            });
         }
+        // A request has to be whole within the idle time, however its bytes come.
+        let phase = if self.skipping {
+            Phase::Busy
+        } else {
+            Phase::Idle
+        };
+        self.reader.inner().enter(phase);
         let Some(header) = self.reader.header()? else {
             return Err(Fail::End(End::Goodbye));
         };
-        self.reader.inner().enter(Phase::Busy);
         if self.skips(header)? {
             return Ok(());
         }
@@ -247,9 +248,14 @@ impl Session<'_> {
     /// The request in a frame's payload.
     fn request<T: DeserializeOwned>(&mut self, header: Header) -> Result<T, Fail> {
         let payload = self.reader.control(header)?;
-        serde_json::from_slice(payload).map_err(|error| {
-            Refusal::new(Code::Request, format!("malformed request: {error}")).into()
-        })
+        // serde would take an array for a struct, field by field.
+        let parsed = match payload.trim_ascii_start().first() {
+            Some(b'{') => serde_json::from_slice(payload).map_err(|error| error.to_string()),
+            _ => Err("a request is a JSON object".to_owned()),
+        };
+        self.reader.inner().enter(Phase::Busy);
+        let refuse = |what| Refusal::new(Code::Request, format!("malformed request: {what}"));
+        parsed.map_err(|what| refuse(what).into())
     }
 
     /// Answers with `E`. Sent at once: a client that still sends should hear it.

@@ -1,0 +1,126 @@
+//! Bare loops: the least that does the work of a figure, without protocol, names, checks or deadlines. This same program,
+//! started again with a hidden word, so that it is small when it forks and its CPU time can be read apart.
+//!
+//! Each listens on a port of its own choice, says which on standard output, and serves until it is ended.
+
+use forkftp::digest::{Hasher, Kind};
+use forkftp::sys::{net, process};
+use nix::sys::prctl;
+use nix::sys::signal::{SigHandler, Signal, signal};
+use nix::unistd::{ForkResult, fork};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// The hidden word.
+pub(crate) const FLAG: &str = "--bare-loop";
+/// Bytes received and written at once.
+const PIECE: usize = 256 * 1024;
+/// What a forked child answers.
+pub(crate) const ANSWER: [u8; 1024] = [b'x'; 1024];
+
+/// Runs the loop that the words name: congestion control, which loop, and what it wants.
+pub(crate) fn run(words: &[String]) {
+    // It ends with the program that started it.
+    prctl::set_pdeathsig(Signal::SIGKILL).expect("prctl");
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let (congestion, rest) = words.split_first().expect("a congestion control");
+    let fd = net::listen_tcp(([127, 0, 0, 1], 0).into(), 1024, Some(congestion)).expect("listen");
+    let address = net::local_address(fd.as_fd()).expect("address");
+    let listener = TcpListener::from(fd);
+    listener.set_nonblocking(false).expect("blocking");
+    crate::stats::say(&address.to_string());
+    match rest {
+        ["sendfile", file] => send_files(&listener, Path::new(file)),
+        ["sink", file, digest, durable] => {
+            let digest = digest.parse().expect("a digest");
+            receive_files(&listener, Path::new(file), digest, *durable == "full");
+        }
+        ["fork"] => fork_and_serve(&listener),
+        other => panic!("no bare loop {other:?}"),
+    }
+}
+
+fn accept(listener: &TcpListener) -> TcpStream {
+    listener.accept().expect("accept").0
+}
+
+/// For each connection, after one byte: the file, by sendfile.
+fn send_files(listener: &TcpListener, path: &Path) {
+    loop {
+        let mut client = accept(listener);
+        client.read_exact(&mut [0]).expect("the request");
+        let file = File::open(path).expect("the file");
+        let size = file.metadata().expect("its size").len();
+        let mut at = 0;
+        while at < size as i64 {
+            let left = size as usize - at as usize;
+            nix::sys::sendfile::sendfile64(&client, &file, Some(&mut at), left).expect("sendfile");
+        }
+    }
+}
+
+/// For each connection: what comes until its end into a new file, with a digest; on the disk if wanted; then the digest
+/// in answer.
+fn receive_files(listener: &TcpListener, path: &Path, kind: Kind, durable: bool) {
+    let folder = File::open(path.parent().expect("a folder")).expect("the folder");
+    let mut piece = vec![0; PIECE];
+    loop {
+        let mut client = accept(listener);
+        let mut file = File::create_new(path).expect("a new file");
+        let mut hasher = Hasher::new(kind);
+        loop {
+            match client.read(&mut piece).expect("recv") {
+                0 => break,
+                got => {
+                    file.write_all(&piece[..got]).expect("write");
+                    hasher.update(&piece[..got]);
+                }
+            }
+        }
+        if durable {
+            file.sync_data().expect("fdatasync");
+            folder.sync_all().expect("fsync");
+        }
+        client
+            .write_all(hasher.finish().as_bytes())
+            .expect("the answer");
+    }
+}
+
+/// For each connection: a child, which sends 1 KiB and exits. Nobody waits for it.
+fn fork_and_serve(listener: &TcpListener) {
+    // SAFETY: SIG_IGN runs no code.
+    unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }.expect("SIGCHLD");
+    loop {
+        let mut client = accept(listener);
+        // SAFETY: this program has one thread, so that the child may go on like any other.
+        match unsafe { fork() }.expect("fork") {
+            ForkResult::Parent { .. } => {}
+            ForkResult::Child => {
+                let sent = client.write_all(&ANSWER).is_ok();
+                process::exit(i32::from(!sent));
+            }
+        }
+    }
+}
+
+/// Reads the file and computes its digest: no network, in this process.
+pub(crate) fn read_and_hash(path: &Path, kind: Kind) -> String {
+    let file = File::open(path).expect("the file");
+    let mut hasher = Hasher::new(kind);
+    let mut piece = vec![0; PIECE];
+    let mut at = 0;
+    loop {
+        match file.read_at(&mut piece, at).expect("pread") {
+            0 => return hasher.finish().to_hex(),
+            got => {
+                hasher.update(&piece[..got]);
+                at += got as u64;
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! `small`: ten thousand files of 4 KiB through one connection, asked for without waiting; beside vsftpd, where each needs
+//! a data connection of its own and an answer before the next. Then as many puts, which are only shown.
+
+use crate::ftp::Vsftpd;
+use crate::machine::World;
+use crate::peer::{Peer, Reading, frame};
+use crate::server::Server;
+use crate::stats::{Goal, Series, in_turns, say};
+use forkftp::digest::{Hasher, Kind};
+use std::fs;
+use std::path::Path;
+use std::time::Instant;
+
+const FILES: usize = 10_000;
+const SIZE: usize = 4096;
+/// The folder's name in the library.
+const FOLDER: &str = "small";
+
+/// Measures gets beside vsftpd, then puts.
+pub(crate) fn run(world: &World) {
+    let count = FILES / world.part;
+    let folder = world.library.join(FOLDER);
+    fs::create_dir(&folder).expect("mkdir");
+    for index in 0..count {
+        fs::write(folder.join(name(index)), [index as u8; SIZE]).expect("a small file");
+    }
+    let congestion = world.congestions.last().copied().unwrap_or("reno");
+    gets(world, congestion, count);
+    fs::remove_dir_all(&folder).expect("remove");
+    for durability in ["full", "none"] {
+        puts(world, congestion, count, durability);
+    }
+}
+
+fn name(index: usize) -> String {
+    format!("f{index:05}")
+}
+
+fn gets(world: &World, congestion: &str, count: usize) {
+    let forkftpd = Server::forkftpd(world, congestion, &[]);
+    let requests: Vec<u8> = (0..count)
+        .flat_map(|index| {
+            let path = format!(r#"{{"path":"{FOLDER}/{}"}}"#, name(index));
+            frame(b'G', path.as_bytes())
+        })
+        .collect();
+    let ours = || {
+        let mut peer = Peer::drive(forkftpd.address, Some(congestion), &world.secret);
+        peer.read_ahead(256 * 1024);
+        let run = forkftpd.measure(count as f64 / 1e6, || {
+            let began = Instant::now();
+            get_all(&mut peer, &requests, count);
+            count as f64 / began.elapsed().as_secs_f64()
+        });
+        peer.quit();
+        run
+    };
+    let what = format!("get {count} files of 4 KiB, {congestion}, one connection, pipelined");
+    match Vsftpd::start(world) {
+        Ok(vsftpd) => {
+            let theirs = || {
+                let mut client = vsftpd.login(FOLDER);
+                vsftpd.measure(count as f64 / 1e6, || {
+                    let began = Instant::now();
+                    for index in 0..count {
+                        assert_eq!(client.retrieve(&name(index)), SIZE, "bytes of a small file");
+                    }
+                    count as f64 / began.elapsed().as_secs_f64()
+                })
+            };
+            in_turns(world.runs, ours, theirs).report(
+                &what,
+                "vsftpd one by one (EPSV, RETR; the system's congestion control)",
+                "files/s",
+                "us/file",
+                Goal::AtLeast(10.0),
+            );
+        }
+        Err(why) => {
+            say(&format!(
+                "vsftpd is not to be had, nothing to compare with: {why}"
+            ));
+            alone(world, &what, ours);
+        }
+    }
+}
+
+/// Sends all requests from a thread of their own, and takes the answers meanwhile.
+fn get_all(peer: &mut Peer, requests: &[u8], count: usize) {
+    let sender = peer.sender();
+    std::thread::scope(|scope| {
+        scope.spawn(move || sender.send(requests, false));
+        for _ in 0..count {
+            peer.expect(b'K');
+            let header = peer.header();
+            assert_eq!((header.letter, header.length as usize), (b'D', SIZE));
+            peer.take(SIZE as u64, Reading::Copies, &mut [0; SIZE]);
+            peer.expect(b'Z');
+        }
+    });
+}
+
+fn puts(world: &World, congestion: &str, count: usize, durability: &str) {
+    let forkftpd = Server::forkftpd(world, congestion, &["--durability", durability]);
+    let folder = world.library.join(FOLDER);
+    let requests: Vec<u8> = (0..count).flat_map(put_request).collect();
+    let what = format!(
+        "put {count} files of 4 KiB, {congestion}, one connection, pipelined, durability {durability}"
+    );
+    alone(world, &what, || {
+        fs::create_dir(&folder).expect("mkdir");
+        let mut peer = Peer::drive(forkftpd.address, Some(congestion), &world.secret);
+        peer.read_ahead(64 * 1024);
+        let run = forkftpd.measure(count as f64 / 1e6, || {
+            let began = Instant::now();
+            let sender = peer.sender();
+            std::thread::scope(|scope| {
+                scope.spawn(|| sender.send(&requests, false));
+                for _ in 0..count {
+                    peer.expect(b'K');
+                }
+            });
+            count as f64 / began.elapsed().as_secs_f64()
+        });
+        peer.quit();
+        clear(&folder, count);
+        run
+    });
+}
+
+/// `P`, `D` and `Z` of one file.
+fn put_request(index: usize) -> Vec<u8> {
+    let content = [index as u8; SIZE];
+    let mut hasher = Hasher::new(Kind::default());
+    hasher.update(&content);
+    let digest = hasher.finish().to_hex();
+    let start = format!(r#"{{"path":"{FOLDER}/{}","size":{SIZE}}}"#, name(index));
+    let end = format!(r#"{{"size":{SIZE},"digest":"{digest}"}}"#);
+    [
+        frame(b'P', start.as_bytes()),
+        frame(b'D', &content),
+        frame(b'Z', end.as_bytes()),
+    ]
+    .concat()
+}
+
+fn clear(folder: &Path, count: usize) {
+    let stored = fs::read_dir(folder).expect("list").count();
+    assert_eq!(stored, count, "files that were put");
+    fs::remove_dir_all(folder).expect("remove");
+    let above = fs::File::open(folder.parent().expect("a folder")).expect("the library");
+    nix::unistd::syncfs(above).expect("syncfs");
+}
+
+/// Runs one side alone, and shows it.
+fn alone(world: &World, what: &str, mut side: impl FnMut() -> crate::stats::Run) {
+    let (mut rates, mut cpu) = (Series::default(), Series::default());
+    side();
+    for _ in 0..world.runs {
+        let run = side();
+        rates.add(run.value);
+        cpu.add(run.cpu);
+    }
+    say(&format!(
+        "{what}\n    forkftpd {rates} files/s | server CPU {cpu} us/file | {}",
+        Goal::Shown.verdict(rates.median())
+    ));
+}
