@@ -419,7 +419,8 @@ fn endless_lines_and_cut_lines_are_refused() {
 
 #[test]
 fn gets_that_do_not_add_up() {
-    let cases: [(&str, fn(&mut Server), &str); 8] = [
+    type Play = fn(&mut Server);
+    let cases: [(&str, Play, &str); 8] = [
         (
             "more than announced",
             |s| {

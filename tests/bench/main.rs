@@ -39,8 +39,10 @@ mod stats;
 use machine::World;
 use stats::say;
 
+/// Measures and prints one group of figures.
+type Measure = fn(&World);
 /// The figures by name, in the order of running.
-const FIGURES: [(&str, fn(&World)); 6] = [
+const FIGURES: [(&str, Measure); 6] = [
     ("get", get::run),
     ("digest", digest::run),
     ("put", put::run),

@@ -153,7 +153,15 @@ fn receive(session: &mut Session<'_>, request: &Put) -> Result<Ready, Fail> {
             Ok(upload.finish(library, end.size, &digest)?)
         }
         Err(fail) => {
-            upload.abandon(library);
+            match &fail {
+                // The client gave up or is gone: it may come back for the rest.
+                Fail::End(_) => upload.abandon(library),
+                Fail::Refuse(refusal) | Fail::Told(refusal) if refusal.code == Code::Cancelled => {
+                    upload.abandon(library);
+                }
+                // It does not fit: kept, it would only take the room that is missing.
+                Fail::Refuse(_) | Fail::Told(_) => upload.discard(library),
+            }
             Err(fail)
         }
     }
