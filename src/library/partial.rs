@@ -10,7 +10,7 @@ use crate::sys::file::{self, Purpose};
 use crate::wire::path::RelPath;
 use std::os::fd::{AsFd, BorrowedFd};
 
-/// An upload announced smaller than this is not worth keeping: it is sent again faster than it is looked for.
+/// Less than this is not worth keeping: it is sent again faster than it is looked for.
 pub(super) const SMALLEST: u64 = 1024 * 1024;
 const SUFFIX: &[u8] = b".part";
 const DIGITS: usize = 64;
@@ -70,7 +70,7 @@ pub(super) fn sweep(partials: BorrowedFd<'_>, hours: u32) -> Result<u64, Errno> 
         let ours = name.strip_suffix(SUFFIX).is_some_and(|digits| {
             digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit)
         });
-        ours && (facts.links > 1 || facts.size == 0 || facts.changed.seconds < oldest)
+        ours && (facts.links > 1 || facts.size < SMALLEST || facts.changed.seconds < oldest)
     })
 }
 

@@ -211,13 +211,14 @@ impl Upload {
 
     /// Ends an upload that was cut: what can be resumed stays, the rest goes.
     pub fn abandon(self, library: &Library) {
-        let keep = matches!(
-            &self.staged,
-            Staged::Named {
-                resumable: true,
-                ..
-            }
-        ) && self.written > 0;
+        let keep = self.written >= partial::SMALLEST
+            && matches!(
+                &self.staged,
+                Staged::Named {
+                    resumable: true,
+                    ..
+                }
+            );
         if !keep {
             self.discard(library);
         }

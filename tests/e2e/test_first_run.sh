@@ -7,8 +7,7 @@ first_run() { # folder, command that changes the user
     local folder=$1 url line
     local as=("${@:2}")
     mkdir -p "$folder/target/release"
-    (cd "$REPO" && git ls-files -z 2>/dev/null | grep -zE '^(Makefile|README.md|scripts/|Cargo)' | xargs -0 cp --parents -t "$folder") ||
-        skip "not a checkout"
+    cp -r "$REPO/Makefile" "$REPO/scripts" "$REPO/README.md" "$folder/"
     cp "$BIN/forkftpd" "$BIN/forkftp" "$folder/target/release/"
     [ ${#as[@]} -eq 0 ] || chown -R 65534:65534 "$folder"
     cd "$folder"
