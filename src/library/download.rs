@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Smaller files are hashed faster than their attribute is written.
 const WORTH_KEEPING: u64 = 64 * 1024;
 /// Bytes read at once for a digest.
-const PIECE: usize = 128 * 1024;
+const PIECE: usize = 64 * 1024;
 
 /// An open regular file, and what it was when it was opened.
 #[derive(Debug)]
@@ -71,11 +71,30 @@ impl Download {
     pub fn hash(
         &self,
         hasher: &mut Hasher,
+        scratch: &mut Scratch,
         from: u64,
         to: u64,
         moved: impl FnMut(u64),
     ) -> Result<(), Refusal> {
-        hash_range(self.fd(), hasher, from, to, moved)
+        hash_range(self.fd(), hasher, scratch, from, to, moved)
+    }
+}
+
+/// Room to read into for a digest: made once for a transfer, since fresh memory costs more than reading into it.
+#[derive(Debug)]
+pub struct Scratch(Vec<u8>);
+
+impl Scratch {
+    /// Small enough to stay in the processor's cache between reading and hashing.
+    #[must_use]
+    pub fn new() -> Scratch {
+        Scratch(vec![0; PIECE])
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Scratch {
+        Scratch::new()
     }
 }
 
@@ -83,22 +102,17 @@ impl Download {
 pub(super) fn hash_range(
     fd: BorrowedFd<'_>,
     hasher: &mut Hasher,
+    scratch: &mut Scratch,
     mut from: u64,
     to: u64,
     mut moved: impl FnMut(u64),
 ) -> Result<(), Refusal> {
-    let mut piece = vec![
-        0;
-        usize::try_from(to - from.min(to))
-            .unwrap_or(PIECE)
-            .min(PIECE)
-    ];
     while from < to {
         let most = usize::try_from(to - from).unwrap_or(PIECE).min(PIECE);
-        match file::read_at(fd, &mut piece[..most], from)? {
+        match file::read_at(fd, &mut scratch.0[..most], from)? {
             0 => return Err(Code::Changed.into()),
             got => {
-                hasher.update(&piece[..got]);
+                hasher.update(&scratch.0[..got]);
                 from += got as u64;
                 moved(got as u64);
             }

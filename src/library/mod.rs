@@ -12,7 +12,7 @@ mod publish;
 mod stage;
 mod upload;
 
-pub use download::Download;
+pub use download::{Download, Scratch};
 pub use listing::Walk;
 pub use publish::{Published, Ready};
 pub use upload::{Announced, Upload};

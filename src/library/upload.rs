@@ -1,6 +1,6 @@
 //! An upload from its announcement to the moment before it shows. Run by children.
 
-use super::download::hash_range;
+use super::download::{Scratch, hash_range};
 use super::publish::Ready;
 use super::stage::{self, Staged};
 use super::{Library, partial};
@@ -127,7 +127,14 @@ impl Upload {
     /// # Errors
     /// `Io`.
     pub fn resume(&mut self, moved: impl FnMut(u64)) -> Result<(u64, Value), Refusal> {
-        hash_range(self.staged.fd(), &mut self.hasher, 0, self.written, moved)?;
+        hash_range(
+            self.staged.fd(),
+            &mut self.hasher,
+            &mut Scratch::new(),
+            0,
+            self.written,
+            moved,
+        )?;
         Ok((self.written, self.hasher.finish()))
     }
 

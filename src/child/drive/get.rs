@@ -1,23 +1,30 @@
 //! `G`: a file or a part of it, with a digest. Run by a child.
 //!
-//! Three ways, by what is cheapest: a small file goes through the output buffer with its neighbours; a file whose digest is
-//! kept goes by sendfile unread; any other goes by sendfile too, and each piece is read for the digest after it was sent,
-//! while the client is busy with it.
+//! By what is cheapest: a small file goes through the output buffer with its neighbours; a file whose digest is kept goes by
+//! sendfile unread; any other goes by sendfile too, and each piece is read for the digest after it was sent. For a large
+//! one a second thread does that, a little behind, so that the digest costs no time where there is a second processor.
 
 use super::{Fail, Handled, Session, Transfer};
-use crate::digest::{Hasher, Value};
+use crate::digest::{Hasher, Kind, Value};
 use crate::error::{Code, Refusal};
-use crate::library::Download;
+use crate::library::{Download, Scratch};
 use crate::sys::file;
 use crate::wire::drive::{Cover, Get, GetEnd, GetStart, letter};
-use crate::wire::frame::{DATA_CHUNK, Header};
+use crate::wire::frame::{Header, MAX_DATA};
 use crate::wire::name;
 use crate::wire::path::{Bad, RelPath};
+use std::sync::mpsc::sync_channel;
 
 /// Up to here a file is read into the output buffer.
 const SMALL: u64 = 64 * 1024;
-/// Bytes sent between two reads for the digest: they are still in the processor's cache when they are read.
-const PIECE: usize = 256 * 1024;
+/// Bytes sent between two reads for the digest.
+const PIECE: usize = 1024 * 1024;
+/// From here on it is worth a thread to compute the digest beside the sending.
+const LARGE: u64 = 4 * 1024 * 1024;
+/// Frames that may be sent before they are in the digest.
+const BEHIND: usize = 4;
+/// All that thread does is read and hash.
+const HASHING_STACK: usize = 256 * 1024;
 
 pub(super) fn handle(session: &mut Session<'_>, header: Header) -> Handled {
     let request: Get = session.request(header)?;
@@ -30,6 +37,35 @@ pub(super) fn handle(session: &mut Session<'_>, header: Header) -> Handled {
     };
     session.log_request("get", &name::encode(&request.path.0), &result);
     result.map(drop).map_err(Fail::from)
+}
+
+/// A digest in the making.
+struct Sum {
+    hasher: Hasher,
+    /// Only for files that are not read into the output buffer anyway.
+    scratch: Option<Scratch>,
+}
+
+impl Sum {
+    fn new(kind: Kind) -> Sum {
+        let hasher = Hasher::new(kind);
+        Sum {
+            hasher,
+            scratch: None,
+        }
+    }
+
+    /// Takes bytes `from` to `to` of the file in.
+    fn add(
+        &mut self,
+        file: &Download,
+        from: u64,
+        to: u64,
+        moved: impl FnMut(u64),
+    ) -> Result<(), Refusal> {
+        let scratch = self.scratch.get_or_insert_with(Scratch::new);
+        file.hash(&mut self.hasher, scratch, from, to, moved)
+    }
 }
 
 /// What is to be sent, and what is to be known at the end.
@@ -83,14 +119,10 @@ fn send(
         nsec: facts.modified.nanos,
     };
     session.writer.json(letter::OK, &start)?;
-    let mut hasher = if plan.known.is_some() {
-        None
-    } else {
-        Some(Hasher::new(request.digest))
-    };
-    let sent = send_bytes(session, request, file, &plan, &mut hasher)?;
+    let mut sum = plan.known.is_none().then(|| Sum::new(request.digest));
+    let sent = send_bytes(session, request, file, &plan, &mut sum)?;
     let digest = match sent.and_then(|()| file.unchanged()) {
-        Ok(()) => plan.known.or_else(|| hasher.map(|hasher| hasher.finish())),
+        Ok(()) => plan.known.or_else(|| sum.map(|sum| sum.hasher.finish())),
         Err(refusal) => return Ok(Err(refusal)),
     };
     let Some(digest) = digest else {
@@ -119,34 +151,87 @@ fn send_bytes(
     request: &Get,
     file: &Download,
     plan: &Plan,
-    hasher: &mut Option<Hasher>,
+    sum: &mut Option<Sum>,
 ) -> Result<Result<(), Refusal>, Fail> {
     let slot = session.reader.inner().slot();
     let size = file.facts().size;
-    if let (Some(hasher), Cover::File) = (&mut *hasher, request.cover)
-        && let Err(refusal) = file.hash(hasher, 0, plan.from, |n| slot.moved(n))
+    if let (Some(sum), Cover::File) = (&mut *sum, request.cover)
+        && let Err(refusal) = sum.add(file, 0, plan.from, |n| slot.moved(n))
     {
         return Ok(Err(refusal));
     }
-    let mut at = plan.from;
-    while at < plan.to {
-        let chunk = (plan.to - at).min(DATA_CHUNK as u64) as usize;
-        let sent = if plan.to - plan.from <= SMALL {
-            send_small(session, file, at, chunk, hasher)?
-        } else {
-            send_chunk(session, file, at, chunk, hasher)?
-        };
-        if sent.is_err() {
-            return Ok(sent);
-        }
-        at += chunk as u64;
+    let is_large = plan.to - plan.from >= LARGE;
+    let sent = match &mut *sum {
+        Some(sum) if is_large => send_beside(session, file, plan, sum)?,
+        _ => send_along(session, file, plan, sum)?,
+    };
+    if sent.is_err() {
+        return Ok(sent);
     }
-    if let (Some(hasher), Cover::File) = (hasher, request.cover)
-        && let Err(refusal) = file.hash(hasher, plan.to, size, |n| slot.moved(n))
+    if let (Some(sum), Cover::File) = (sum, request.cover)
+        && let Err(refusal) = sum.add(file, plan.to, size, |n| slot.moved(n))
     {
         return Ok(Err(refusal));
     }
     Ok(Ok(()))
+}
+
+/// Sends, and takes each piece into the digest after it was sent.
+fn send_along(
+    session: &mut Session<'_>,
+    file: &Download,
+    plan: &Plan,
+    sum: &mut Option<Sum>,
+) -> Result<Result<(), Refusal>, Fail> {
+    for (at, chunk) in chunks(plan) {
+        let sent = if plan.to - plan.from <= SMALL {
+            send_small(session, file, at, chunk, sum)?
+        } else {
+            send_chunk(session, file, at, chunk, sum)?
+        };
+        if sent.is_err() {
+            return Ok(sent);
+        }
+    }
+    Ok(Ok(()))
+}
+
+/// Sends, while another thread takes into the digest what was sent. It is never far behind: a client does not wait long
+/// for the digest after the last byte.
+fn send_beside(
+    session: &mut Session<'_>,
+    file: &Download,
+    plan: &Plan,
+    sum: &mut Sum,
+) -> Result<Result<(), Refusal>, Fail> {
+    let slot = session.reader.inner().slot();
+    let (to_hash, sent_ranges) = sync_channel::<(u64, u64)>(BEHIND);
+    std::thread::scope(|scope| {
+        let hash = move || {
+            let mut ranges = sent_ranges.into_iter();
+            ranges.try_for_each(|(from, to)| sum.add(file, from, to, |n| slot.moved(n)))
+        };
+        let hashing = std::thread::Builder::new().stack_size(HASHING_STACK);
+        let hashing = hashing.spawn_scoped(scope, hash)?;
+        let mut sent = Ok(Ok(()));
+        for (at, chunk) in chunks(plan) {
+            sent = send_chunk(session, file, at, chunk, &mut None);
+            // The other end is gone when the file could not be read.
+            if !matches!(sent, Ok(Ok(()))) || to_hash.send((at, at + chunk as u64)).is_err() {
+                break;
+            }
+        }
+        drop(to_hash);
+        let hashed = hashing.join().unwrap_or_else(|_| Err(Code::Io.into()));
+        sent.map(|sent| sent.and(hashed))
+    })
+}
+
+/// The frames of a plan: where each begins, and its bytes.
+fn chunks(plan: &Plan) -> impl Iterator<Item = (u64, usize)> + use<> {
+    let to = plan.to;
+    let starts = (plan.from..to).step_by(MAX_DATA);
+    starts.map(move |at| (at, (to - at).min(MAX_DATA as u64) as usize))
 }
 
 fn send_small(
@@ -154,7 +239,7 @@ fn send_small(
     file: &Download,
     at: u64,
     chunk: usize,
-    hasher: &mut Option<Hasher>,
+    sum: &mut Option<Sum>,
 ) -> Result<Result<(), Refusal>, Fail> {
     let filled = session.writer.fill(chunk, |into| {
         let mut got = 0;
@@ -164,8 +249,8 @@ fn send_small(
                 n => got += n,
             }
         }
-        if let Some(hasher) = hasher {
-            hasher.update(&into[..got]);
+        if let Some(sum) = sum {
+            sum.hasher.update(&into[..got]);
         }
         Ok::<usize, Refusal>(got)
     })?;
@@ -183,12 +268,12 @@ fn send_chunk(
     file: &Download,
     at: u64,
     chunk: usize,
-    hasher: &mut Option<Hasher>,
+    sum: &mut Option<Sum>,
 ) -> Result<Result<(), Refusal>, Fail> {
     let output = session.writer.open_data(chunk)?;
     let mut done = 0;
     while done < chunk {
-        let piece = if hasher.is_some() {
+        let piece = if sum.is_some() {
             PIECE.min(chunk - done)
         } else {
             chunk - done
@@ -197,8 +282,8 @@ fn send_chunk(
         let sent = output.send_file(file.fd(), from, piece)?;
         let got = *sent.as_ref().unwrap_or(&0);
         done += got;
-        let hashed = match hasher {
-            Some(hasher) => file.hash(hasher, from, from + got as u64, |_| ()),
+        let hashed = match sum {
+            Some(sum) => sum.add(file, from, from + got as u64, |_| ()),
             None => Ok(()),
         };
         let short = if got < piece {
