@@ -17,7 +17,7 @@ const MANY: usize = 2_000;
 /// Looks at the memory of some sessions, then holds many.
 pub(crate) fn run(world: &World) {
     raise_descriptor_limit().expect("descriptor limit");
-    let congestion = world.congestions.last().copied().unwrap_or("reno");
+    let congestion = world.unpaced();
     some(world, congestion);
     many(world, congestion);
 }

@@ -10,6 +10,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -26,6 +27,12 @@ pub(crate) struct Server {
     meter: Meter,
 }
 
+/// The `forkftpd` that is measured: the one built with this program, or another build to compare with.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("FORKFTP_BENCH_SERVER")
+        .map_or_else(|| env!("CARGO_BIN_EXE_forkftpd").into(), PathBuf::from)
+}
+
 /// Has the program ended when this one ends, however that comes.
 pub(crate) fn leaves_with_us(command: &mut Command) -> &mut Command {
     // SAFETY: the closure makes one system call, which touches no memory; that is allowed after fork.
@@ -39,7 +46,7 @@ impl Server {
     pub(crate) fn forkftpd(world: &World, congestion: &str, flags: &[&str]) -> Server {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let log = world.aside(&format!("log-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        let mut child = leaves_with_us(&mut Command::new(env!("CARGO_BIN_EXE_forkftpd")))
+        let mut child = leaves_with_us(&mut Command::new(program()))
             .arg("serve")
             // No configuration of this machine's.
             .args(["--config", "/dev/null"])

@@ -22,7 +22,7 @@ const NAME: &str = "kilobyte";
 pub(crate) fn run(world: &World) {
     let file = world.library.join(NAME);
     fs::write(&file, ANSWER).expect("the small file");
-    let congestion = world.congestions.last().copied().unwrap_or("reno");
+    let congestion = world.unpaced();
     let count = SESSIONS / world.part;
     let bare = Server::bare(congestion, &["fork"]);
     let ways: [(&str, &[&str]); 2] = [
