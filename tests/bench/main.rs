@@ -40,8 +40,11 @@ mod stats;
 use machine::World;
 use stats::say;
 
+/// Measures, and prints what it found.
+type Figure = fn(&World);
+
 /// The figures by name, in the order of running.
-const FIGURES: [(&str, fn(&World)); 7] = [
+const FIGURES: [(&str, Figure); 7] = [
     ("get", get::run),
     ("digest", digest::run),
     ("put", put::run),

@@ -102,16 +102,18 @@ fn get_all(peer: &mut Peer, requests: &[u8], count: usize) {
     });
 }
 
-/// Each run has a folder of its own, and all go at the end: ext4 would otherwise search long for inodes that were not
-/// freed a moment ago.
+/// Each run has a folder of its own, and all stay until the end of the program: for a minute after files were removed, ext4
+/// passes over their inodes one by one (`recently_deleted` in its ialloc.c), which costs several times more than all else.
+/// For the same reason a run soon after another, or beside programs that remove many files, is slower.
 fn puts(world: &World, congestion: &str, count: usize, durability: &str) {
     let forkftpd = Server::forkftpd(world, congestion, &["--durability", durability]);
     let what = format!(
         "put {count} files of 4 KiB, {congestion}, one connection, pipelined, durability {durability}"
     );
-    let mut folders = Vec::new();
+    let mut runs = 0;
     alone(world, &what, || {
-        let name = format!("{FOLDER}-{durability}-{}", folders.len());
+        let name = format!("{FOLDER}-{durability}-{runs}");
+        runs += 1;
         let folder = world.library.join(&name);
         fs::create_dir(&folder).expect("mkdir");
         let requests: Vec<u8> = (0..count)
@@ -135,12 +137,8 @@ fn puts(world: &World, congestion: &str, count: usize, durability: &str) {
         assert_eq!(stored, count, "files that were put");
         let library = File::open(&world.library).expect("the library");
         nix::unistd::syncfs(library).expect("syncfs");
-        folders.push(folder);
         run
     });
-    for folder in folders {
-        fs::remove_dir_all(folder).expect("remove");
-    }
 }
 
 /// `P`, `D` and `Z` of one file.
