@@ -3,7 +3,8 @@
 //! Each figure sets `forkftpd` beside a bare loop that does only what has to be done (or beside vsftpd), both served to the
 //! same load generator, in turns, and prints the ratio of each pair, its median, and the goal. It is the server that is
 //! compared: the generator costs both sides the same. Client and server share the machine, so no rate is that of a server
-//! with cores of its own; the ratios are what counts, and only those of one run.
+//! with cores of its own; the ratios are what counts, and only those of one run. Rounds in which other programs took a share
+//! of the machine are run again, up to a limit; how much the others took in those that count stands beside the figure.
 //!
 //! | name | what | beside |
 //! |---|---|---|

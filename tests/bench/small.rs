@@ -5,7 +5,7 @@ use crate::ftp::Vsftpd;
 use crate::machine::World;
 use crate::peer::{Peer, Reading, frame};
 use crate::server::Server;
-use crate::stats::{Goal, Series, in_turns, say};
+use crate::stats::{Goal, Run, Series, compare, disturbance, in_turns, say};
 use forkftp::digest::{Hasher, Kind};
 use std::fs::{self, File};
 use std::time::Instant;
@@ -70,13 +70,9 @@ fn gets(world: &World, congestion: &str, count: usize) {
                     count as f64 / began.elapsed().as_secs_f64()
                 })
             };
-            in_turns(world.runs, ours, theirs).report(
-                &what,
-                "vsftpd one by one (EPSV, RETR; the system's congestion control)",
-                "files/s",
-                "us/file",
-                Goal::AtLeast(10.0),
-            );
+            let beside = "vsftpd one by one (EPSV, RETR; the system's congestion control)";
+            let words = [beside, "files/s", "us/file"];
+            compare(world.runs, &what, words, Goal::AtLeast(10.0), ours, theirs);
         }
         Err(why) => {
             say(&format!(
@@ -158,16 +154,13 @@ fn put_request(folder: &str, index: usize) -> Vec<u8> {
 }
 
 /// Runs one side alone, and shows it.
-fn alone(world: &World, what: &str, mut side: impl FnMut() -> crate::stats::Run) {
-    let (mut rates, mut cpu) = (Series::default(), Series::default());
-    side();
-    for _ in 0..world.runs {
-        let run = side();
-        rates.add(run.value);
-        cpu.add(run.cpu);
-    }
+fn alone(world: &World, what: &str, mut side: impl FnMut() -> Run) {
+    let (runs, noise) = in_turns(world.runs, &mut [&mut side]);
+    let rates = Series::of(&runs[0], |run| run.value);
+    let cpu = Series::of(&runs[0], |run| run.cpu);
     say(&format!(
-        "{what}\n    forkftpd {rates} files/s | server CPU {cpu} us/file | {}",
-        Goal::Shown.verdict(rates.median())
+        "{what}\n    forkftpd {rates} files/s | server CPU {cpu} us/file | {} | {}",
+        Goal::Shown.verdict(rates.median()),
+        disturbance(noise)
     ));
 }
