@@ -5,7 +5,6 @@
 
 use forkftp::digest::{Hasher, Kind};
 use forkftp::sys::{net, process};
-use nix::sys::prctl;
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{ForkResult, fork};
 use std::fs::File;
@@ -24,8 +23,6 @@ pub(crate) const ANSWER: [u8; 1024] = [b'x'; 1024];
 
 /// Runs the loop that the words name: congestion control, which loop, and what it wants.
 pub(crate) fn run(words: &[String]) {
-    // It ends with the program that started it.
-    prctl::set_pdeathsig(Signal::SIGKILL).expect("prctl");
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let (congestion, rest) = words.split_first().expect("a congestion control");
     let fd = net::listen_tcp(([127, 0, 0, 1], 0).into(), 1024, Some(congestion)).expect("listen");

@@ -3,7 +3,7 @@
 use crate::machine::World;
 use crate::peer::{PIECE, Peer, Reading};
 use crate::server::Server;
-use crate::stats::{Goal, Pairs, in_turns, rate};
+use crate::stats::{Goal, compare, rate};
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -19,34 +19,25 @@ pub(crate) fn run(world: &World) {
         let forkftpd = Server::forkftpd(world, congestion, &[]);
         let bare = Server::bare(congestion, &["sendfile", &file.to_string_lossy()]);
         for reading in [Reading::Discards, Reading::Copies] {
-            compare(world, &forkftpd, &bare, congestion, reading).report(
-                &format!(
-                    "get {} MiB, digest stored, {congestion}, {}",
-                    world.large >> 20,
-                    reading.words()
-                ),
-                "bare sendfile",
-                "GB/s",
-                "s/GB",
-                Goal::AtLeast(0.9),
-            );
+            one(world, &forkftpd, &bare, congestion, reading);
         }
     }
     fs::remove_file(file).expect("remove");
 }
 
-fn compare(
-    world: &World,
-    forkftpd: &Server,
-    bare: &Server,
-    congestion: &str,
-    reading: Reading,
-) -> Pairs {
+fn one(world: &World, forkftpd: &Server, bare: &Server, congestion: &str, reading: Reading) {
     let mut space = vec![0; PIECE];
     let mut other_space = space.clone();
     let gigabytes = world.large as f64 / 1e9;
-    in_turns(
+    compare(
         world.runs,
+        &format!(
+            "get {} MiB, digest stored, {congestion}, {}",
+            world.large >> 20,
+            reading.words()
+        ),
+        ["bare sendfile", "GB/s", "s/GB"],
+        Goal::AtLeast(0.9),
         || {
             let mut peer = Peer::drive(forkftpd.address, Some(congestion), &world.secret);
             let run = forkftpd.measure(gigabytes, || {
@@ -66,7 +57,7 @@ fn compare(
                 rate(world.large, began.elapsed())
             })
         },
-    )
+    );
 }
 
 /// Makes a large file of random bytes in the library, and waits until it is on the disk.

@@ -17,7 +17,7 @@ const MANY: usize = 2_000;
 /// Looks at the memory of some sessions, then holds many.
 pub(crate) fn run(world: &World) {
     raise_descriptor_limit().expect("descriptor limit");
-    let congestion = world.congestions.last().copied().unwrap_or("reno");
+    let congestion = world.unpaced();
     some(world, congestion);
     many(world, congestion);
 }
@@ -78,7 +78,7 @@ fn many(world: &World, congestion: &str) {
     }
     say(&format!(
         "{count} idle sessions at once ({:.0} sessions/s while they came, one after the other)\n    \
-         children {}, Pss {} KiB + page tables {} KiB = {} KiB; MemAvailable fell by {:.0} KiB a session, both socket ends included\n    \
+         children {}, Pss {} KiB + page tables {} KiB = {} KiB; MemAvailable fell by {:.0} KiB a session (both socket ends, and whatever else ran)\n    \
          listener Rss {:.0} KiB, Pss {:.0} KiB; all at rest take {:.2} ms CPU a second\n    \
          answered an echo: {answered} of {count} in {:.2} s | {}",
         count as f64 / connected.as_secs_f64(),

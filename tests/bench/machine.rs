@@ -67,6 +67,11 @@ impl World {
         self.dir.join(name)
     }
 
+    /// The congestion control for figures in which it hardly matters.
+    pub(crate) fn unpaced(&self) -> &'static str {
+        self.congestions.last().copied().unwrap_or("reno")
+    }
+
     /// The lines above the figures.
     pub(crate) fn describe(&self) -> Vec<String> {
         let cores = std::thread::available_parallelism().map_or(0, usize::from);
@@ -92,6 +97,12 @@ impl World {
             ),
             format!("server CPU: {}", Meter::method()),
         ];
+        if std::env::var_os("FORKFTP_BENCH_SERVER").is_some() {
+            lines.push(format!(
+                "measured is {}",
+                crate::server::program().display()
+            ));
+        }
         if !self.congestions.contains(&"cubic") {
             lines.push("cubic could not be set by this user: reno stands for it".into());
         }

@@ -3,21 +3,23 @@
 //! Each figure sets `forkftpd` beside a bare loop that does only what has to be done (or beside vsftpd), both served to the
 //! same load generator, in turns, and prints the ratio of each pair, its median, and the goal. It is the server that is
 //! compared: the generator costs both sides the same. Client and server share the machine, so no rate is that of a server
-//! with cores of its own; the ratios are what counts, and only those of one run.
+//! with cores of its own; the ratios are what counts, and only those of one run. Rounds in which other programs took a share
+//! of the machine are run again, up to a limit; how much the others took in those that count stands beside the figure.
 //!
 //! | name | what | beside |
 //! |---|---|---|
 //! | `get` | get of a large file whose digest is stored | accept, sendfile |
 //! | `digest` | get of a large file whose digest is computed while it is sent | pread and that digest, no network |
 //! | `put` | put of a large file, with and without waiting for the disk | recv, that digest, write, fdatasync |
-//! | `small` | files of 4 KiB through one connection | vsftpd, one by one; puts are just shown |
+//! | `small` | files of 4 KiB through one connection | vsftpd, one by one |
+//! | `small-put` | puts of files of 4 KiB through one connection | |
 //! | `sessions` | connect, proof, get 1 KiB, quit: 8 at once | accept, fork, send 1 KiB, exit |
 //! | `idle` | memory of idle sessions, and 2,000 of them at once | |
 //!
 //! Servers run with their default settings but for what each line names; their log, at its default level, goes to a file.
 //! Everything happens in a folder of its own in `$FORKFTP_BENCH_DIR`, or in cargo's target folder, which is removed at the
 //! end. Setting a congestion control other than the system's, vsftpd, and exact CPU figures need root: what could not be
-//! had is said. `--quick` does an eighth of the bytes, and fewer runs.
+//! had is said. `$FORKFTP_BENCH_SERVER` is another build of `forkftpd` to measure. `--quick` does an eighth of the bytes, and fewer runs.
 //!
 //! The generator's own pieces: [`peer`] speaks the protocol, [`bare`] has the loops to compare with (this same program, started
 //! again), [`server`] starts both, [`meter`] reads their CPU time, [`stats`] has medians and lines.
@@ -39,14 +41,16 @@ mod stats;
 use machine::World;
 use stats::say;
 
-/// Measures and prints one group of figures.
-type Measure = fn(&World);
+/// Measures, and prints what it found.
+type Figure = fn(&World);
+
 /// The figures by name, in the order of running.
-const FIGURES: [(&str, Measure); 6] = [
+const FIGURES: [(&str, Figure); 7] = [
     ("get", get::run),
     ("digest", digest::run),
     ("put", put::run),
     ("small", small::run),
+    ("small-put", small::run_puts),
     ("sessions", sessions::run),
     ("idle", idle::run),
 ];

@@ -6,8 +6,9 @@ use crate::stats::say;
 use nix::sys::resource::{UsageWho, getrusage};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Where groups can be made, the file of one that holds its CPU time, the word before the number, and how many of its
 /// units are a second.
@@ -16,6 +17,9 @@ const PLACES: [(&str, &str, &str, f64); 3] = [
     ("/sys/fs/cgroup", "cpu.stat", "usage_usec ", 1e6),
     ("/sys/fs/cgroup/unified", "cpu.stat", "usage_usec ", 1e6),
 ];
+
+/// The groups of all servers that run now.
+static LIVING: Mutex<Vec<(PathBuf, &'static str, f64)>> = Mutex::new(Vec::new());
 
 /// Reads the CPU time of one server.
 pub(crate) enum Meter {
@@ -36,6 +40,7 @@ impl Meter {
                 Meter::Group { dir, .. }
                     if fs::write(dir.join("cgroup.procs"), pid.to_string()).is_ok() =>
                 {
+                    group.enlist();
                     group
                 }
                 _ => Meter::Machine,
@@ -66,6 +71,21 @@ impl Meter {
         })
     }
 
+    fn enlist(&self) {
+        if let (
+            Meter::Group {
+                file,
+                before,
+                second,
+                ..
+            },
+            Ok(mut living),
+        ) = (self, LIVING.lock())
+        {
+            living.push((file.clone(), before, *second));
+        }
+    }
+
     fn read(&self) -> Option<f64> {
         match self {
             Meter::Group {
@@ -73,11 +93,7 @@ impl Meter {
                 before,
                 second,
                 ..
-            } => {
-                let text = fs::read_to_string(file).ok()?;
-                let number = text.lines().find_map(|line| line.strip_prefix(before))?;
-                Some(number.trim().parse::<f64>().ok()? / second)
-            }
+            } => read_group(file, before, *second),
             Meter::Machine => Some(machine_busy()? - own()),
         }
     }
@@ -102,9 +118,12 @@ impl Meter {
 
 impl Drop for Meter {
     fn drop(&mut self) {
-        let Meter::Group { dir, .. } = self else {
+        let Meter::Group { dir, file, .. } = self else {
             return;
         };
+        if let Ok(mut living) = LIVING.lock() {
+            living.retain(|(other, ..)| other != file);
+        }
         // The last children may be on their way out.
         for _ in 0..100 {
             match fs::remove_dir(&*dir) {
@@ -118,6 +137,54 @@ impl Drop for Meter {
     }
 }
 
+fn read_group(file: &Path, before: &str, second: f64) -> Option<f64> {
+    let text = fs::read_to_string(file).ok()?;
+    let number = text.lines().find_map(|line| line.strip_prefix(before))?;
+    Some(number.trim().parse::<f64>().ok()? / second)
+}
+
+/// What other programs take of the machine, from a moment on.
+pub(crate) struct Others {
+    taken: Option<f64>,
+    since: Instant,
+}
+
+impl Others {
+    /// From now on.
+    pub(crate) fn now() -> Others {
+        Others {
+            taken: Others::taken(),
+            since: Instant::now(),
+        }
+    }
+
+    /// The share of one processor that others had since; not a number where servers have no accounts of their own.
+    pub(crate) fn share(&self) -> f64 {
+        match (self.taken, Others::taken()) {
+            (Some(before), Some(now)) => (now - before) / self.since.elapsed().as_secs_f64(),
+            _ => f64::NAN,
+        }
+    }
+
+    /// Seconds that neither this program nor its servers used: busy and stolen time.
+    fn taken() -> Option<f64> {
+        let living = LIVING.lock().ok()?;
+        if living.is_empty() {
+            return None;
+        }
+        let ours: f64 = living
+            .iter()
+            .map(|(file, before, second)| read_group(file, before, *second))
+            .sum::<Option<f64>>()?;
+        Some(machine_busy()? - own() - ours)
+    }
+}
+
+/// CPU seconds of this thread.
+pub(crate) fn this_thread() -> f64 {
+    used(UsageWho::RUSAGE_THREAD)
+}
+
 /// Seconds that all processors together were not idle.
 fn machine_busy() -> Option<f64> {
     let text = fs::read_to_string("/proc/stat").ok()?;
@@ -128,15 +195,22 @@ fn machine_busy() -> Option<f64> {
         .skip(1)
         .filter_map(|word| word.parse().ok())
         .collect();
-    // user, nice, system, idle, iowait, irq, softirq
-    let busy: f64 = [0, 1, 2, 5, 6].iter().filter_map(|&at| ticks.get(at)).sum();
+    // user, nice, system, idle, iowait, irq, softirq, steal
+    let busy: f64 = [0, 1, 2, 5, 6, 7]
+        .iter()
+        .filter_map(|&at| ticks.get(at))
+        .sum();
     let hertz = nix::unistd::sysconf(nix::unistd::SysconfVar::CLK_TCK).ok()??;
     Some(busy / hertz as f64)
 }
 
 /// Seconds that this program used.
 fn own() -> f64 {
-    getrusage(UsageWho::RUSAGE_SELF).map_or(0.0, |used| {
+    used(UsageWho::RUSAGE_SELF)
+}
+
+fn used(who: UsageWho) -> f64 {
+    getrusage(who).map_or(0.0, |used| {
         [used.user_time(), used.system_time()]
             .iter()
             .map(|time| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6)

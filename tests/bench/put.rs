@@ -5,7 +5,7 @@ use crate::get::random_block;
 use crate::machine::World;
 use crate::peer::{Peer, pieces};
 use crate::server::Server;
-use crate::stats::{Goal, in_turns, rate};
+use crate::stats::{Goal, compare, rate};
 use forkftp::digest::{Hasher, Kind};
 use std::fs::{self, File};
 use std::path::Path;
@@ -18,21 +18,14 @@ pub(crate) fn run(world: &World) {
     let block = random_block();
     for congestion in &world.congestions {
         for kind in Kind::ALL {
-            compare(world, &block, congestion, kind, "none", Goal::AtLeast(0.8));
+            one(world, &block, congestion, kind, "none", Goal::AtLeast(0.8));
         }
         let kind = Kind::default();
-        compare(world, &block, congestion, kind, "full", Goal::AtLeast(0.9));
+        one(world, &block, congestion, kind, "full", Goal::AtLeast(0.9));
     }
 }
 
-fn compare(
-    world: &World,
-    block: &[u8],
-    congestion: &str,
-    kind: Kind,
-    durability: &str,
-    goal: Goal,
-) {
+fn one(world: &World, block: &[u8], congestion: &str, kind: Kind, durability: &str, goal: Goal) {
     let target = world.library.join(NAME);
     let forkftpd = Server::forkftpd(world, congestion, &["--durability", durability]);
     let bare = Server::bare(
@@ -41,8 +34,20 @@ fn compare(
     );
     let expected = digest_of(block, world.large, kind);
     let gigabytes = world.large as f64 / 1e9;
-    let pairs = in_turns(
+    let beside = if durability == "full" {
+        "bare recv + digest + write + fdatasync"
+    } else {
+        "bare recv + digest + write"
+    };
+    compare(
         world.runs,
+        &format!(
+            "put {} MiB, {}, durability {durability}, {congestion}",
+            world.large >> 20,
+            kind.as_str()
+        ),
+        [beside, "GB/s", "s/GB"],
+        goal,
         || {
             let mut peer = Peer::drive(forkftpd.address, Some(congestion), &world.secret);
             let run = forkftpd.measure(gigabytes, || {
@@ -71,22 +76,6 @@ fn compare(
             remove(&target, world.large);
             run
         },
-    );
-    let beside = if durability == "full" {
-        "bare recv + digest + write + fdatasync"
-    } else {
-        "bare recv + digest + write"
-    };
-    pairs.report(
-        &format!(
-            "put {} MiB, {}, durability {durability}, {congestion}",
-            world.large >> 20,
-            kind.as_str()
-        ),
-        beside,
-        "GB/s",
-        "s/GB",
-        goal,
     );
 }
 

@@ -9,6 +9,8 @@ use nix::unistd::Pid;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -25,12 +27,26 @@ pub(crate) struct Server {
     meter: Meter,
 }
 
+/// The `forkftpd` that is measured: the one built with this program, or another build to compare with.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("FORKFTP_BENCH_SERVER")
+        .map_or_else(|| env!("CARGO_BIN_EXE_forkftpd").into(), PathBuf::from)
+}
+
+/// Has the program ended when this one ends, however that comes.
+pub(crate) fn leaves_with_us(command: &mut Command) -> &mut Command {
+    // SAFETY: the closure makes one system call, which touches no memory; that is allowed after fork.
+    unsafe {
+        command.pre_exec(|| nix::sys::prctl::set_pdeathsig(Signal::SIGTERM).map_err(Into::into))
+    }
+}
+
 impl Server {
     /// Starts `forkftpd serve` on the library.
     pub(crate) fn forkftpd(world: &World, congestion: &str, flags: &[&str]) -> Server {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let log = world.aside(&format!("log-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_forkftpd"))
+        let mut child = leaves_with_us(&mut Command::new(program()))
             .arg("serve")
             // No configuration of this machine's.
             .args(["--config", "/dev/null"])
@@ -72,7 +88,8 @@ impl Server {
 
     /// Starts this program as the bare loop that `words` name.
     pub(crate) fn bare(congestion: &str, words: &[&str]) -> Server {
-        let mut child = Command::new(std::env::current_exe().expect("the path of this program"))
+        let program = std::env::current_exe().expect("the path of this program");
+        let mut child = leaves_with_us(&mut Command::new(program))
             .args([bare::FLAG, congestion])
             .args(words)
             .stdin(Stdio::null())

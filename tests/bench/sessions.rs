@@ -5,7 +5,7 @@ use crate::bare::ANSWER;
 use crate::machine::World;
 use crate::peer::Peer;
 use crate::server::Server;
-use crate::stats::{Goal, Run, Series, say};
+use crate::stats::{Goal, Run, Series, disturbance, in_turns, say};
 use std::fs;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,7 +22,7 @@ const NAME: &str = "kilobyte";
 pub(crate) fn run(world: &World) {
     let file = world.library.join(NAME);
     fs::write(&file, ANSWER).expect("the small file");
-    let congestion = world.congestions.last().copied().unwrap_or("reno");
+    let congestion = world.unpaced();
     let count = SESSIONS / world.part;
     let bare = Server::bare(congestion, &["fork"]);
     let ways: [(&str, &[&str]); 2] = [
@@ -30,41 +30,31 @@ pub(crate) fn run(world: &World) {
         ("--prefork 16", &["--prefork", "16"]),
     ];
     let servers = ways.map(|(_, flags)| Server::forkftpd(world, congestion, flags));
-    let mut sides = [const { Vec::new() }; 3];
-    for turn in 0..=world.runs {
-        for step in 0..sides.len() {
-            let side = (step + turn) % sides.len();
-            let run = match servers.get(side) {
-                Some(server) => drive(world, server, count),
-                None => raw(&bare, count),
-            };
-            // The first turn warms up.
-            if turn > 0 {
-                sides[side].push(run);
-            }
-        }
-    }
+    let (runs, noise) = in_turns(
+        world.runs,
+        &mut [
+            &mut || drive(world, &servers[0], count),
+            &mut || drive(world, &servers[1], count),
+            &mut || raw(&bare, count),
+        ],
+    );
     for (way, (name, _)) in ways.iter().enumerate() {
-        report(name, count, congestion, &sides[way], &sides[ways.len()]);
+        report(name, count, congestion, [&runs[way], &runs[2]], noise);
     }
     fs::remove_file(file).expect("remove");
 }
 
-fn report(way: &str, count: usize, congestion: &str, ours: &[Run], bare: &[Run]) {
-    let series = |side: &[Run], pick: fn(&Run) -> f64| {
-        let mut series = Series::default();
-        side.iter().for_each(|run| series.add(pick(run)));
-        series
-    };
-    let [our_rate, bare_rate] = [ours, bare].map(|side| series(side, |run| run.value));
-    let [our_cpu, bare_cpu] = [ours, bare].map(|side| series(side, |run| run.cpu));
+fn report(way: &str, count: usize, congestion: &str, runs: [&[Run]; 2], noise: f64) {
+    let [our_rate, bare_rate] = runs.map(|side| Series::of(side, |run| run.value));
+    let [our_cpu, bare_cpu] = runs.map(|side| Series::of(side, |run| run.cpu));
     let ratio = our_cpu.over(&bare_cpu);
     say(&format!(
         "{count} sessions, {AT_ONCE} at once, {way}, {congestion}: connect, proof, get 1 KiB, quit\n    \
          forkftpd {our_rate} sessions/s | bare accept, fork, send {bare_rate} sessions/s | ratio {}\n    \
-         server CPU {our_cpu} us/session | {bare_cpu} us/session | ratio {ratio} | {}",
+         server CPU {our_cpu} us/session | {bare_cpu} us/session | ratio {ratio} | {} | {}",
         our_rate.over(&bare_rate),
-        Goal::AtMost(3.0).verdict(ratio.median())
+        Goal::AtMost(3.0).verdict(ratio.median()),
+        disturbance(noise)
     ));
 }
 

@@ -1,14 +1,13 @@
 //! `small`: ten thousand files of 4 KiB through one connection, asked for without waiting; beside vsftpd, where each needs
-//! a data connection of its own and an answer before the next. Then as many puts, which are only shown.
+//! a data connection of its own and an answer before the next. `small-put`: as many puts, which are only shown.
 
 use crate::ftp::Vsftpd;
 use crate::machine::World;
 use crate::peer::{Peer, Reading, frame};
 use crate::server::Server;
-use crate::stats::{Goal, Series, in_turns, say};
+use crate::stats::{Goal, Run, Series, compare, disturbance, in_turns, say};
 use forkftp::digest::{Hasher, Kind};
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
 use std::time::Instant;
 
 const FILES: usize = 10_000;
@@ -16,7 +15,7 @@ const SIZE: usize = 4096;
 /// The folder's name in the library.
 const FOLDER: &str = "small";
 
-/// Measures gets beside vsftpd, then puts.
+/// Measures gets beside vsftpd.
 pub(crate) fn run(world: &World) {
     let count = FILES / world.part;
     let folder = world.library.join(FOLDER);
@@ -24,11 +23,14 @@ pub(crate) fn run(world: &World) {
     for index in 0..count {
         fs::write(folder.join(name(index)), [index as u8; SIZE]).expect("a small file");
     }
-    let congestion = world.congestions.last().copied().unwrap_or("reno");
-    gets(world, congestion, count);
+    gets(world, world.unpaced(), count);
     fs::remove_dir_all(&folder).expect("remove");
+}
+
+/// Measures puts, with and without waiting for the disk.
+pub(crate) fn run_puts(world: &World) {
     for durability in ["full", "none"] {
-        puts(world, congestion, count, durability);
+        puts(world, world.unpaced(), FILES / world.part, durability);
     }
 }
 
@@ -68,13 +70,9 @@ fn gets(world: &World, congestion: &str, count: usize) {
                     count as f64 / began.elapsed().as_secs_f64()
                 })
             };
-            in_turns(world.runs, ours, theirs).report(
-                &what,
-                "vsftpd one by one (EPSV, RETR; the system's congestion control)",
-                "files/s",
-                "us/file",
-                Goal::AtLeast(10.0),
-            );
+            let beside = "vsftpd one by one (EPSV, RETR; the system's congestion control)";
+            let words = [beside, "files/s", "us/file"];
+            compare(world.runs, &what, words, Goal::AtLeast(10.0), ours, theirs);
         }
         Err(why) => {
             say(&format!(
@@ -100,15 +98,23 @@ fn get_all(peer: &mut Peer, requests: &[u8], count: usize) {
     });
 }
 
+/// Each run has a folder of its own, and all stay until the end of the program: for a minute after files were removed, ext4
+/// passes over their inodes one by one (`recently_deleted` in its ialloc.c), which costs several times more than all else.
+/// For the same reason a run soon after another, or beside programs that remove many files, is slower.
 fn puts(world: &World, congestion: &str, count: usize, durability: &str) {
     let forkftpd = Server::forkftpd(world, congestion, &["--durability", durability]);
-    let folder = world.library.join(FOLDER);
-    let requests: Vec<u8> = (0..count).flat_map(put_request).collect();
     let what = format!(
         "put {count} files of 4 KiB, {congestion}, one connection, pipelined, durability {durability}"
     );
+    let mut runs = 0;
     alone(world, &what, || {
+        let name = format!("{FOLDER}-{durability}-{runs}");
+        runs += 1;
+        let folder = world.library.join(&name);
         fs::create_dir(&folder).expect("mkdir");
+        let requests: Vec<u8> = (0..count)
+            .flat_map(|index| put_request(&name, index))
+            .collect();
         let mut peer = Peer::drive(forkftpd.address, Some(congestion), &world.secret);
         peer.read_ahead(64 * 1024);
         let run = forkftpd.measure(count as f64 / 1e6, || {
@@ -123,18 +129,21 @@ fn puts(world: &World, congestion: &str, count: usize, durability: &str) {
             count as f64 / began.elapsed().as_secs_f64()
         });
         peer.quit();
-        clear(&folder, count);
+        let stored = fs::read_dir(&folder).expect("list").count();
+        assert_eq!(stored, count, "files that were put");
+        let library = File::open(&world.library).expect("the library");
+        nix::unistd::syncfs(library).expect("syncfs");
         run
     });
 }
 
 /// `P`, `D` and `Z` of one file.
-fn put_request(index: usize) -> Vec<u8> {
+fn put_request(folder: &str, index: usize) -> Vec<u8> {
     let content = [index as u8; SIZE];
     let mut hasher = Hasher::new(Kind::default());
     hasher.update(&content);
     let digest = hasher.finish().to_hex();
-    let start = format!(r#"{{"path":"{FOLDER}/{}","size":{SIZE}}}"#, name(index));
+    let start = format!(r#"{{"path":"{folder}/{}","size":{SIZE}}}"#, name(index));
     let end = format!(r#"{{"size":{SIZE},"digest":"{digest}"}}"#);
     [
         frame(b'P', start.as_bytes()),
@@ -144,25 +153,14 @@ fn put_request(index: usize) -> Vec<u8> {
     .concat()
 }
 
-fn clear(folder: &Path, count: usize) {
-    let stored = fs::read_dir(folder).expect("list").count();
-    assert_eq!(stored, count, "files that were put");
-    fs::remove_dir_all(folder).expect("remove");
-    let above = fs::File::open(folder.parent().expect("a folder")).expect("the library");
-    nix::unistd::syncfs(above).expect("syncfs");
-}
-
 /// Runs one side alone, and shows it.
-fn alone(world: &World, what: &str, mut side: impl FnMut() -> crate::stats::Run) {
-    let (mut rates, mut cpu) = (Series::default(), Series::default());
-    side();
-    for _ in 0..world.runs {
-        let run = side();
-        rates.add(run.value);
-        cpu.add(run.cpu);
-    }
+fn alone(world: &World, what: &str, mut side: impl FnMut() -> Run) {
+    let (runs, noise) = in_turns(world.runs, &mut [&mut side]);
+    let rates = Series::of(&runs[0], |run| run.value);
+    let cpu = Series::of(&runs[0], |run| run.cpu);
     say(&format!(
-        "{what}\n    forkftpd {rates} files/s | server CPU {cpu} us/file | {}",
-        Goal::Shown.verdict(rates.median())
+        "{what}\n    forkftpd {rates} files/s | server CPU {cpu} us/file | {} | {}",
+        Goal::Shown.verdict(rates.median()),
+        disturbance(noise)
     ));
 }

@@ -1,5 +1,6 @@
 //! Medians, spreads, and the lines that are printed.
 
+use crate::meter::Others;
 use std::io::Write as _;
 use std::time::Duration;
 
@@ -16,9 +17,14 @@ pub(crate) fn say(line: &str) {
 pub(crate) struct Series(Vec<f64>);
 
 impl Series {
-    /// Adds the value of a run.
+    /// Adds a value.
     pub(crate) fn add(&mut self, value: f64) {
         self.0.push(value);
+    }
+
+    /// What `pick` takes of each run.
+    pub(crate) fn of(runs: &[Run], pick: fn(&Run) -> f64) -> Series {
+        Series(runs.iter().map(pick).collect())
     }
 
     /// The middle value.
@@ -83,7 +89,7 @@ impl Goal {
 }
 
 /// One run of one side.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct Run {
     /// What is compared, the more the better or the less, as the figure says.
     pub(crate) value: f64,
@@ -91,59 +97,76 @@ pub(crate) struct Run {
     pub(crate) cpu: f64,
 }
 
-/// Measures `ours` and `theirs` in turns, beginning with each alternately, after one run of both that does not count.
+/// How much of one processor other programs may take while a round runs.
+const QUIET: f64 = 0.05;
+/// Rounds at most, for each that is wanted.
+const TRIES: usize = 2;
+
+/// Runs all sides in turns, beginning with each in turn, after a round that does not count. Rounds in which other programs
+/// took a share of the machine are run again; if it never comes to rest, the quietest are taken. Returns the runs of each
+/// side, and the largest share of a processor that others took in a round that counts.
 pub(crate) fn in_turns(
-    runs: usize,
-    mut ours: impl FnMut() -> Run,
-    mut theirs: impl FnMut() -> Run,
-) -> Pairs {
-    let mut pairs = Pairs::default();
-    ours();
-    theirs();
-    for run in 0..runs {
-        let (a, b) = if run % 2 == 0 {
-            let a = ours();
-            (a, theirs())
-        } else {
-            let b = theirs();
-            (ours(), b)
-        };
-        pairs.ours.add(a.value);
-        pairs.theirs.add(b.value);
-        pairs.our_cpu.add(a.cpu);
-        pairs.their_cpu.add(b.cpu);
+    rounds: usize,
+    sides: &mut [&mut dyn FnMut() -> Run],
+) -> (Vec<Vec<Run>>, f64) {
+    for side in sides.iter_mut() {
+        side();
     }
-    pairs
-}
-
-/// Two sides, run by run.
-#[derive(Default)]
-pub(crate) struct Pairs {
-    pub(crate) ours: Series,
-    pub(crate) theirs: Series,
-    pub(crate) our_cpu: Series,
-    pub(crate) their_cpu: Series,
-}
-
-impl Pairs {
-    /// Prints the rates, the ratio and the goal, and the CPU time below.
-    pub(crate) fn report(&self, what: &str, beside: &str, unit: &str, cpu_unit: &str, goal: Goal) {
-        let ratio = self.ours.over(&self.theirs);
-        say(&format!(
-            "{what}\n    forkftpd {} {unit} | {beside} {} {unit} | ratio {ratio} | {}",
-            self.ours,
-            self.theirs,
-            goal.verdict(ratio.median())
-        ));
-        if self.our_cpu.median().is_finite() && self.their_cpu.median().is_finite() {
-            say(&format!(
-                "    server CPU {} {cpu_unit} | {} {cpu_unit} | ratio {}",
-                self.our_cpu,
-                self.their_cpu,
-                self.our_cpu.over(&self.their_cpu)
-            ));
+    let mut done: Vec<(f64, Vec<Run>)> = Vec::new();
+    for round in 0..rounds * TRIES {
+        let others = Others::now();
+        let mut runs = vec![Run::default(); sides.len()];
+        for step in 0..sides.len() {
+            let side = (step + round) % sides.len();
+            runs[side] = sides[side]();
+        }
+        done.push((others.share(), runs));
+        let quiet = |(share, _): &&(f64, Vec<Run>)| !share.is_finite() || *share <= QUIET;
+        if done.iter().filter(quiet).count() == rounds {
+            break;
         }
     }
+    done.sort_by(|a, b| a.0.total_cmp(&b.0));
+    done.truncate(rounds);
+    let noise = done.last().map_or(f64::NAN, |(share, _)| *share);
+    let runs = (0..sides.len())
+        .map(|side| done.iter().map(|(_, runs)| runs[side]).collect())
+        .collect();
+    (runs, noise)
+}
+
+/// Says how much others disturbed, if it is known.
+pub(crate) fn disturbance(noise: f64) -> String {
+    if noise.is_finite() {
+        format!(
+            "others took at most {:.0} % of a core",
+            noise.max(0.0) * 100.0
+        )
+    } else {
+        "what others took is not known".into()
+    }
+}
+
+/// Runs two sides in turns, and prints rates, ratio and goal, and the CPU time below.
+pub(crate) fn compare(
+    rounds: usize,
+    what: &str,
+    [beside, unit, cpu_unit]: [&str; 3],
+    goal: Goal,
+    mut ours: impl FnMut() -> Run,
+    mut theirs: impl FnMut() -> Run,
+) {
+    let (runs, noise) = in_turns(rounds, &mut [&mut ours, &mut theirs]);
+    let [our_rate, their_rate] = [0, 1].map(|side| Series::of(&runs[side], |run| run.value));
+    let [our_cpu, their_cpu] = [0, 1].map(|side| Series::of(&runs[side], |run| run.cpu));
+    let ratio = our_rate.over(&their_rate);
+    say(&format!(
+        "{what}\n    forkftpd {our_rate} {unit} | {beside} {their_rate} {unit} | ratio {ratio} | {}\n    \
+         server CPU {our_cpu} {cpu_unit} | {their_cpu} {cpu_unit} | ratio {} | {}",
+        goal.verdict(ratio.median()),
+        our_cpu.over(&their_cpu),
+        disturbance(noise)
+    ));
 }
 
 /// Gigabytes (10^9) a second.
