@@ -5,6 +5,9 @@ DESTDIR ?=
 CARGO   ?= cargo
 
 GENERATED := target/generated
+# The server forks for every client, and a statically linked program forks cheaper: fewer mappings to copy, and no symbol to
+# look up again in each child. Where the C library has no static form it is linked as usual.
+STATIC := $(shell printf 'int main(void){return 0;}' | cc -static -x c -o /dev/null - 2>/dev/null && echo -C target-feature=+crt-static)
 
 .PHONY: help build run-server test lint bench man install uninstall clean
 
@@ -12,7 +15,8 @@ help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 build: ## the two programs, optimised, in target/release
-	$(CARGO) build --release --locked --bins
+	$(CARGO) build --release --locked --bin forkftp
+	$(CARGO) rustc --release --locked --bin forkftpd -- $(STATIC)
 
 run-server: build ## set up ./run and serve it on 127.0.0.1:8888 until Ctrl-C (PORT=N for another port)
 	@exec scripts/run-server target/release $(PORT)
@@ -28,7 +32,9 @@ lint: ## formatting, clippy, and the rules of the tree that no compiler knows
 	shellcheck scripts/check-tree scripts/run-server .ci/run tests/e2e/run tests/e2e/*.sh
 
 bench: build ## figures against bare loops and vsftpd, as ratios (ARGS=... to choose)
-	$(CARGO) bench --locked --bench bench -- $(ARGS)
+	install -D target/release/forkftpd target/bench/forkftpd
+	FORKFTP_BENCH_SERVER=$(CURDIR)/target/bench/forkftpd $(CARGO) bench --locked --bench bench -- $(ARGS)
+	@$(MAKE) --no-print-directory build
 
 man: build ## man pages and shell completions, in target/generated
 	target/release/forkftpd generate $(GENERATED)
