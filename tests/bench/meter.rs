@@ -143,7 +143,8 @@ fn read_group(file: &Path, before: &str, second: f64) -> Option<f64> {
     Some(number.trim().parse::<f64>().ok()? / second)
 }
 
-/// What other programs take of the machine, from a moment on.
+/// What others take of the machine, from a moment on: other programs, and the kernel's own threads, which write to the disk
+/// for us too.
 pub(crate) struct Others {
     taken: Option<f64>,
     since: Instant,
