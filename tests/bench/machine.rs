@@ -36,6 +36,7 @@ impl World {
             .map_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR")), PathBuf::from);
         fs::create_dir_all(&base).expect("the folder for scratch folders");
         sweep(&base);
+        Meter::sweep();
         let dir = base
             .canonicalize()
             .expect("the folder for scratch folders")

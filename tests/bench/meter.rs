@@ -18,6 +18,9 @@ const PLACES: [(&str, &str, &str, f64); 3] = [
     ("/sys/fs/cgroup/unified", "cpu.stat", "usage_usec ", 1e6),
 ];
 
+/// Groups are named by this, the process that made them, and a number.
+const PREFIX: &str = "forkftp-bench-";
+
 /// The groups of all servers that run now.
 static LIVING: Mutex<Vec<(PathBuf, &'static str, f64)>> = Mutex::new(Vec::new());
 
@@ -54,7 +57,7 @@ impl Meter {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         PLACES.iter().find_map(|(place, file, before, second)| {
             let name = format!(
-                "forkftp-bench-{}-{}",
+                "{PREFIX}{}-{}",
                 std::process::id(),
                 NEXT.fetch_add(1, Ordering::Relaxed)
             );
@@ -69,6 +72,25 @@ impl Meter {
             // Dropped again where the accounts are not kept.
             meter.read().is_some().then_some(meter)
         })
+    }
+
+    /// Removes empty groups whose makers were killed.
+    pub(crate) fn sweep() {
+        let entries = PLACES
+            .iter()
+            .filter_map(|(place, ..)| fs::read_dir(place).ok());
+        for entry in entries.flatten().flatten() {
+            let name = entry.file_name();
+            let maker = name
+                .to_str()
+                .and_then(|name| name.strip_prefix(PREFIX)?.split('-').next());
+            if maker.is_some_and(|pid| {
+                pid.parse::<u32>().is_ok() && !Path::new("/proc").join(pid).exists()
+            }) {
+                // One that still holds processes is refused by the kernel.
+                let _ = fs::remove_dir(entry.path());
+            }
+        }
     }
 
     fn enlist(&self) {
@@ -143,7 +165,8 @@ fn read_group(file: &Path, before: &str, second: f64) -> Option<f64> {
     Some(number.trim().parse::<f64>().ok()? / second)
 }
 
-/// What other programs take of the machine, from a moment on.
+/// What others take of the machine, from a moment on: other programs, and the kernel's own threads, which write to the disk
+/// for us too.
 pub(crate) struct Others {
     taken: Option<f64>,
     since: Instant,
