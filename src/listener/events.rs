@@ -13,8 +13,6 @@ pub(super) enum Event {
     Asks(Place),
     /// A signal arrived.
     Signal,
-    /// The broker's channel ended.
-    BrokerGone,
     /// Somebody connects to this listening socket.
     Connects(usize),
 }
@@ -36,8 +34,7 @@ impl Event {
             Event::Ended(at) => place(0, at),
             Event::Asks(at) => place(1, at),
             Event::Signal => 2 << 56,
-            Event::BrokerGone => 3 << 56,
-            Event::Connects(socket) => 4 << 56 | socket as u64,
+            Event::Connects(socket) => 3 << 56 | socket as u64,
         }
     }
 
@@ -50,7 +47,6 @@ impl Event {
             0 => Event::Ended(place),
             1 => Event::Asks(place),
             2 => Event::Signal,
-            3 => Event::BrokerGone,
             _ => Event::Connects((data & 0xffff_ffff) as usize),
         }
     }
@@ -111,7 +107,6 @@ mod tests {
             Event::Ended(place),
             Event::Asks(place),
             Event::Signal,
-            Event::BrokerGone,
             Event::Connects(3),
         ] {
             assert_eq!(Event::decode(event.encode()), event);
