@@ -14,6 +14,8 @@ use std::os::fd::BorrowedFd;
 const SETTLE_NANOS: i128 = 50_000_000;
 /// A file whose content changed this recently may change again without its time stamp telling (a tick of the clock is 4 to 10 ms).
 const RECENT_NANOS: i128 = 20_000_000;
+/// Smaller files are hashed faster than their attribute is written: it is neither kept nor looked for.
+pub(super) const WORTH_KEEPING: u64 = 64 * 1024;
 const VERSION: u8 = 1;
 /// version, size, mtime, moment of writing, digest
 const LONGEST: usize = 1 + 8 + 12 + 12 + 32;

@@ -6,8 +6,6 @@ use crate::error::{Code, Refusal};
 use crate::sys::file::{self, Facts};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// Smaller files are hashed faster than their attribute is written.
-const WORTH_KEEPING: u64 = 64 * 1024;
 /// Bytes read at once for a digest.
 const PIECE: usize = 64 * 1024;
 
@@ -38,7 +36,7 @@ impl Download {
     /// The digest of the whole file, if one is kept that still fits.
     #[must_use]
     pub fn kept_digest(&self, kind: Kind) -> Option<Value> {
-        if self.facts.size < WORTH_KEEPING {
+        if self.facts.size < digest::WORTH_KEEPING {
             return None;
         }
         digest::kept(self.fd(), &self.facts, kind)
@@ -46,7 +44,7 @@ impl Download {
 
     /// Keeps the digest of the whole file for next time.
     pub fn keep_digest(&self, value: &Value) {
-        if self.facts.size >= WORTH_KEEPING && digest::is_quiet(&self.facts) {
+        if self.facts.size >= digest::WORTH_KEEPING && digest::is_quiet(&self.facts) {
             digest::keep(self.fd(), &self.facts, value);
         }
     }

@@ -88,7 +88,9 @@ fn show(library: &Library, upload: &Ready) -> Result<()> {
         overwrite,
     } = &upload.target;
     let fd = upload.staged.fd();
-    digest::keep(fd, &file::facts(fd)?, &upload.digest);
+    if upload.size >= digest::WORTH_KEEPING {
+        digest::keep(fd, &file::facts(fd)?, &upload.digest);
+    }
     match &upload.staged {
         Staged::Unnamed(_) => match file::link_unnamed(fd, folder.as_fd(), name) {
             Err(Errno::EEXIST) if *overwrite => {

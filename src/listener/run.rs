@@ -78,6 +78,8 @@ struct Listener {
     most_clients: u32,
     /// While the machine is out of something: when to accept again.
     paused_until: Option<u64>,
+    /// When deadlines are looked at next.
+    look_again: u64,
     /// When all has to be over, once it ends.
     ending_by: Option<u64>,
 }
@@ -100,6 +102,7 @@ impl Listener {
             drain,
             most_clients,
             paused_until: None,
+            look_again: 0,
             ending_by: None,
         })
     }
@@ -122,7 +125,11 @@ impl Listener {
                     Event::Connects(socket) => self.accept(socket),
                 }
             }
-            deadlines::enforce(&mut self.children, &self.service.config);
+            // Once a tick, not at every event: it looks at every child.
+            if monotonic_millis() >= self.look_again {
+                deadlines::enforce(&mut self.children, &self.service.config);
+                self.look_again = monotonic_millis() + u64::from(TICK);
+            }
             self.unpause();
             if let Some(by) = self.ending_by {
                 if self.children.living() == 0 {
