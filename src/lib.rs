@@ -33,8 +33,10 @@ pub mod config;
 pub mod log;
 pub mod scoreboard;
 
+pub mod ipc;
 pub mod library;
 
+pub mod broker;
 pub mod child;
 pub mod client;
 pub mod listener;

@@ -38,8 +38,18 @@ const LONGEST_VALUE: usize = 1024;
 
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static FORMAT: AtomicU8 = AtomicU8::new(Format::Text as u8);
-static ROLE: AtomicU8 = AtomicU8::new(0);
-const ROLES: [&str; 2] = ["listener", "child"];
+static ROLE: AtomicU8 = AtomicU8::new(Role::Listener as u8);
+
+/// Which process writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// The parent of all, or a command.
+    Listener,
+    /// The holder of secrets.
+    Broker,
+    /// The server of one client.
+    Child,
+}
 
 /// Sets what is written and how; children inherit it.
 pub fn set(format: Format, level: Level) {
@@ -47,9 +57,9 @@ pub fn set(format: Format, level: Level) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
-/// Marks this process as a child in every line from now on.
-pub fn become_child() {
-    ROLE.store(1, Ordering::Relaxed);
+/// Names this process in every line from now on.
+pub fn become_role(role: Role) {
+    ROLE.store(role as u8, Ordering::Relaxed);
 }
 
 /// True when events of `level` are written: spares the caller making a line for nobody.
@@ -73,7 +83,11 @@ pub fn event(level: Level, message: &str, fields: &[(&str, &dyn Display)]) {
 }
 
 fn role() -> &'static str {
-    ROLES[usize::from(ROLE.load(Ordering::Relaxed)) % ROLES.len()]
+    match ROLE.load(Ordering::Relaxed) {
+        r if r == Role::Broker as u8 => "broker",
+        r if r == Role::Child as u8 => "child",
+        _ => "listener",
+    }
 }
 
 fn level_name(level: Level) -> &'static str {

@@ -1,8 +1,11 @@
 //! A child: the process that serves one client and leaves. Forked by the listener; `forkftpd session` is one without a
 //! listener.
 
+mod ask;
 mod drive;
 mod run;
+mod sandbox;
 mod stream;
 
 pub use run::{Birth, Exit, over_descriptors, run};
+pub use sandbox::Sandbox;

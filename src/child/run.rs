@@ -1,14 +1,15 @@
 //! The life of a child, from its birth to its exit code. Nothing here returns to the listener's code.
 
+use super::ask::Broker;
 use super::drive;
+use super::sandbox::Sandbox;
 use super::stream::{Limits, Stream};
 use crate::config::Config;
-use crate::library::Library;
-use crate::log::{self, Level};
+use crate::log::{self, Level, Role};
 use crate::scoreboard::{Phase, Slot};
 use crate::sys::net::Peer;
 use crate::sys::process::monotonic_millis;
-use crate::sys::{process, signal};
+use crate::sys::{Errno, process, signal};
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -40,12 +41,12 @@ pub struct Birth<'a> {
     pub slot: Slot<'static>,
     /// Readable once the listener drains, or is gone.
     pub drain: BorrowedFd<'a>,
-    /// What it is to serve, and how.
+    /// The deadlines.
     pub config: &'a Config,
-    /// The library.
-    pub library: &'a Library,
-    /// Whether this listener's clients prove the secret.
-    pub proof: bool,
+    /// Its walls.
+    pub sandbox: &'a Sandbox,
+    /// Its channel to the broker.
+    pub broker: OwnedFd,
 }
 
 /// Serves one client and leaves. The descriptors that belong to the listener have been closed before.
@@ -54,18 +55,26 @@ pub fn run(birth: Birth<'_>) -> Infallible {
     let limits = limits(birth.config, birth.accepted);
     // Lives as long as the process: a child leaves without dropping anything.
     let socket: &'static OwnedFd = Box::leak(Box::new(birth.socket));
-    let exit = match Stream::over_socket(socket, Some(birth.drain), birth.slot, limits) {
-        Ok(stream) => drive::serve(stream, birth.config, birth.library, birth.peer, birth.proof),
-        Err(errno) => {
-            log::event(
-                Level::Error,
-                "the connection cannot be served",
-                &[("peer", &birth.peer), ("error", &errno.desc())],
-            );
-            Exit::Unfit
-        }
+    // No client byte has been read so far.
+    let ready = Stream::over_socket(socket, Some(birth.drain), birth.slot, limits)
+        .map_err(|errno| ("socket", errno))
+        .and_then(|stream| birth.sandbox.enter().map(|()| stream));
+    let exit = match ready {
+        Ok(stream) => drive::serve(stream, birth.peer, Broker(birth.broker)),
+        Err((step, errno)) => unfit(birth.peer, step, errno),
     };
     process::exit(exit as i32)
+}
+
+/// A child that cannot be set up and shut in serves nobody.
+fn unfit(peer: Peer, step: &str, errno: Errno) -> Exit {
+    let why = errno.desc();
+    log::event(
+        Level::Error,
+        "a client cannot be served",
+        &[("peer", &peer), ("step", &step), ("error", &why)],
+    );
+    Exit::Unfit
 }
 
 /// Serves one client over two descriptors, as inetd and tests start it.
@@ -74,22 +83,23 @@ pub fn over_descriptors(
     read: OwnedFd,
     write: OwnedFd,
     config: &Config,
-    library: &Library,
-    proof: bool,
+    sandbox: &Sandbox,
+    broker: OwnedFd,
 ) -> Exit {
-    log::become_child();
-    if signal::child_defaults().is_err() {
-        return Exit::Unfit;
-    }
+    log::become_role(Role::Child);
+    let peer = crate::sys::net::peer_of(read.as_fd()).unwrap_or(Peer::Pipe);
     let slot = Slot::unread();
     slot.enter(Phase::Handshake);
-    let peer = crate::sys::net::peer_of(read.as_fd()).unwrap_or(Peer::Pipe);
     let (read, write): (&'static OwnedFd, &'static OwnedFd) =
         (Box::leak(Box::new(read)), Box::leak(Box::new(write)));
     let limits = limits(config, monotonic_millis());
-    match Stream::over_pair(read, write, slot, limits) {
-        Ok(stream) => drive::serve(stream, config, library, peer, proof),
-        Err(_) => Exit::Unfit,
+    let ready = signal::child_defaults()
+        .map_err(|errno| ("signals", errno))
+        .and_then(|()| Stream::over_pair(read, write, slot, limits).map_err(|e| ("socket", e)))
+        .and_then(|stream| sandbox.enter().map(|()| stream));
+    match ready {
+        Ok(stream) => drive::serve(stream, peer, Broker(broker)),
+        Err((step, errno)) => unfit(peer, step, errno),
     }
 }
 

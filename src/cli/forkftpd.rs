@@ -1,14 +1,18 @@
 //! The command line of the server.
 
 use super::generate;
-use crate::child::{self, Exit};
+use crate::broker::Control;
+use crate::child::{self, Sandbox};
 use crate::config::{Config, DEFAULT_FILE, Durability, EXAMPLE, Flags, Problem};
+use crate::ipc::Client;
 use crate::library::Library;
 use crate::log::{self, Format, Level};
 use crate::proof::Secret;
+use crate::sys::net::Peer;
 use crate::sys::process;
-use crate::{listener, sys};
+use crate::{broker, config, listener, sys};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
@@ -39,6 +43,9 @@ enum Command {
     Serve(Serve),
     /// Say whether the configuration is sound and the library usable, without serving.
     Check(Serve),
+    /// Hold the secrets for a listener, on standard input; it starts this itself.
+    #[command(hide = true)]
+    Broker(Session),
     /// Serve one client on standard input and output, as inetd starts it.
     Session(Session),
     /// Print the configuration file with every key and its default.
@@ -73,6 +80,12 @@ struct Serve {
     /// The folder that is served.
     #[arg(long, value_name = "DIR")]
     library: Option<PathBuf>,
+    /// Who serves clients, when started as root.
+    #[arg(long, value_name = "NAME")]
+    user: Option<String>,
+    /// How far children are shut in; less than full is only for what cannot.
+    #[arg(long)]
+    sandbox: Option<config::Level>,
     /// Where to listen: IP:PORT, [IPv6]:PORT or unix:/path; may be given several times.
     #[arg(long, value_name = "ADDRESS")]
     listen: Vec<String>,
@@ -157,6 +170,8 @@ impl Serve {
         Flags {
             file: self.config,
             library: self.library,
+            user: self.user,
+            sandbox: self.sandbox,
             listen: self.listen,
             secret_file: self.secret_file,
             no_secret: self.no_secret,
@@ -186,17 +201,24 @@ impl Serve {
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().skip(2).collect();
     match Forkftpd::parse().command {
-        Command::Serve(serve) => match listener::run(&serve.flags()) {
+        Command::Serve(serve) => match listener::run(&serve.flags(), &arguments) {
             // Not by way of `exit`: nothing is left to clean up, and handlers would run.
             Ok(code) => process::exit(code),
             Err(problems) => refuse(&problems),
         },
+        Command::Broker(Session { serve, .. }) => {
+            match std::io::stdin().as_fd().try_clone_to_owned() {
+                Ok(control) => process::exit(broker::run(&serve.flags(), control)),
+                Err(error) => refuse(&[error.to_string()]),
+            }
+        }
         Command::Check(serve) => check(&serve.flags()),
         Command::Session(Session {
             protocol: Protocol::Drive,
             serve,
-        }) => session(&serve.flags()),
+        }) => session(&serve.flags(), &arguments),
         Command::Config => say(EXAMPLE),
         Command::Secret {
             command: SecretCommand::New { file },
@@ -226,17 +248,20 @@ fn refuse(problems: &[String]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn load(flags: &Flags) -> Result<(Config, Library), Vec<String>> {
-    let lines =
-        |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let config = Config::load(flags).map_err(lines)?;
-    let library = Library::open(&config.library, config.files).map_err(|problem| vec![problem])?;
-    Ok((config, library))
+fn load(flags: &Flags) -> Result<Config, Vec<String>> {
+    Config::load(flags).map_err(|problems| problems.iter().map(Problem::to_string).collect())
 }
 
 fn check(flags: &Flags) -> ExitCode {
-    let (config, library) = match load(flags) {
-        Ok(loaded) => loaded,
+    let one = |problem: String| vec![problem];
+    let opened = load(flags).and_then(|config| {
+        let secret = config.secret_file.as_deref().map(Secret::from_file);
+        secret.transpose().map_err(one)?;
+        let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
+        Ok((config, library))
+    });
+    let (config, library) = match opened {
+        Ok(opened) => opened,
         Err(problems) => return refuse(&problems),
     };
     let (unnamed, digests) = library.abilities();
@@ -274,9 +299,21 @@ fn check(flags: &Flags) -> ExitCode {
     say(&text)
 }
 
-fn session(flags: &Flags) -> ExitCode {
-    let (config, library) = match load(flags) {
-        Ok(loaded) => loaded,
+fn session(flags: &Flags, arguments: &[OsString]) -> ExitCode {
+    let begun = load(flags).and_then(|config| {
+        let (mut control, ruleset) = Control::start(arguments)?;
+        let peer = sys::net::peer_of(std::io::stdin().as_fd()).unwrap_or(Peer::Pipe);
+        let proof = config.listen.iter().any(|listen| listen.proof);
+        let introduced = control.introduce(Some(Client { peer, proof }));
+        let (broker, _) = introduced.map_err(|errno| vec![errno.desc().to_owned()])?;
+        let sandbox = Sandbox::prepare(&config, ruleset)
+            .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;
+        // The broker goes on until this one child is done; its control is not for a child's hands.
+        drop(control);
+        Ok((config, sandbox, broker))
+    });
+    let (config, sandbox, broker) = match begun {
+        Ok(begun) => begun,
         Err(problems) => return refuse(&problems),
     };
     log::set(config.log_format, config.log_level);
@@ -287,11 +324,8 @@ fn session(flags: &Flags) -> ExitCode {
     let (Ok(read), Ok(write)) = pair else {
         return refuse(&["standard input or output is closed".into()]);
     };
-    let proof = config.listen.iter().any(|listen| listen.proof);
-    match child::over_descriptors(read, write, &config, &library, proof) {
-        Exit::Done => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    }
+    // Shut in, it could not go through the ways in which a program usually ends.
+    process::exit(child::over_descriptors(read, write, &config, &sandbox, broker) as i32)
 }
 
 fn new_secret(file: &std::path::Path) -> Result<(), String> {

@@ -3,8 +3,8 @@
 
 use super::file::{File, Placed, Proof, Protocol, place};
 use super::{Address, Config, Files, Flags, Listen};
-use crate::log::{Format, Level};
-use crate::proof::Secret;
+use crate::log::{self, Format};
+use crate::sys::privs::{self, Identity};
 use crate::wire::drive::PORT;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -146,7 +146,9 @@ pub(super) fn check(
     } else {
         c.path(flags.secret_file, "secret-file", file.secret_file)
     };
-    let secret = secret(c, &listen, secret_file, &library);
+    let secret_file = secret(c, &listen, secret_file, &library);
+
+    let identity = identity(c, flags.user, file.user);
 
     let max_clients = c.count(flags.max_clients, "max-clients", file.max_clients, 1000);
     // The default bends to a smaller max_clients; what was written does not.
@@ -204,7 +206,9 @@ pub(super) fn check(
     let config = Config {
         library,
         files,
-        secret,
+        identity,
+        sandbox: flags.sandbox.or(file.sandbox).unwrap_or_default(),
+        secret_file,
         listen,
         prefork: prefork.value,
         max_clients: max_clients.value,
@@ -216,7 +220,10 @@ pub(super) fn check(
         idle_seconds,
         stall_seconds,
         log_format: flags.log_format.or(file.log_format).unwrap_or(Format::Text),
-        log_level: flags.log_level.or(file.log_level).unwrap_or(Level::Info),
+        log_level: flags
+            .log_level
+            .or(file.log_level)
+            .unwrap_or(log::Level::Info),
     };
     if checker.problems.is_empty() {
         Ok(config)
@@ -321,12 +328,41 @@ fn listeners(
     listen
 }
 
+/// Who children become. As root there has to be somebody; as anybody else nobody can be.
+fn identity(c: &mut Checker<'_>, flag: Option<String>, file: Placed<String>) -> Option<Identity> {
+    let given = flag.is_some() || file.is_some();
+    let Set { value: name, place } = c.pick(flag, "user", file, String::new());
+    if !privs::is_root() {
+        // Already an ordinary user: that is who serves.
+        return None;
+    }
+    if !given {
+        c.wrong(None, "started as root, and clients are never served by root: say who serves with user = \"NAME\" or --user NAME");
+        return None;
+    }
+    let found = Identity::of_user(&name);
+    match found {
+        None => c.wrong(
+            place.as_deref(),
+            format!("there is no user {name:?} on this machine"),
+        ),
+        Some(identity) if identity.uid == 0 || identity.gid == 0 => {
+            c.wrong(
+                place.as_deref(),
+                format!("user {name:?} is root or in its group: clients are never served by root"),
+            );
+        }
+        Some(_) => {}
+    }
+    found
+}
+
 fn secret(
     c: &mut Checker<'_>,
     listen: &[Listen],
     file: Option<Set<PathBuf>>,
     library: &Path,
-) -> Option<Secret> {
+) -> Option<PathBuf> {
     if !listen.iter().any(|listener| listener.proof) {
         return None;
     }
@@ -345,13 +381,7 @@ fn secret(
             ),
         );
     }
-    match Secret::from_file(&path) {
-        Ok(secret) => Some(secret),
-        Err(what) => {
-            c.wrong(place.as_deref(), what);
-            None
-        }
-    }
+    Some(path)
 }
 
 #[cfg(test)]
@@ -373,6 +403,7 @@ mod tests {
     #[test]
     fn contradictions_and_unsafe_settings_are_refused() {
         let open = Flags {
+            user: Some("nobody".into()),
             no_secret: true,
             ..Flags::default()
         };
@@ -438,6 +469,7 @@ mod tests {
     #[test]
     fn flags_lie_over_the_file_and_paths_are_where_they_were_written() {
         let flags = Flags {
+            user: Some("nobody".into()),
             no_secret: true,
             max_clients: Some(7),
             ..Flags::default()

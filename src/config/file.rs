@@ -1,8 +1,8 @@
 //! The configuration file as it stands: keys, their types, and where they were.
 
 use super::check::Problem;
-use super::{DEFAULT_FILE, Durability};
-use crate::log::{Format, Level};
+use super::{DEFAULT_FILE, Durability, Level};
+use crate::log::{self, Format};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
@@ -15,6 +15,12 @@ pub const EXAMPLE: &str = r#"# Configuration of forkftpd. Every key is optional;
 library = "/srv/forkftp"
 # The shared secret, mode 0600, at least 16 bytes: forkftpd secret new FILE
 secret_file = "/etc/forkftp/secret"
+
+# Who serves, when the server is started as root: children become this user, and never root. There is no default.
+# user = "forkftp"
+# How far children are shut in: "full" (Landlock and seccomp, or nobody is served), "no-landlock" for kernels before 6.2,
+# or "off".
+sandbox = "full"
 
 # Warm children that wait for a client; 0 forks one when a client comes.
 prefork = 0
@@ -68,6 +74,8 @@ pub(super) type Placed<T> = Option<Spanned<T>>;
 pub(super) struct File {
     pub(super) library: Placed<PathBuf>,
     pub(super) secret_file: Placed<PathBuf>,
+    pub(super) user: Placed<String>,
+    pub(super) sandbox: Option<Level>,
     pub(super) prefork: Placed<u32>,
     pub(super) max_clients: Placed<u32>,
     pub(super) max_per_address: Placed<u32>,
@@ -81,7 +89,7 @@ pub(super) struct File {
     pub(super) partial_hours: Placed<u32>,
     pub(super) one_filesystem: Option<bool>,
     pub(super) log_format: Option<Format>,
-    pub(super) log_level: Option<Level>,
+    pub(super) log_level: Option<log::Level>,
     #[serde(default)]
     pub(super) listen: Vec<Spanned<FileListen>>,
 }

@@ -7,8 +7,8 @@ mod file;
 pub use check::Problem;
 pub use file::EXAMPLE;
 
-use crate::log::{Format, Level};
-use crate::proof::Secret;
+use crate::log::{self, Format};
+use crate::sys::privs::Identity;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -39,7 +39,7 @@ impl Durability {
 }
 
 /// What the operator decided about files.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Files {
     /// What is waited for before an upload counts as stored.
     pub durability: Durability,
@@ -51,6 +51,31 @@ pub struct Files {
     pub partial_hours: u32,
     /// Do not serve what is mounted below the root.
     pub one_filesystem: bool,
+}
+
+/// How far children are shut in. Less than `Full` is only ever what the operator wrote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Level {
+    /// Landlock and seccomp; without either nobody is served.
+    #[default]
+    Full,
+    /// seccomp, and Landlock where the kernel has it.
+    NoLandlock,
+    /// Neither: identity and capabilities are dropped, and that is all.
+    Off,
+}
+
+impl Level {
+    /// The name in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Level::Full => "full",
+            Level::NoLandlock => "no-landlock",
+            Level::Off => "off",
+        }
+    }
 }
 
 /// Where a listener listens.
@@ -123,8 +148,12 @@ pub struct Config {
     pub library: PathBuf,
     /// How files are kept.
     pub files: Files,
-    /// The shared secret; none when no listener asks for it.
-    pub secret: Option<Secret>,
+    /// Who children become; none when the server was not started as root.
+    pub identity: Option<Identity>,
+    /// How far children are shut in.
+    pub sandbox: Level,
+    /// The shared secret's file, which the broker alone reads; none when no listener asks for it.
+    pub secret_file: Option<PathBuf>,
     /// Where to listen.
     pub listen: Vec<Listen>,
     /// Warm children; 0 forks when a client comes.
@@ -144,7 +173,7 @@ pub struct Config {
     /// How events are written.
     pub log_format: Format,
     /// Which are.
-    pub log_level: Level,
+    pub log_level: log::Level,
 }
 
 /// What the command line says over the file. `None` and empty: nothing.
@@ -153,6 +182,8 @@ pub struct Config {
 pub struct Flags {
     pub file: Option<PathBuf>,
     pub library: Option<PathBuf>,
+    pub user: Option<String>,
+    pub sandbox: Option<Level>,
     pub listen: Vec<String>,
     pub secret_file: Option<PathBuf>,
     pub no_secret: bool,
@@ -166,7 +197,7 @@ pub struct Flags {
     pub durability: Option<Durability>,
     pub congestion: Option<String>,
     pub log_format: Option<Format>,
-    pub log_level: Option<Level>,
+    pub log_level: Option<log::Level>,
 }
 
 /// The configuration file that is read when none is named and it is there.

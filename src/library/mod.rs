@@ -1,4 +1,5 @@
-//! The library: the one door to the files that are served. Run by children; the listener opens it once at start.
+//! The library: the one door to the files that are served. Run by children; the broker opens it, and gives it to those
+//! that may.
 //!
 //! Everything is reached from the root's descriptor downwards, and judged after it was opened; nothing here takes a path
 //! of the whole machine. What is not a regular file or a folder, and what has a hidden name, is absent. An upload shows
@@ -20,6 +21,7 @@ pub use upload::{Announced, Upload};
 use crate::config::Files;
 use crate::error::{Code, Refusal};
 use crate::sys::file::{self, Facts, Kind, Purpose};
+use crate::sys::privs::Identity;
 use crate::sys::{Errno, Result};
 use crate::wire::path::RelPath;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -42,7 +44,11 @@ impl Library {
     ///
     /// # Errors
     /// A sentence with what is wrong and the remedy.
-    pub fn open(path: &Path, options: Files) -> std::result::Result<Library, String> {
+    pub fn open(
+        path: &Path,
+        options: Files,
+        owner: Option<Identity>,
+    ) -> std::result::Result<Library, String> {
         let say = |what: &str, errno: Errno| {
             format!("library {}: {what}: {}", path.display(), errno.desc())
         };
@@ -62,15 +68,16 @@ impl Library {
             }
             Err(other) => return Err(say("cannot be used", other)),
         }
-        let private = own_folder(root.as_fd(), PRIVATE).map_err(|e| {
+        let private = own_folder(root.as_fd(), PRIVATE, owner).map_err(|e| {
             say(
                 "the staging area .forkftp cannot be made; the server's user needs to write there",
                 e,
             )
         })?;
-        let stage = own_folder(private.as_fd(), b"stage").map_err(|e| say(".forkftp/stage", e))?;
-        let partial =
-            own_folder(private.as_fd(), b"partial").map_err(|e| say(".forkftp/partial", e))?;
+        let stage =
+            own_folder(private.as_fd(), b"stage", owner).map_err(|e| say(".forkftp/stage", e))?;
+        let partial = own_folder(private.as_fd(), b"partial", owner)
+            .map_err(|e| say(".forkftp/partial", e))?;
         let library = Library {
             root,
             stage,
@@ -95,6 +102,18 @@ impl Library {
             }
         }
         Ok(())
+    }
+
+    /// The library behind the descriptors that `descriptors` gave in another process; None when one is missing.
+    #[must_use]
+    pub fn from_descriptors(given: Vec<OwnedFd>, options: Files) -> Option<Library> {
+        let [root, stage, partial] = <[OwnedFd; 3]>::try_from(given).ok()?;
+        Some(Library {
+            root,
+            stage,
+            partial,
+            options,
+        })
     }
 
     /// The descriptors a child needs.
@@ -198,14 +217,21 @@ impl Library {
     }
 }
 
-/// Opens our folder `name`, making it if need be, private to the server's user.
-fn own_folder(parent: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd> {
-    match file::make_folder(parent, name, 0o700) {
-        Ok(()) | Err(Errno::EEXIST) => {}
-        // A library that may only be read can still be served from, if the folder was made by another.
-        Err(other) => {
-            return file::open_beneath(parent, name, Purpose::Folder, true).map_err(|_| other);
+/// Opens our folder `name`, making it if need be, private to the user who serves.
+fn own_folder(parent: BorrowedFd<'_>, name: &[u8], owner: Option<Identity>) -> Result<OwnedFd> {
+    let made = match file::make_folder(parent, name, 0o700) {
+        Ok(()) => true,
+        Err(Errno::EEXIST) => false,
+        Err(other) => return Err(other),
+    };
+    let folder = file::open_beneath(parent, name, Purpose::Folder, true)?;
+    match owner {
+        Some(owner) if made => file::give_to(folder.as_fd(), owner)?,
+        // Somebody else's: made by a server that ran as another user.
+        Some(owner) if file::facts(folder.as_fd())?.owner != owner.uid => {
+            return Err(Errno::EACCES);
         }
+        _ => {}
     }
-    file::open_beneath(parent, name, Purpose::Folder, true)
+    Ok(folder)
 }

@@ -1,11 +1,11 @@
 //! The table of living children, and their birth.
 
 use super::events::{Event, Events, Place};
-use super::sockets::Socket;
-use crate::child::{self, Birth};
+use crate::broker::Control;
+use crate::child::{self, Birth, Sandbox};
 use crate::config::Config;
-use crate::library::Library;
-use crate::log::{self, Level};
+use crate::ipc::Client;
+use crate::log::{self, Level, Role};
 use crate::scoreboard::{Phase, Slot};
 use crate::sys::net::{Peer, Source};
 use crate::sys::process::{self, Ending, Spawned};
@@ -25,12 +25,27 @@ pub(super) struct Child {
     pub(super) client: Option<Peer>,
     /// Admitted and counted under this.
     pub(super) counted: Option<Source>,
+    /// The number the broker knows it by.
+    pub(super) number: u64,
     /// To a warm child: verdicts and the word to leave.
     pub(super) channel: Option<OwnedFd>,
     /// It was told to leave if it has no client.
     pub(super) retired: bool,
     /// Bytes moved when it was last looked at, and when that last changed.
     pub(super) moved: (u64, u64),
+}
+
+/// What is known of a child before it is born.
+#[derive(Debug)]
+pub(super) struct Newcomer {
+    /// Its client; none for a warm one.
+    pub(super) client: Option<Peer>,
+    /// The number the broker knows it by.
+    pub(super) number: u64,
+    /// Our end of a warm child's channel.
+    pub(super) channel: Option<OwnedFd>,
+    /// What it begins with.
+    pub(super) phase: Phase,
 }
 
 /// All living children.
@@ -47,7 +62,7 @@ pub(super) struct Children {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct World<'a> {
     pub(super) config: &'a Config,
-    pub(super) library: &'a Library,
+    pub(super) sandbox: &'a Sandbox,
     /// Readable in every child once the listener drains or is gone.
     pub(super) drain: &'a OwnedFd,
 }
@@ -116,14 +131,12 @@ impl Children {
     pub(super) fn spawn(
         &mut self,
         events: &Events,
-        client: Option<Peer>,
-        channel: Option<OwnedFd>,
-        phase: Phase,
+        newcomer: Newcomer,
         life: impl FnOnce(Slot<'static>) -> Infallible,
     ) -> Result<Place> {
         let index = self.free.pop().ok_or(Errno::ENFILE)?;
         let slot = Slot::of(&self.pages, index as usize);
-        slot.reset(phase);
+        slot.reset(newcomer.phase);
         let since = process::monotonic_millis();
         // Until the child has made the signals its own, none may reach it.
         let pages = &self.pages;
@@ -151,12 +164,19 @@ impl Children {
             self.free.push(index);
             return Err(errno);
         }
+        let Newcomer {
+            client,
+            number,
+            channel,
+            ..
+        } = newcomer;
         self.table[index as usize] = Some(Child {
             process,
             tenant: place.tenant,
             since,
             client,
             counted: None,
+            number,
             channel,
             retired: false,
             moved: (0, since),
@@ -212,7 +232,7 @@ impl Children {
 
 /// The first steps of every child.
 fn prepare(pages: &Pages, index: u32) -> Slot<'static> {
-    log::become_child();
+    log::become_role(Role::Child);
     process::set_name(c"forkftpd:child");
     if let Err(errno) = signal::child_defaults() {
         unfit("signals", errno);
@@ -234,15 +254,14 @@ pub(super) fn unfit(what: &str, errno: Errno) -> ! {
 pub(super) fn serve(
     world: World<'_>,
     slot: Slot<'static>,
+    broker: OwnedFd,
     socket: OwnedFd,
     peer: Peer,
     accepted: u64,
-    proof: bool,
 ) -> Infallible {
-    let [root, stage, partial] = world.library.descriptors();
-    if let Err(errno) =
-        process::close_all_but(&[socket.as_fd(), world.drain.as_fd(), root, stage, partial])
-    {
+    let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
+    keep.extend(world.sandbox.descriptors());
+    if let Err(errno) = process::close_all_but(&keep) {
         unfit("close_range", errno);
     }
     child::run(Birth {
@@ -252,8 +271,8 @@ pub(super) fn serve(
         slot,
         drain: world.drain.as_fd(),
         config: world.config,
-        library: world.library,
-        proof,
+        sandbox: world.sandbox,
+        broker,
     })
 }
 
@@ -262,12 +281,19 @@ pub(super) fn spawn_for(
     children: &mut Children,
     events: &Events,
     world: World<'_>,
-    from: &Socket,
+    control: &mut Control,
     socket: OwnedFd,
-    peer: Peer,
+    client: Client,
 ) -> Result<Place> {
-    let (accepted, proof) = (process::monotonic_millis(), from.listen.proof);
-    children.spawn(events, Some(peer), None, Phase::Handshake, |slot| {
-        serve(world, slot, socket, peer, accepted, proof)
+    let accepted = process::monotonic_millis();
+    let (broker, number) = control.introduce(Some(client))?;
+    let birth = Newcomer {
+        client: Some(client.peer),
+        number,
+        channel: None,
+        phase: Phase::Handshake,
+    };
+    children.spawn(events, birth, |slot| {
+        serve(world, slot, broker, socket, client.peer, accepted)
     })
 }

@@ -69,6 +69,7 @@ mod tests {
         let config = Config::load(&Flags {
             file: Some("/dev/null".into()),
             no_secret: true,
+            user: Some("nobody".into()),
             ..Flags::default()
         })
         .expect("config");

@@ -13,6 +13,8 @@ pub(super) enum Event {
     Asks(Place),
     /// A signal arrived.
     Signal,
+    /// The broker's channel ended.
+    BrokerGone,
     /// Somebody connects to this listening socket.
     Connects(usize),
 }
@@ -34,7 +36,8 @@ impl Event {
             Event::Ended(at) => place(0, at),
             Event::Asks(at) => place(1, at),
             Event::Signal => 2 << 56,
-            Event::Connects(socket) => 3 << 56 | socket as u64,
+            Event::BrokerGone => 3 << 56,
+            Event::Connects(socket) => 4 << 56 | socket as u64,
         }
     }
 
@@ -47,6 +50,7 @@ impl Event {
             0 => Event::Ended(place),
             1 => Event::Asks(place),
             2 => Event::Signal,
+            3 => Event::BrokerGone,
             _ => Event::Connects((data & 0xffff_ffff) as usize),
         }
     }
@@ -107,6 +111,7 @@ mod tests {
             Event::Ended(place),
             Event::Asks(place),
             Event::Signal,
+            Event::BrokerGone,
             Event::Connects(3),
         ] {
             assert_eq!(Event::decode(event.encode()), event);

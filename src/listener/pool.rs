@@ -1,40 +1,53 @@
 //! Warm children: forked ahead of time, each waits in accept, asks the listener whether its client may come in, serves
 //! that one, and leaves. The listener replaces each as soon as it has a client.
 //!
-//! A warm child's channel carries one-byte messages. From the listener: the verdict, or the word to leave. From the child:
-//! the source of its client, so that the counts stay the listener's.
+//! Over a warm child's channel the listener sends its verdict, or the word to leave, and the child says once who its client
+//! is: the counts stay the listener's.
 
-use super::children::{Children, World, serve, unfit};
+use super::children::{Children, Newcomer, World, serve, unfit};
 use super::events::{Event, Events};
 use super::sockets::Socket;
-use crate::error::Refusal;
+use crate::broker::Control;
+use crate::error::{Code, Refusal};
+use crate::ipc::{self, Client};
 use crate::log::{self, Level};
 use crate::scoreboard::{Phase, Slot};
-use crate::sys::net::{self, Peer};
-use crate::sys::{Errno, Result, process};
+use crate::sys::{Errno, Result, channel, net, process};
 use crate::wire::drive::refusal_frame;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
+use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
-use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-const LEAVE: u8 = b'l';
-const SERVE: u8 = b's';
-/// What an accepted client is reported as: kind, address, port, user.
-const REPORT: usize = 1 + 16 + 2 + 4;
-/// Longest verdict: the byte of the decision and a reason.
-const VERDICT: usize = 256;
+/// What the listener says to a warm child.
+#[derive(Debug, Serialize, Deserialize)]
+enum Verdict {
+    /// Go, unless you have a client already.
+    Leave,
+    /// Serve your client.
+    Serve,
+    /// Send it away, with this reason.
+    Refuse(String),
+}
 
 /// Forks one warm child.
 pub(super) fn spawn_warm(
     children: &mut Children,
     events: &Events,
     world: World<'_>,
+    control: &mut Control,
     sockets: &[Socket],
 ) -> Result<()> {
-    let (ours, theirs) = net::message_pair()?;
-    let place = children.spawn(events, None, Some(ours), Phase::Waiting, |slot| {
-        wait_for_client(world, slot, &theirs, sockets)
+    let (ours, theirs) = channel::pair()?;
+    let (broker, number) = control.introduce(None)?;
+    let newcomer = Newcomer {
+        client: None,
+        number,
+        channel: Some(ours),
+        phase: Phase::Waiting,
+    };
+    let place = children.spawn(events, newcomer, |slot| {
+        wait_for_client(world, slot, broker, &theirs, sockets)
     })?;
     if let Some(child) = children.get_mut(place)
         && let Some(channel) = &child.channel
@@ -48,23 +61,22 @@ pub(super) fn spawn_warm(
 fn wait_for_client(
     world: World<'_>,
     slot: Slot<'static>,
+    broker: OwnedFd,
     channel: &OwnedFd,
     sockets: &[Socket],
 ) -> Infallible {
-    let (socket, peer, proof) = match accept_one(world, channel, sockets) {
+    let (socket, client) = match accept_one(world, broker.as_fd(), channel, sockets) {
         Ok(Some(accepted)) => accepted,
         Ok(None) => process::exit(0),
         Err(errno) => unfit("waiting for a client", errno),
     };
     let accepted = process::monotonic_millis();
     slot.enter(Phase::Handshake);
-    match ask(channel, peer) {
-        Ok(None) => serve(world, slot, socket, peer, accepted, proof),
+    match ask(channel, client) {
+        Ok(None) => serve(world, slot, broker, socket, client.peer, accepted),
         Ok(Some(reason)) => {
-            let _ = net::send_now(
-                socket.as_fd(),
-                &refusal_frame(&Refusal::new(crate::error::Code::Busy, reason)),
-            );
+            let refusal = Refusal::new(Code::Busy, reason);
+            let _ = net::send_now(socket.as_fd(), &refusal_frame(&refusal));
             net::finish_sending(socket.as_fd());
             process::exit(0)
         }
@@ -76,26 +88,21 @@ fn wait_for_client(
 /// Waits for a client on any of the sockets; None when told to leave.
 fn accept_one(
     world: World<'_>,
+    broker: BorrowedFd<'_>,
     channel: &OwnedFd,
     sockets: &[Socket],
-) -> Result<Option<(OwnedFd, Peer, bool)>> {
-    let [root, stage, partial] = world.library.descriptors();
-    let mut keep: Vec<BorrowedFd<'_>> =
-        vec![channel.as_fd(), world.drain.as_fd(), root, stage, partial];
+) -> Result<Option<(OwnedFd, Client)>> {
+    const CHANNEL: u64 = u64::MAX;
+    let mut keep = vec![channel.as_fd(), broker, world.drain.as_fd()];
+    keep.extend(world.sandbox.descriptors());
     keep.extend(sockets.iter().map(|socket| socket.fd.as_fd()));
     process::close_all_but(&keep)?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
-    const CHANNEL: u64 = u64::MAX;
     epoll.add(channel, EpollEvent::new(EpollFlags::EPOLLIN, CHANNEL))?;
     for (index, socket) in sockets.iter().enumerate() {
         // One connection wakes one child, not all (epoll_ctl(2), EPOLLEXCLUSIVE).
-        epoll.add(
-            &socket.fd,
-            EpollEvent::new(
-                EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE,
-                index as u64,
-            ),
-        )?;
+        let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
+        epoll.add(&socket.fd, EpollEvent::new(flags, index as u64))?;
     }
     loop {
         let mut happened = [EpollEvent::empty(); 8];
@@ -112,10 +119,13 @@ fn accept_one(
                 continue;
             };
             match net::accept(socket.fd.as_fd()) {
-                Ok(Some((fd, peer))) => return Ok(Some((fd, peer, socket.listen.proof))),
+                Ok(Some((fd, peer))) => {
+                    let proof = socket.listen.proof;
+                    return Ok(Some((fd, Client { peer, proof })));
+                }
                 Ok(None) => {}
                 Err(Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => {
-                    std::thread::sleep(std::time::Duration::from_millis(100))
+                    std::thread::sleep(std::time::Duration::from_millis(100));
                 }
                 Err(other) => return Err(other),
             }
@@ -123,88 +133,38 @@ fn accept_one(
     }
 }
 
-/// Asks the listener about `peer`: None to serve, or the reason why not.
-fn ask(channel: &OwnedFd, peer: Peer) -> Result<Option<String>> {
-    nix::unistd::write(channel, &report(peer))?;
-    let mut verdict = [0; VERDICT];
+/// Asks the listener about `client`: None to serve, or the reason why not.
+fn ask(channel: &OwnedFd, client: Client) -> Result<Option<String>> {
+    ipc::send(channel.as_fd(), &client, &[], true)?;
     loop {
-        match nix::unistd::read(channel, &mut verdict) {
-            Ok(0) => return Err(Errno::EPIPE),
+        match ipc::receive::<Verdict>(channel.as_fd(), true)? {
             // Said before the listener knew of our client.
-            Ok(_) if verdict[0] == LEAVE => {}
-            Ok(_) if verdict[0] == SERVE => return Ok(None),
-            Ok(length) => {
-                return Ok(Some(
-                    String::from_utf8_lossy(&verdict[1..length]).into_owned(),
-                ));
-            }
-            Err(Errno::EINTR) => {}
-            Err(other) => return Err(other),
+            Some((Verdict::Leave, _)) => {}
+            Some((Verdict::Serve, _)) => return Ok(None),
+            Some((Verdict::Refuse(reason), _)) => return Ok(Some(reason)),
+            None => return Err(Errno::EPIPE),
         }
-    }
-}
-
-fn report(peer: Peer) -> [u8; REPORT] {
-    let mut report = [0; REPORT];
-    match peer {
-        Peer::Net(address) => {
-            report[0] = if address.is_ipv4() { 4 } else { 6 };
-            match address.ip() {
-                IpAddr::V4(ip) => report[1..5].copy_from_slice(&ip.octets()),
-                IpAddr::V6(ip) => report[1..17].copy_from_slice(&ip.octets()),
-            }
-            report[17..19].copy_from_slice(&address.port().to_be_bytes());
-        }
-        Peer::Local(uid) => {
-            report[0] = 1;
-            report[19..].copy_from_slice(&uid.to_be_bytes());
-        }
-        Peer::Pipe => {}
-    }
-    report
-}
-
-fn read_report(report: &[u8; REPORT]) -> Option<Peer> {
-    let octets: [u8; 16] = report[1..17].try_into().ok()?;
-    let port = u16::from_be_bytes([report[17], report[18]]);
-    match report[0] {
-        4 => Some(Peer::Net(SocketAddr::from((
-            [octets[0], octets[1], octets[2], octets[3]],
-            port,
-        )))),
-        6 => Some(Peer::Net(SocketAddr::from((octets, port)))),
-        1 => Some(Peer::Local(u32::from_be_bytes(
-            report[19..].try_into().ok()?,
-        ))),
-        _ => None,
     }
 }
 
 /// Takes a warm child's question. None when it asked nothing: its end is reported elsewhere.
-pub(super) fn take_question(channel: BorrowedFd<'_>) -> Option<Peer> {
-    let mut message = [0; REPORT];
-    match nix::sys::socket::recv(
-        std::os::fd::AsRawFd::as_raw_fd(&channel),
-        &mut message,
-        nix::sys::socket::MsgFlags::MSG_DONTWAIT,
-    ) {
-        Ok(REPORT) => read_report(&message),
-        _ => None,
-    }
+pub(super) fn take_question(channel: BorrowedFd<'_>) -> Option<Client> {
+    let asked = ipc::receive(channel, false).ok().flatten();
+    asked.map(|(client, _)| client)
 }
 
 /// Answers a warm child.
 pub(super) fn answer(channel: BorrowedFd<'_>, verdict: &std::result::Result<(), Refusal>) {
-    let message = match verdict {
-        Ok(()) => vec![SERVE],
-        Err(refusal) => [b"r", refusal.message.as_bytes()].concat(),
+    let verdict = match verdict {
+        Ok(()) => Verdict::Serve,
+        Err(refusal) => Verdict::Refuse(refusal.message.clone()),
     };
-    let most = message.len().min(VERDICT);
-    if let Err(errno) = net::send_now(channel, &message[..most]) {
+    if let Err(errno) = ipc::send(channel, &verdict, &[], false) {
+        let why = errno.desc();
         log::event(
             Level::Debug,
             "a warm child went before its answer",
-            &[("error", &errno.desc())],
+            &[("error", &why)],
         );
     }
 }
@@ -217,24 +177,7 @@ pub(super) fn retire(children: &mut Children) {
             && let Some(channel) = &child.channel
         {
             child.retired = true;
-            let _ = net::send_now(channel.as_fd(), &[LEAVE]);
+            let _ = ipc::send(channel.as_fd(), &Verdict::Leave, &[], false);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reports_survive() {
-        for peer in [
-            Peer::Net("192.0.2.7:65535".parse().expect("v4")),
-            Peer::Net("[2001:db8::9]:21".parse().expect("v6")),
-            Peer::Local(1000),
-        ] {
-            assert_eq!(read_report(&report(peer)), Some(peer));
-        }
-        assert_eq!(read_report(&[9; REPORT]), None);
     }
 }

@@ -1,15 +1,17 @@
 //! SIGHUP: the configuration is read again, for new clients. What is broken changes nothing, and is said.
 
 use super::sockets::{self, Socket};
-use crate::config::{Config, Flags};
-use crate::library::Library;
-use crate::log::{self, Level};
+use crate::broker::Control;
+use crate::child::Sandbox;
+use crate::config::{Config, Flags, Level};
+use crate::log;
+use std::os::fd::OwnedFd;
 
 /// A configuration in force, with what was opened for it.
 #[derive(Debug)]
 pub(super) struct Service {
     pub(super) config: Config,
-    pub(super) library: Library,
+    pub(super) sandbox: Sandbox,
     pub(super) sockets: Vec<Socket>,
 }
 
@@ -17,31 +19,48 @@ pub(super) struct Service {
 ///
 /// # Errors
 /// Lines for the operator.
-pub(super) fn open(flags: &Flags) -> Result<Service, Vec<String>> {
+pub(super) fn open(flags: &Flags, ruleset: Option<OwnedFd>) -> Result<Service, Vec<String>> {
     let config = Config::load(flags)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     log::set(config.log_format, config.log_level);
-    let library = open_library(&config).map_err(|problem| vec![problem])?;
+    let sandbox = prepare(&config, ruleset).map_err(|problem| vec![problem])?;
     let sockets = sockets::open(&config.listen).map_err(|problem| vec![problem])?;
     Ok(Service {
         config,
-        library,
+        sandbox,
         sockets,
     })
 }
 
-fn open_library(config: &Config) -> Result<Library, String> {
-    let library = Library::open(&config.library, config.files)?;
-    match library.sweep() {
-        Ok(0) => {}
-        Ok(swept) => log::event(Level::Info, "staging area swept", &[("removed", &swept)]),
-        Err(errno) => log::event(
-            Level::Warn,
-            "the staging area cannot be swept",
-            &[("error", &errno.desc())],
-        ),
+/// Makes the children's walls, and says at start which stand.
+fn prepare(config: &Config, ruleset: Option<OwnedFd>) -> Result<Sandbox, String> {
+    if ruleset.is_none() && config.sandbox == Level::Full {
+        return Err("this kernel has no Landlock (it needs 6.2), and children are not shut in without: lower the level with sandbox = \"no-landlock\"".into());
     }
-    Ok(library)
+    let landlock = if ruleset.is_some() && config.sandbox != Level::Off {
+        "yes"
+    } else {
+        "no"
+    };
+    let user = config
+        .identity
+        .map_or_else(|| "own".to_owned(), |identity| identity.uid.to_string());
+    let level = if config.sandbox == Level::Full {
+        log::Level::Info
+    } else {
+        log::Level::Warn
+    };
+    log::event(
+        level,
+        "sandbox of the children",
+        &[
+            ("level", &config.sandbox.as_str()),
+            ("landlock", &landlock),
+            ("uid", &user),
+        ],
+    );
+    Sandbox::prepare(config, ruleset)
+        .map_err(|errno| format!("the sandbox cannot be prepared: {}", errno.desc()))
 }
 
 /// Puts what the flags and the file say now in the place of `service`. Sockets that stay as they were are kept, so that no
@@ -51,6 +70,7 @@ fn open_library(config: &Config) -> Result<Library, String> {
 /// Lines for the operator; `service` is as it was.
 pub(super) fn renew(
     service: &mut Service,
+    broker: &Control,
     flags: &Flags,
     most_clients: u32,
 ) -> Result<(), Vec<String>> {
@@ -61,7 +81,6 @@ pub(super) fn renew(
             "max_clients and prefork together are more than the {most_clients} the server was started for: restart it"
         )]);
     }
-    let library = open_library(&config).map_err(|problem| vec![problem])?;
     let added: Vec<Socket> = config
         .listen
         .iter()
@@ -74,6 +93,7 @@ pub(super) fn renew(
         .map(sockets::open_one)
         .collect::<Result<_, _>>()
         .map_err(|problem| vec![problem])?;
+    let sandbox = prepare(&config, broker.reload()?).map_err(|problem| vec![problem])?;
     let (kept, gone): (Vec<Socket>, Vec<Socket>) = std::mem::take(&mut service.sockets)
         .into_iter()
         .partition(|socket| config.listen.contains(&socket.listen));
@@ -82,6 +102,6 @@ pub(super) fn renew(
     gone.into_iter().for_each(sockets::close);
     log::set(config.log_format, config.log_level);
     service.config = config;
-    service.library = library;
+    service.sandbox = sandbox;
     Ok(())
 }

@@ -5,20 +5,26 @@ use super::children::{Children, World, spawn_for};
 use super::events::{Event, Events, Place};
 use super::reload::{self, Service};
 use super::{deadlines, pool, shutdown, sockets};
+use crate::broker::Control;
 use crate::config::Flags;
 use crate::error::{Code, Refusal};
+use crate::ipc::Client;
 use crate::log::{self, Level};
 use crate::sys::net::{self, Peer};
 use crate::sys::process::{self, monotonic_millis};
 use crate::sys::{Errno, signal};
 use crate::wire::drive::refusal_frame;
 use nix::sys::signal::Signal;
+use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// How often deadlines are looked at while there are children, in milliseconds.
 const TICK: u16 = 1000;
 /// How long no client is accepted after the machine ran out of something, in milliseconds.
 const PAUSE: u64 = 200;
+/// A broker that dies sooner than this, in milliseconds, died young; after so many of them it is not started again.
+const BROKER_LIFE: u64 = 2000;
+const BROKER_TRIES: u32 = 3;
 /// Clients accepted before other events are looked at.
 const ACCEPT_AT_ONCE: usize = 64;
 
@@ -26,14 +32,16 @@ const ACCEPT_AT_ONCE: usize = 64;
 ///
 /// # Errors
 /// Lines for the operator, when the service cannot begin.
-pub fn run(flags: &Flags) -> Result<i32, Vec<String>> {
+pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     let said = |what: &'static str| move |errno: Errno| vec![format!("{what}: {}", errno.desc())];
     signal::start_clean().map_err(said("signals"))?;
     signal::ignore_sigchld().map_err(said("SIGCHLD"))?;
     let descriptors = process::raise_descriptor_limit().map_err(said("descriptor limit"))?;
     let signals = Signals::new().map_err(|error| vec![format!("signals: {error}")])?;
     process::set_name(c"forkftpd:listen");
-    let service = reload::open(flags)?;
+    // First of all: what is wrong with the secret or the library is known before anything listens.
+    let (control, ruleset) = Control::start(arguments)?;
+    let service = reload::open(flags, ruleset)?;
     let most_clients = service.config.max_clients + service.config.prefork.max(16);
     if u64::from(most_clients) + 64 > descriptors {
         return Err(vec![format!(
@@ -41,14 +49,15 @@ pub fn run(flags: &Flags) -> Result<i32, Vec<String>> {
             service.config.max_clients
         )]);
     }
-    let mut listener = Listener::new(service, most_clients, signals).map_err(said("starting"))?;
+    let mut listener =
+        Listener::new(service, control, most_clients, signals).map_err(said("starting"))?;
     process::trim_heap();
     if !process::one_thread() {
         return Err(vec![
             "the listener has more than one thread, and cannot fork safely".into(),
         ]);
     }
-    Ok(listener.serve(flags))
+    Ok(listener.serve(flags, arguments))
 }
 
 struct Signals {
@@ -69,6 +78,10 @@ impl Signals {
 
 struct Listener {
     service: Service,
+    broker: Control,
+    /// When the broker was started last, and how many before it died young, one after the other.
+    broker_since: u64,
+    broker_deaths: u32,
     events: Events,
     children: Children,
     admission: Admission,
@@ -85,8 +98,14 @@ struct Listener {
 }
 
 impl Listener {
-    fn new(service: Service, most_clients: u32, signals: Signals) -> Result<Listener, Errno> {
+    fn new(
+        service: Service,
+        broker: Control,
+        most_clients: u32,
+        signals: Signals,
+    ) -> Result<Listener, Errno> {
         let events = Events::new()?;
+        events.watch(broker.fd(), Event::BrokerGone)?;
         for pipe in [&signals.end, &signals.interrupt, &signals.reload] {
             events.watch(pipe.0.as_fd(), Event::Signal)?;
         }
@@ -95,6 +114,9 @@ impl Listener {
         let drain = (read, Some(write));
         Ok(Listener {
             service,
+            broker,
+            broker_since: monotonic_millis(),
+            broker_deaths: 0,
             events,
             children,
             admission: Admission::default(),
@@ -107,7 +129,7 @@ impl Listener {
         })
     }
 
-    fn serve(&mut self, flags: &Flags) -> i32 {
+    fn serve(&mut self, flags: &Flags, arguments: &[OsString]) -> i32 {
         self.open_doors();
         let mut happened = Vec::new();
         loop {
@@ -122,6 +144,11 @@ impl Listener {
                     Event::Ended(place) => self.ended(place),
                     Event::Asks(place) => self.asked(place),
                     Event::Signal => self.signalled(flags),
+                    Event::BrokerGone => {
+                        if let Err(problems) = self.restart_broker(arguments) {
+                            return self.give_up(&problems);
+                        }
+                    }
                     Event::Connects(socket) => self.accept(socket),
                 }
             }
@@ -177,13 +204,14 @@ impl Listener {
         for _ in self.children.warm()..self.service.config.prefork {
             let world = World {
                 config: &self.service.config,
-                library: &self.service.library,
+                sandbox: &self.service.sandbox,
                 drain: &self.drain.0,
             };
             if let Err(errno) = pool::spawn_warm(
                 &mut self.children,
                 &self.events,
                 world,
+                &mut self.broker,
                 &self.service.sockets,
             ) {
                 self.pause("a warm child cannot be made", errno);
@@ -235,6 +263,7 @@ impl Listener {
             if self.paused_until.is_some() || self.ending_by.is_some() {
                 return;
             }
+            let proof = from.listen.proof;
             let (fd, peer) = match net::accept(from.fd.as_fd()) {
                 Ok(Some(accepted)) => accepted,
                 Ok(None) => return,
@@ -246,15 +275,20 @@ impl Listener {
             }
             let world = World {
                 config: &self.service.config,
-                library: &self.service.library,
+                sandbox: &self.service.sandbox,
                 drain: &self.drain.0,
             };
-            let Some(from) = self.service.sockets.get(socket) else {
-                return;
-            };
             // The child gets a copy of the descriptor; ours is for the refusal, and closes here.
+            let client = Client { peer, proof };
             let born = fd.try_clone().map_err(|_| Errno::EMFILE).and_then(|copy| {
-                spawn_for(&mut self.children, &self.events, world, from, copy, peer)
+                spawn_for(
+                    &mut self.children,
+                    &self.events,
+                    world,
+                    &mut self.broker,
+                    copy,
+                    client,
+                )
             });
             match born {
                 Ok(place) => self.count(place, peer),
@@ -296,9 +330,10 @@ impl Listener {
         };
         self.events.forget(channel.as_fd());
         // A child that closed its end without a question has ended, or will at once.
-        let Some(peer) = pool::take_question(channel.as_fd()) else {
+        let Some(client) = pool::take_question(channel.as_fd()) else {
             return;
         };
+        let (peer, number) = (client.peer, child.number);
         child.client = Some(peer);
         let verdict = if self.ending_by.is_some() {
             Err(Code::Closing.into())
@@ -306,7 +341,11 @@ impl Listener {
             self.admit(peer)
         };
         match &verdict {
-            Ok(()) => self.count(place, peer),
+            Ok(()) => {
+                self.count(place, peer);
+                // A broker that cannot hear it does not answer the child either.
+                let _ = self.broker.accepted(number, client);
+            }
             Err(refusal) => log::event(
                 Level::Warn,
                 "turned away",
@@ -314,6 +353,45 @@ impl Listener {
             ),
         }
         pool::answer(channel.as_fd(), &verdict);
+    }
+
+    /// The broker died. Sessions that have the library go on; those that have not can ask nobody, and end.
+    fn restart_broker(&mut self, arguments: &[OsString]) -> Result<(), Vec<String>> {
+        self.events.forget(self.broker.fd());
+        if self.ending_by.is_some() {
+            return Ok(());
+        }
+        log::event(
+            Level::Error,
+            "the broker is gone, and is started again",
+            &[],
+        );
+        let young = monotonic_millis() < self.broker_since + BROKER_LIFE;
+        self.broker_deaths = if young { self.broker_deaths + 1 } else { 0 };
+        if self.broker_deaths >= BROKER_TRIES {
+            return Err(vec!["the broker does not stay alive".into()]);
+        }
+        (self.broker, _) = Control::start(arguments)?;
+        self.broker_since = monotonic_millis();
+        let watched = self.events.watch(self.broker.fd(), Event::BrokerGone);
+        watched.map_err(|errno| vec![format!("the broker cannot be watched: {}", errno.desc())])?;
+        // Their channels lead nowhere.
+        pool::retire(&mut self.children);
+        Ok(())
+    }
+
+    /// Without a broker nobody can be let in.
+    fn give_up(&mut self, problems: &[String]) -> i32 {
+        for problem in problems {
+            log::event(
+                Level::Error,
+                "the listener cannot go on",
+                &[("problem", problem)],
+            );
+        }
+        self.service.sockets.drain(..).for_each(sockets::close);
+        shutdown::kill_all(&mut self.children, "there is no broker");
+        1
     }
 
     /// Stops accepting for a moment: trying again at once would spin.
@@ -355,7 +433,7 @@ impl Listener {
 
     fn reload(&mut self, flags: &Flags) {
         sockets::unwatch(&self.events, &self.service.sockets);
-        match reload::renew(&mut self.service, flags, self.most_clients) {
+        match reload::renew(&mut self.service, &self.broker, flags, self.most_clients) {
             Ok(()) => {
                 // They were made with the old configuration; new ones take their place.
                 pool::retire(&mut self.children);
@@ -391,13 +469,7 @@ impl Listener {
     }
 
     fn close(&self) -> i32 {
-        if let Err(errno) = self.service.library.sweep() {
-            log::event(
-                Level::Warn,
-                "the staging area cannot be swept",
-                &[("error", &errno.desc())],
-            );
-        }
+        self.broker.sweep();
         log::event(Level::Info, "ended", &[]);
         0
     }

@@ -45,6 +45,8 @@ pub struct Facts {
     pub device: u64,
     /// Names it has.
     pub links: u64,
+    /// User it belongs to.
+    pub owner: u32,
 }
 
 impl From<FileStat> for Facts {
@@ -68,6 +70,7 @@ impl From<FileStat> for Facts {
             inode: stat.st_ino,
             device: stat.st_dev,
             links: stat.st_nlink,
+            owner: stat.st_uid,
         }
     }
 }
@@ -186,6 +189,12 @@ pub fn unlink(folder: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
 /// Makes a folder.
 pub fn make_folder(parent: BorrowedFd<'_>, name: &[u8], mode: u32) -> Result<()> {
     nix::sys::stat::mkdirat(parent, name, Mode::from_bits_truncate(mode))
+}
+
+/// Gives the open file or folder to `owner`.
+pub fn give_to(fd: BorrowedFd<'_>, owner: super::privs::Identity) -> Result<()> {
+    let (uid, gid) = (owner.uid.into(), owner.gid.into());
+    nix::unistd::fchown(fd, Some(uid), Some(gid))
 }
 
 /// What the open object is.

@@ -5,11 +5,14 @@
 //! be wrong about a number. Each block holds one call and names what that call requires.
 #![allow(unsafe_code)]
 
+pub mod channel;
 pub mod connect;
 pub mod copy;
 pub mod file;
 pub mod net;
+pub mod privs;
 pub mod process;
+pub mod seccomp;
 pub mod shared;
 pub mod signal;
 

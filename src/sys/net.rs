@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
 /// Who is at the other end, as the listener learnt it from the kernel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub enum Peer {
     /// A TCP client.
     Net(SocketAddr),
@@ -249,16 +249,6 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], more: bool) -> Result<usize> {
 /// Says that nothing more will be sent, so that the peer reads the end of the stream after the last byte.
 pub fn finish_sending(fd: BorrowedFd<'_>) {
     let _ = socket::shutdown(fd.as_raw_fd(), socket::Shutdown::Write);
-}
-
-/// A connected pair of message sockets: each message arrives whole or not at all (SOCK_SEQPACKET, unix(7)).
-pub fn message_pair() -> Result<(OwnedFd, OwnedFd)> {
-    socket::socketpair(
-        AddressFamily::Unix,
-        SockType::SeqPacket,
-        None,
-        SockFlag::SOCK_CLOEXEC,
-    )
 }
 
 #[cfg(test)]

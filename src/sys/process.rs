@@ -91,6 +91,13 @@ pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<()> {
     close_range(from as u32, u32::MAX)
 }
 
+/// Closes a descriptor that an `OwnedFd` of this process still names, and that nothing will use again. For children, which
+/// leave by `exit` and drop nothing.
+pub fn give_up(fd: BorrowedFd<'_>) {
+    // SAFETY: close takes a number. The caller's `OwnedFd` is neither used nor dropped from now on.
+    unsafe { libc::close(fd.as_raw_fd()) };
+}
+
 fn close_range(first: u32, last: u32) -> Result<()> {
     // SAFETY: close_range takes numbers only. The caller, a new child, owns none of the closed descriptors through
     // an `OwnedFd` that it will ever drop: children leave by `exit`.
@@ -161,6 +168,11 @@ pub fn ending(pidfd: BorrowedFd<'_>) -> Ending {
 pub fn set_name(name: &std::ffi::CStr) {
     // The call cannot fail for a valid pointer, and a missing name harms nobody.
     let _ = nix::sys::prctl::set_name(name);
+}
+
+/// Closes this process's memory to every other one of the same user, and to core files (PR_SET_DUMPABLE, prctl(2)).
+pub fn hide_memory() -> Result<()> {
+    nix::sys::prctl::set_dumpable(false)
 }
 
 /// Raises the soft limit of open descriptors to the hard one: an idle session costs the listener one.

@@ -84,6 +84,11 @@ pub fn child_defaults() -> Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
 }
 
+/// For a process that ends when its parent does: the signal to end goes to the parent, which still needs it.
+pub fn ignore_sigterm() -> Result<()> {
+    dispose(Signal::SIGTERM, SigHandler::SigIgn)
+}
+
 /// Undoes what the starting program may have left behind: blocked signals and an ignored SIGTERM are inherited
 /// through exec, and would make the server deaf to its operator.
 pub fn start_clean() -> Result<()> {

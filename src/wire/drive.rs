@@ -12,6 +12,9 @@ pub const PROTOCOL: &str = "forkftp/1";
 /// The port by convention.
 pub const PORT: u16 = 8888;
 
+/// Letters that a server answers after the handshake, as the hello lists them.
+pub const COMMANDS: &str = "LGPNQ";
+
 /// Letters of the frames (`PROTOCOL.md`, section 3).
 #[allow(missing_docs)]
 pub mod letter {

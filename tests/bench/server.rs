@@ -41,6 +41,19 @@ pub(crate) fn leaves_with_us(command: &mut Command) -> &mut Command {
     }
 }
 
+/// Root serves nobody: then it is nobody who serves, and the library has to be theirs.
+fn as_user(world: &World) -> &'static [&'static str] {
+    if !nix::unistd::geteuid().is_root() {
+        return &[];
+    }
+    let given = Command::new("chown")
+        .args(["-Rh", "nobody"])
+        .arg(&world.library)
+        .status();
+    assert!(given.expect("chown").success());
+    &["--user", "nobody"]
+}
+
 impl Server {
     /// Starts `forkftpd serve` on the library.
     pub(crate) fn forkftpd(world: &World, congestion: &str, flags: &[&str]) -> Server {
@@ -48,6 +61,7 @@ impl Server {
         let log = world.aside(&format!("log-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let mut child = leaves_with_us(&mut Command::new(program()))
             .arg("serve")
+            .args(as_user(world))
             // No configuration of this machine's.
             .args(["--config", "/dev/null"])
             .arg("--library")

@@ -21,6 +21,22 @@ SERVERS=0
 export PYTHONPATH=$HERE PYTHONDONTWRITEBYTECODE=1 FORKFTP_SECRET_FILE=$SECRET LC_ALL=C.UTF-8
 umask 022
 
+# Root serves nobody: then it is nobody who serves, and the library has to be theirs.
+if [ "$(id -u)" -eq 0 ] && [ -x "$FORKFTPD" ]; then
+    chmod 755 "$SCRATCH"
+    cat >"$SCRATCH/forkftpd" <<WRAPPER
+#!/bin/sh
+case \$1 in
+serve | check | session)
+    [ ! -d '$LIBRARY' ] || chown -Rh nobody '$LIBRARY'
+    exec '$FORKFTPD' "\$@" --user nobody ;;
+esac
+exec '$FORKFTPD' "\$@"
+WRAPPER
+    chmod 755 "$SCRATCH/forkftpd"
+    FORKFTPD=$SCRATCH/forkftpd
+fi
+
 cleanup() {
     local status=$? pid i
     trap - EXIT

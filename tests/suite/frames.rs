@@ -134,6 +134,7 @@ fn a_session_runs_over_a_pair_of_pipes() {
     use std::process::Stdio;
     let folder = tempfile::tempdir().expect("folder");
     std::fs::write(folder.path().join("file"), vec![b'x'; 200_000]).expect("write");
+    super::server::give_away(folder.path(), folder.path());
     let mut session = super::server::forkftpd()
         .args([
             "session",
@@ -145,6 +146,7 @@ fn a_session_runs_over_a_pair_of_pipes() {
             "--library",
         ])
         .arg(folder.path())
+        .args(super::server::as_user())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -10,7 +10,10 @@ mod listing;
 mod peer;
 mod pipelining;
 mod prefork;
+#[cfg(target_arch = "x86_64")]
+mod probe;
 mod publishing;
 mod resume;
 mod server;
 mod transcript;
+mod walls;

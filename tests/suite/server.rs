@@ -36,6 +36,7 @@ impl Server {
         let library = folder.path().join("library");
         std::fs::create_dir(&library).expect("library");
         prepare(&library);
+        give_away(folder.path(), &library);
         let secret = folder.path().join("secret");
         write_secret(&secret);
         let mut command = forkftpd();
@@ -49,6 +50,7 @@ impl Server {
                 "--library",
             ])
             .arg(&library);
+        command.args(as_user());
         if !arguments.contains(&"--config") {
             // Not what this machine has in /etc.
             command.args(["--config", "/dev/null"]);
@@ -136,12 +138,18 @@ impl Server {
         panic!("the server did not end");
     }
 
-    /// Pids of its living children.
+    /// Pids of the living children that serve a client or wait for one.
     pub fn children(&self) -> Vec<u32> {
-        let list = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid()))
-            .expect("children");
-        list.split_whitespace()
-            .map(|pid| pid.parse().expect("pid"))
+        self.offspring("forkftpd:child")
+    }
+
+    /// Pids of the living processes of this name that the listener made.
+    pub fn offspring(&self, name: &str) -> Vec<u32> {
+        let list = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", self.pid()));
+        let pids = list.expect("children");
+        let pids = pids.split_whitespace().map(|pid| pid.parse().expect("pid"));
+        let named = |pid: &u32| std::fs::read_to_string(format!("/proc/{pid}/comm"));
+        pids.filter(|pid| named(pid).is_ok_and(|comm| comm.trim() == name))
             .collect()
     }
 }
@@ -165,6 +173,29 @@ impl Drop for Server {
     }
 }
 
+/// Root serves nobody: then it is this user who does.
+pub fn as_user() -> &'static [&'static str] {
+    if nix::unistd::geteuid().is_root() {
+        &["--user", "nobody"]
+    } else {
+        &[]
+    }
+}
+
+/// Gives the library with all that is in it to that user.
+pub fn give_away(folder: &Path, library: &Path) {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("chmod");
+    let given = Command::new("chown")
+        .args(["-Rh", "nobody"])
+        .arg(library)
+        .status();
+    assert!(given.expect("chown").success());
+}
+
 pub fn write_secret(path: &Path) {
     use std::os::unix::fs::OpenOptionsExt;
     let mut file = std::fs::File::options()
@@ -178,8 +209,10 @@ pub fn write_secret(path: &Path) {
 
 /// Runs `forkftpd` to its end: exit code, and what it said.
 pub fn run(arguments: &[&str]) -> (Option<i32>, String) {
+    let serves = matches!(arguments[0], "check" | "serve" | "session");
     let mut child = forkftpd()
         .args(arguments)
+        .args(if serves { as_user() } else { &[] })
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -26,8 +26,8 @@ const BEHIND: usize = 4;
 /// All that thread does is read and hash.
 const HASHING_STACK: usize = 256 * 1024;
 
-pub(super) fn handle(session: &mut Session<'_>, header: Header) -> Handled {
-    let request: Get = session.request(header)?;
+pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
+    let request: Get = session.line.request(header)?;
     let opened = RelPath::parse(&request.path.0)
         .map_err(Bad::when_reading)
         .and_then(|path| session.library.open_file(&path));
@@ -101,7 +101,7 @@ fn plan(request: &Get, file: &Download) -> Result<Plan, Refusal> {
 }
 
 fn send(
-    session: &mut Session<'_>,
+    session: &mut Session,
     request: &Get,
     file: &Download,
 ) -> Result<Result<Transfer, Refusal>, Fail> {
@@ -118,7 +118,7 @@ fn send(
         mtime: facts.modified.seconds,
         nsec: facts.modified.nanos,
     };
-    session.writer.json(letter::OK, &start)?;
+    session.line.writer.json(letter::OK, &start)?;
     let mut sum = plan.known.is_none().then(|| Sum::new(request.digest));
     let sent = send_bytes(session, request, file, &plan, &mut sum)?;
     let digest = match sent.and_then(|()| file.unchanged()) {
@@ -132,7 +132,7 @@ fn send(
         file.keep_digest(&digest);
     }
     let digest_text = digest.to_hex();
-    session.writer.json(
+    session.line.writer.json(
         letter::END,
         &GetEnd {
             digest: digest_text.clone(),
@@ -147,13 +147,13 @@ fn send(
 
 /// The `D` frames, and the digest of what it is to cover. The inner refusal is the file's; the frames are whole all the same.
 fn send_bytes(
-    session: &mut Session<'_>,
+    session: &mut Session,
     request: &Get,
     file: &Download,
     plan: &Plan,
     sum: &mut Option<Sum>,
 ) -> Result<Result<(), Refusal>, Fail> {
-    let slot = session.reader.inner().slot();
+    let slot = session.line.reader.inner().slot();
     let size = file.facts().size;
     if let (Some(sum), Cover::File) = (&mut *sum, request.cover)
         && let Err(refusal) = sum.add(file, 0, plan.from, |n| slot.moved(n))
@@ -178,7 +178,7 @@ fn send_bytes(
 
 /// Sends, and takes each piece into the digest after it was sent.
 fn send_along(
-    session: &mut Session<'_>,
+    session: &mut Session,
     file: &Download,
     plan: &Plan,
     sum: &mut Option<Sum>,
@@ -199,12 +199,12 @@ fn send_along(
 /// Sends, while another thread takes into the digest what was sent. It is never far behind: a client does not wait long
 /// for the digest after the last byte.
 fn send_beside(
-    session: &mut Session<'_>,
+    session: &mut Session,
     file: &Download,
     plan: &Plan,
     sum: &mut Sum,
 ) -> Result<Result<(), Refusal>, Fail> {
-    let slot = session.reader.inner().slot();
+    let slot = session.line.reader.inner().slot();
     let (to_hash, sent_ranges) = sync_channel::<(u64, u64)>(BEHIND);
     std::thread::scope(|scope| {
         let hash = move || {
@@ -235,13 +235,13 @@ fn chunks(plan: &Plan) -> impl Iterator<Item = (u64, usize)> + use<> {
 }
 
 fn send_small(
-    session: &mut Session<'_>,
+    session: &mut Session,
     file: &Download,
     at: u64,
     chunk: usize,
     sum: &mut Option<Sum>,
 ) -> Result<Result<(), Refusal>, Fail> {
-    let filled = session.writer.fill(chunk, |into| {
+    let filled = session.line.writer.fill(chunk, |into| {
         let mut got = 0;
         while got < into.len() {
             match file::read_at(file.fd(), &mut into[got..], at + got as u64)? {
@@ -264,13 +264,13 @@ fn send_small(
 }
 
 fn send_chunk(
-    session: &mut Session<'_>,
+    session: &mut Session,
     file: &Download,
     at: u64,
     chunk: usize,
     sum: &mut Option<Sum>,
 ) -> Result<Result<(), Refusal>, Fail> {
-    let output = session.writer.open_data(chunk)?;
+    let output = session.line.writer.open_data(chunk)?;
     let mut done = 0;
     while done < chunk {
         let piece = if sum.is_some() {

@@ -12,11 +12,11 @@ use crate::wire::path::{Bad, RelPath};
 /// A `D` frame is sent when its lines reach this many bytes.
 const LINES: usize = 32 * 1024;
 
-pub(super) fn handle(session: &mut Session<'_>, header: Header) -> Handled {
+pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
     let List {
         path: Name(path),
         recursive,
-    } = session.request(header)?;
+    } = session.line.request(header)?;
     let walk = RelPath::parse(&path)
         .map_err(Bad::when_reading)
         .and_then(|path| session.library.walk(&path, recursive));
@@ -28,7 +28,7 @@ pub(super) fn handle(session: &mut Session<'_>, header: Header) -> Handled {
     result.map(drop).map_err(Fail::from)
 }
 
-fn send(session: &mut Session<'_>, mut walk: Walk) -> Result<Result<Transfer, Refusal>, Fail> {
+fn send(session: &mut Session, mut walk: Walk) -> Result<Result<Transfer, Refusal>, Fail> {
     let mut lines = Vec::with_capacity(LINES + 1024);
     let (mut entries, mut bytes) = (0, 0);
     loop {
@@ -42,11 +42,11 @@ fn send(session: &mut Session<'_>, mut walk: Walk) -> Result<Result<Transfer, Re
         }
         if lines.len() >= LINES || (next.is_none() && !lines.is_empty()) {
             bytes += lines.len() as u64;
-            session.writer.bytes(letter::DATA, &lines)?;
+            session.line.writer.bytes(letter::DATA, &lines)?;
             lines.clear();
         }
         if next.is_none() {
-            session.writer.json(
+            session.line.writer.json(
                 letter::END,
                 &Listed {
                     entries,

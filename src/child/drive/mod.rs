@@ -7,9 +7,9 @@ mod handshake;
 mod list;
 mod put;
 
+use super::ask::Broker;
 use super::run::Exit;
 use super::stream::{Input, Output, Stream};
-use crate::config::Config;
 use crate::error::{Code, Refusal};
 use crate::library::Library;
 use crate::log::{self, Level};
@@ -21,13 +21,17 @@ use put::Batch;
 use serde::de::DeserializeOwned;
 use std::io;
 
-/// One client's session.
-struct Session<'a> {
+/// A connection before the handshake is over: there is no library here to do anything with.
+struct Line {
     reader: Reader<Input>,
     writer: Writer<Output>,
-    library: &'a Library,
-    config: &'a Config,
     peer: Peer,
+}
+
+/// One client's session, after the handshake.
+struct Session {
+    line: Line,
+    library: &'static Library,
     /// Uploads that are whole, waiting to be published together.
     batch: Batch,
     /// The rest of a refused upload is still on its way: it is skipped.
@@ -98,7 +102,7 @@ impl Fail {
 /// What a letter asks for.
 struct Row {
     letter: u8,
-    handle: fn(&mut Session<'_>, Header) -> Handled,
+    handle: fn(&mut Session, Header) -> Handled,
     /// The answer of an upload waits for others, so that they reach the disk together; every other request is answered
     /// after those that came before it.
     joins_batch: bool,
@@ -132,119 +136,35 @@ const ROWS: [Row; 5] = [
     },
 ];
 
-/// The letters of `ROWS`, for the hello.
-fn commands() -> String {
-    ROWS.iter().map(|row| char::from(row.letter)).collect()
-}
-
 /// Serves the client at the other end of `stream` until it leaves.
-pub(super) fn serve(
-    stream: Stream,
-    config: &Config,
-    library: &Library,
-    peer: Peer,
-    proof: bool,
-) -> Exit {
-    let mut session = Session {
+pub(super) fn serve(stream: Stream, peer: Peer, broker: Broker) -> Exit {
+    let mut line = Line {
         reader: Reader::new(stream.input),
         writer: Writer::new(stream.output),
-        library,
-        config,
         peer,
+    };
+    let library = match handshake::run(&mut line, broker) {
+        // Lives as long as the process: a child leaves without dropping anything.
+        Ok(library) => Box::leak(Box::new(library)),
+        // One attempt for each connection.
+        Err(Fail::Refuse(refusal) | Fail::Told(refusal)) => {
+            return line.close(End::HangUp(refusal));
+        }
+        Err(Fail::End(end)) => return line.close(end),
+    };
+    let mut session = Session {
+        line,
+        library,
         batch: Batch::default(),
         skipping: false,
     };
-    let end = session.talk(proof);
-    session.close(end)
+    let end = session.talk();
+    // Whole uploads are published even if the client did not wait for the answer.
+    let _ = session.commit();
+    session.line.close(end)
 }
 
-impl Session<'_> {
-    fn talk(&mut self, proof: bool) -> End {
-        match handshake::run(self, proof) {
-            Ok(()) => {}
-            // One attempt for each connection.
-            Err(Fail::Refuse(refusal) | Fail::Told(refusal)) => return End::HangUp(refusal),
-            Err(Fail::End(end)) => return end,
-        }
-        loop {
-            if let Err(Fail::End(end)) = self.turn() {
-                return end;
-            }
-        }
-    }
-
-    /// One request and its answer.
-    fn turn(&mut self) -> Handled {
-        let more =
-            self.reader.has_more() || (self.batch.is_open() && self.reader.inner().is_waiting());
-        if !more {
-            // The client waits for us now, or will soon.
-            self.commit()?;
-            self.writer.flush()?;
-        }
-        // A request has to be whole within the idle time, however its bytes come.
-        let phase = if self.skipping {
-            Phase::Busy
-        } else {
-            Phase::Idle
-        };
-        self.reader.inner().enter(phase);
-        let Some(header) = self.reader.header()? else {
-            return Err(Fail::End(End::Goodbye));
-        };
-        if self.skips(header)? {
-            return Ok(());
-        }
-        let row = ROWS.iter().find(|row| row.letter == header.letter);
-        if !row.is_some_and(|row| row.joins_batch) {
-            self.commit()?;
-        }
-        let handled = match row {
-            Some(row) => (row.handle)(self, header),
-            None => self.unknown(header),
-        };
-        match handled {
-            Ok(()) | Err(Fail::Told(_)) => {}
-            Err(Fail::Refuse(refusal)) => self.refuse(&refusal)?,
-            Err(end @ Fail::End(_)) => return Err(end),
-        }
-        if self.reader.inner().slot().asked_to_end() {
-            Err(Fail::End(End::HangUp(Code::Closing.into())))
-        } else {
-            Ok(())
-        }
-    }
-
-    /// Passes over the rest of a refused upload.
-    fn skips(&mut self, header: Header) -> Result<bool, Fail> {
-        if !self.skipping {
-            return Ok(false);
-        }
-        match header.letter {
-            letter::DATA => {}
-            letter::END | letter::ERROR => self.skipping = false,
-            // The client had not begun to send.
-            _ => {
-                self.skipping = false;
-                return Ok(false);
-            }
-        }
-        self.reader.skip(header)?;
-        Ok(true)
-    }
-
-    fn unknown(&mut self, header: Header) -> Handled {
-        let name = char::from(header.letter);
-        if matches!(
-            header.letter,
-            letter::HELLO | letter::OK | letter::ERROR | letter::DATA | letter::END | letter::PROVE
-        ) {
-            return Err(Fail::hang_up(format!("{name} has no place here")));
-        }
-        self.reader.skip(header)?;
-        Err(Refusal::new(Code::Letter, format!("this server has no command {name}")).into())
-    }
-
+impl Line {
     /// The request in a frame's payload.
     fn request<T: DeserializeOwned>(&mut self, header: Header) -> Result<T, Fail> {
         let payload = self.reader.control(header)?;
@@ -264,15 +184,7 @@ impl Session<'_> {
         self.writer.flush()
     }
 
-    /// Publishes the uploads of the batch, and answers for each.
-    fn commit(&mut self) -> Result<(), Fail> {
-        let batch = std::mem::take(&mut self.batch);
-        put::commit(self, batch)
-    }
-
     fn close(mut self, end: End) -> Exit {
-        // Whole uploads are published even if the client did not wait for the answer.
-        let _ = self.commit();
         let peer = self.peer;
         let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("peer", &peer)];
         match end {
@@ -311,11 +223,99 @@ impl Session<'_> {
             }
         }
     }
+}
+
+impl Session {
+    fn talk(&mut self) -> End {
+        loop {
+            if let Err(Fail::End(end)) = self.turn() {
+                return end;
+            }
+        }
+    }
+
+    /// One request and its answer.
+    fn turn(&mut self) -> Handled {
+        let more = self.line.reader.has_more()
+            || (self.batch.is_open() && self.line.reader.inner().is_waiting());
+        if !more {
+            // The client waits for us now, or will soon.
+            self.commit()?;
+            self.line.writer.flush()?;
+        }
+        // A request has to be whole within the idle time, however its bytes come.
+        let phase = if self.skipping {
+            Phase::Busy
+        } else {
+            Phase::Idle
+        };
+        self.line.reader.inner().enter(phase);
+        let Some(header) = self.line.reader.header()? else {
+            return Err(Fail::End(End::Goodbye));
+        };
+        if self.skips(header)? {
+            return Ok(());
+        }
+        let row = ROWS.iter().find(|row| row.letter == header.letter);
+        if !row.is_some_and(|row| row.joins_batch) {
+            self.commit()?;
+        }
+        let handled = match row {
+            Some(row) => (row.handle)(self, header),
+            None => self.unknown(header),
+        };
+        match handled {
+            Ok(()) | Err(Fail::Told(_)) => {}
+            Err(Fail::Refuse(refusal)) => self.line.refuse(&refusal)?,
+            Err(end @ Fail::End(_)) => return Err(end),
+        }
+        if self.line.reader.inner().slot().asked_to_end() {
+            Err(Fail::End(End::HangUp(Code::Closing.into())))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Passes over the rest of a refused upload.
+    fn skips(&mut self, header: Header) -> Result<bool, Fail> {
+        if !self.skipping {
+            return Ok(false);
+        }
+        match header.letter {
+            letter::DATA => {}
+            letter::END | letter::ERROR => self.skipping = false,
+            // The client had not begun to send.
+            _ => {
+                self.skipping = false;
+                return Ok(false);
+            }
+        }
+        self.line.reader.skip(header)?;
+        Ok(true)
+    }
+
+    fn unknown(&mut self, header: Header) -> Handled {
+        let name = char::from(header.letter);
+        if matches!(
+            header.letter,
+            letter::HELLO | letter::OK | letter::ERROR | letter::DATA | letter::END | letter::PROVE
+        ) {
+            return Err(Fail::hang_up(format!("{name} has no place here")));
+        }
+        self.line.reader.skip(header)?;
+        Err(Refusal::new(Code::Letter, format!("this server has no command {name}")).into())
+    }
+
+    /// Publishes the uploads of the batch, and answers for each.
+    fn commit(&mut self) -> Result<(), Fail> {
+        let batch = std::mem::take(&mut self.batch);
+        put::commit(self, batch)
+    }
 
     /// One line for a request that was carried out or refused.
     fn log_request(&self, verb: &str, path: &str, result: &Result<Transfer, Refusal>) {
         let mut fields: Vec<(&str, &dyn std::fmt::Display)> =
-            vec![("peer", &self.peer), ("path", &path)];
+            vec![("peer", &self.line.peer), ("path", &path)];
         match result {
             Ok(transfer) => {
                 fields.push(("bytes", &transfer.bytes));
@@ -352,13 +352,24 @@ struct Transfer {
     digest: Option<String>,
 }
 
-fn echo(session: &mut Session<'_>, header: Header) -> Handled {
-    let payload = session.reader.control(header)?.to_vec();
-    Ok(session.writer.bytes(letter::ECHO, &payload)?)
+fn echo(session: &mut Session, header: Header) -> Handled {
+    let payload = session.line.reader.control(header)?.to_vec();
+    Ok(session.line.writer.bytes(letter::ECHO, &payload)?)
 }
 
-fn quit(session: &mut Session<'_>, header: Header) -> Handled {
-    let Nothing {} = session.request(header)?;
-    session.writer.json(letter::OK, &Nothing {})?;
+fn quit(session: &mut Session, header: Header) -> Handled {
+    let Nothing {} = session.line.request(header)?;
+    session.line.writer.json(letter::OK, &Nothing {})?;
     Err(Fail::End(End::Goodbye))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hello_lists_what_the_table_answers() {
+        let letters: String = ROWS.iter().map(|row| char::from(row.letter)).collect();
+        assert_eq!(letters, crate::wire::drive::COMMANDS);
+    }
 }

@@ -38,10 +38,10 @@ impl Batch {
     }
 }
 
-pub(super) fn handle(session: &mut Session<'_>, header: Header) -> Handled {
+pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
     // If it is refused, its bytes are on their way all the same.
     session.skipping = true;
-    let request: Put = match session.request(header) {
+    let request: Put = match session.line.request(header) {
         Err(Fail::Refuse(refusal)) => {
             session.commit()?;
             return Err(refusal.into());
@@ -79,14 +79,14 @@ pub(super) fn handle(session: &mut Session<'_>, header: Header) -> Handled {
 }
 
 /// Publishes a batch and answers for each of it.
-pub(super) fn commit(session: &mut Session<'_>, batch: Batch) -> Result<(), Fail> {
+pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
     let (paths, ready): (Vec<String>, Vec<Ready>) = batch.ready.into_iter().unzip();
     let durability = session.library.options().durability.as_str();
     for (path, outcome) in paths.iter().zip(session.library.publish(ready)) {
         match outcome {
             Ok(stored) => {
                 let digest = stored.digest.to_hex();
-                session.writer.json(
+                session.line.writer.json(
                     letter::OK,
                     &PutDone {
                         size: stored.size,
@@ -102,7 +102,7 @@ pub(super) fn commit(session: &mut Session<'_>, batch: Batch) -> Result<(), Fail
                 session.log_request("put", path, &Ok(done));
             }
             Err(refusal) => {
-                session.refuse(&refusal)?;
+                session.line.refuse(&refusal)?;
                 session.log_request("put", path, &Err(refusal));
             }
         }
@@ -110,7 +110,7 @@ pub(super) fn commit(session: &mut Session<'_>, batch: Batch) -> Result<(), Fail
     Ok(())
 }
 
-fn receive(session: &mut Session<'_>, request: &Put) -> Result<Ready, Fail> {
+fn receive(session: &mut Session, request: &Put) -> Result<Ready, Fail> {
     let path = RelPath::parse(&request.path.0).map_err(Bad::when_writing)?;
     if request.nsec >= 1_000_000_000 {
         return Err(Refusal::new(Code::Request, "nsec is below 1000000000").into());
@@ -130,16 +130,16 @@ fn receive(session: &mut Session<'_>, request: &Put) -> Result<Ready, Fail> {
     let mut upload = library.begin_upload(&path, announced)?;
     if request.resume {
         session.commit()?;
-        let slot = session.reader.inner().slot();
+        let slot = session.line.reader.inner().slot();
         let (offset, digest) = upload.resume(|n| slot.moved(n))?;
-        session.writer.json(
+        session.line.writer.json(
             letter::OK,
             &PutStart {
                 offset,
                 digest: digest.to_hex(),
             },
         )?;
-        session.writer.flush()?;
+        session.line.writer.flush()?;
         session.skipping = true;
     }
     match receive_bytes(session, &mut upload) {
@@ -168,10 +168,10 @@ fn receive(session: &mut Session<'_>, request: &Put) -> Result<Ready, Fail> {
 }
 
 /// The run of `D`, up to its `Z`.
-fn receive_bytes(session: &mut Session<'_>, upload: &mut Upload) -> Result<PutEnd, Fail> {
+fn receive_bytes(session: &mut Session, upload: &mut Upload) -> Result<PutEnd, Fail> {
     let mut piece = Vec::new();
     loop {
-        let Some(header) = session.reader.header()? else {
+        let Some(header) = session.line.reader.header()? else {
             return Err(Fail::End(super::End::Lost(
                 "the client left in the middle of a put".into(),
             )));
@@ -186,11 +186,11 @@ fn receive_bytes(session: &mut Session<'_>, upload: &mut Upload) -> Result<PutEn
             }
             letter::END => {
                 session.skipping = false;
-                return session.request(header);
+                return session.line.request(header);
             }
             letter::ERROR => {
                 session.skipping = false;
-                session.reader.control(header)?;
+                session.line.reader.control(header)?;
                 return Err(Code::Cancelled.into());
             }
             other => {
@@ -204,20 +204,20 @@ fn receive_bytes(session: &mut Session<'_>, upload: &mut Upload) -> Result<PutEn
 }
 
 fn receive_frame(
-    session: &mut Session<'_>,
+    session: &mut Session,
     header: Header,
     piece: &mut [u8],
     upload: &mut Upload,
 ) -> Handled {
     let mut left = header.length;
     while left > 0 {
-        let got = session.reader.data(&mut left, piece)?;
+        let got = session.line.reader.data(&mut left, piece)?;
         if let Err(refusal) = upload.write(&piece[..got]) {
             // Said before the rest of the frame is read away, so that the client can stop.
             session.commit()?;
-            session.refuse(&refusal)?;
+            session.line.refuse(&refusal)?;
             while left > 0 {
-                session.reader.data(&mut left, piece)?;
+                session.line.reader.data(&mut left, piece)?;
             }
             return Err(Fail::Told(refusal));
         }

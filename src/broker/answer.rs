@@ -1,0 +1,104 @@
+//! What the broker says to a child: the hello as soon as there is a client, and one answer to one question. A question out
+//! of phase, or one that cannot be read, ends the child's channel, and nothing else.
+
+use super::keys::Keys;
+use crate::digest::Kind;
+use crate::error::Code;
+use crate::ipc::{Answer, Ask, Phase};
+use crate::proof::{self, Mac, NONCE, Role, Transcript};
+use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
+use crate::wire::frame::{MAX_CONTROL, MAX_DATA};
+
+/// One child, as the broker knows it.
+#[derive(Debug)]
+pub(super) struct Dealing {
+    phase: Phase,
+    /// The hello that was given out.
+    hello: Vec<u8>,
+}
+
+/// An answer, or why the channel ends.
+pub(super) type Reply = Result<Answer, &'static str>;
+
+impl Dealing {
+    pub(super) fn new() -> Dealing {
+        Dealing {
+            phase: Phase::Waiting,
+            hello: Vec::new(),
+        }
+    }
+
+    /// The hello for a client that has come; `proof` says whether it has to prove the secret.
+    pub(super) fn greet(&mut self, keys: &Keys, proof: bool) -> Reply {
+        if self.phase != Phase::Waiting {
+            return Err("a second client");
+        }
+        if proof && keys.secret.is_none() {
+            return Err("a proof is wanted, and there is no secret");
+        }
+        let nonce = proof::nonce().map_err(|_| "the kernel has no randomness")?;
+        let macs: &[&str] = if proof {
+            &["hmac-sha256", "hmac-md5"]
+        } else {
+            &[]
+        };
+        let hello = Hello {
+            protocol: PROTOCOL.into(),
+            nonce: hex::encode(nonce),
+            macs: macs.iter().map(|mac| (*mac).to_owned()).collect(),
+            login: "none".into(),
+            digests: Kind::ALL.to_vec(),
+            commands: COMMANDS.into(),
+            limits: Limits {
+                control: MAX_CONTROL as u32,
+                data: MAX_DATA as u32,
+                idle: keys.config.idle_seconds,
+            },
+        };
+        let payload = serde_json::to_string(&hello).map_err(|_| "the hello cannot be written")?;
+        self.hello = payload.clone().into_bytes();
+        self.phase = if proof {
+            Phase::Challenged
+        } else {
+            Phase::Over
+        };
+        let entry = (!proof).then_some(keys.config.files);
+        Ok(Answer::Hello { payload, entry })
+    }
+
+    /// Answers `question`.
+    pub(super) fn answer(&mut self, keys: &Keys, question: Ask) -> Reply {
+        match (self.phase, question) {
+            (Phase::Challenged, Ask::Prove { nonce, mac, proof }) => {
+                // One attempt: whatever comes of it, this phase is over.
+                self.phase = Phase::Over;
+                self.answer_prove(keys, &nonce, mac, &proof)
+            }
+            _ => Err("a question out of its phase"),
+        }
+    }
+
+    fn answer_prove(&self, keys: &Keys, nonce: &str, mac: Mac, given: &str) -> Reply {
+        let refused = |code: Code, message: &str| {
+            let message = message.to_owned();
+            Ok(Answer::Refused { code, message })
+        };
+        let secret = keys.secret.as_ref().ok_or("a proof, and no secret")?;
+        let mut client_nonce = [0; NONCE];
+        if hex::decode_to_slice(nonce, &mut client_nonce).is_err() {
+            return refused(Code::Request, "the nonce is not 32 bytes in hexadecimal");
+        }
+        let seen = Transcript {
+            hello: &self.hello,
+            client_nonce: &client_nonce,
+            channel: b"",
+        };
+        match hex::decode(given) {
+            Ok(given) if seen.verify(secret, Role::Client, mac, &given) => {}
+            _ => return refused(Code::Proof, Code::Proof.text()),
+        }
+        let proof = hex::encode(seen.prove(secret, Role::Server, mac));
+        let entry = keys.config.files;
+        Ok(Answer::Proved { proof, entry })
+    }
+}

@@ -1,0 +1,12 @@
+//! The broker: the one process that knows secrets and opens the library's root. Started by exec before the listener
+//! listens, so that no other process ever has them in memory. It answers one question at a time, touches no network, and
+//! believes no child.
+
+mod answer;
+mod keys;
+mod run;
+mod start;
+mod walls;
+
+pub use run::run;
+pub use start::Control;

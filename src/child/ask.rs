@@ -1,0 +1,66 @@
+//! What a child hears from the broker and asks it: one function each. A broker that does not
+//! answer, or answers something else, ends the session: nothing goes on without it.
+
+use crate::config::Files;
+use crate::error::Refusal;
+use crate::ipc::{self, Answer, Ask};
+use crate::library::Library;
+use crate::sys::Errno;
+use crate::wire::drive::Prove;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// The channel to the broker, for as long as there is something to ask.
+#[derive(Debug)]
+pub(super) struct Broker(pub(super) OwnedFd);
+
+/// Why there is no answer.
+#[derive(Debug)]
+pub(super) enum Unanswered {
+    /// The broker says no.
+    Refused(Refusal),
+    /// The broker is gone, or makes no sense.
+    Gone(String),
+}
+
+impl From<Errno> for Unanswered {
+    fn from(errno: Errno) -> Unanswered {
+        Unanswered::Gone(format!("the broker does not answer: {}", errno.desc()))
+    }
+}
+
+fn unexpected<T>(answer: Answer) -> Result<T, Unanswered> {
+    match answer {
+        Answer::Refused { code, message } => Err(Unanswered::Refused(Refusal::new(code, message))),
+        _ => Err(Unanswered::Gone(
+            "the broker answered another question".into(),
+        )),
+    }
+}
+
+fn library(given: Vec<OwnedFd>, entry: Files) -> Result<Library, Unanswered> {
+    let library = Library::from_descriptors(given, entry);
+    library.ok_or_else(|| Unanswered::Gone("the broker gave no library".into()))
+}
+
+impl Broker {
+    /// The payload of the hello; and the library, unless a proof has to come first.
+    pub(super) fn hear_hello(&self) -> Result<(String, Option<Library>), Unanswered> {
+        let heard = ipc::receive(self.0.as_fd(), true)?;
+        match heard.ok_or(Errno::EPIPE)? {
+            (Answer::Hello { payload, entry }, given) => {
+                let library = entry.map(|entry| library(given, entry));
+                Ok((payload, library.transpose()?))
+            }
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// The server's proof, and the library, if the client's proof is right. There is nothing to ask after that.
+    pub(super) fn ask_prove(self, prove: Prove) -> Result<(String, Library), Unanswered> {
+        let Prove { nonce, mac, proof } = prove;
+        match ipc::call(&self.0, &Ask::Prove { nonce, mac, proof })? {
+            (Answer::Proved { proof, entry }, given) => Ok((proof, library(given, entry)?)),
+            (other, _) => unexpected(other),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! What a child may still do: the steps that take everything else away, in order, and the table of system calls that are
+//! left, with the reason for each. Prepared by the listener, entered by each child before its first client byte; a step that
+//! fails ends the child.
+
+use crate::config::{Config, Level};
+use crate::sys::privs::{self, Identity};
+use crate::sys::seccomp::{Filter, Only, Rule};
+use crate::sys::{Errno, Result, process};
+use std::os::fd::{AsFd, OwnedFd};
+
+/// Descriptors a child may have open: a walk of `MAX_DEPTH` folders holds two each, a batch of uploads two each.
+const DESCRIPTORS: u64 = 640;
+
+/// Everything a child needs to shut itself in, made once and inherited.
+#[derive(Debug)]
+pub struct Sandbox {
+    level: Level,
+    /// Who a child becomes; none when the server was not started as root.
+    identity: Option<Identity>,
+    /// Its root folder; none when it cannot be changed.
+    empty: Option<OwnedFd>,
+    /// Landlock: the library, and nothing else. Made by the broker, which alone knows where that is.
+    ruleset: Option<OwnedFd>,
+    filter: Filter,
+}
+
+impl Sandbox {
+    /// Prepares the walls that `config` asks for.
+    ///
+    /// # Errors
+    /// When the empty folder cannot be made.
+    pub fn prepare(config: &Config, ruleset: Option<OwnedFd>) -> Result<Sandbox> {
+        let identity = config.identity;
+        let empty = identity.map(|_| privs::empty_folder()).transpose()?;
+        Ok(Sandbox {
+            level: config.sandbox,
+            identity,
+            empty,
+            ruleset,
+            filter: Filter::new(&POLICY),
+        })
+    }
+
+    /// Shuts this process in. What is named in the error is the step that failed.
+    ///
+    /// # Errors
+    /// Any step's: the process must not serve.
+    pub fn enter(&self) -> std::result::Result<(), (&'static str, Errno)> {
+        let step = |name: &'static str| move |errno: Errno| (name, errno);
+        if let Some(empty) = &self.empty {
+            privs::enter_root(empty.as_fd()).map_err(step("chroot"))?;
+        }
+        if let Some(identity) = self.identity {
+            privs::drop_bounding_set().map_err(step("capabilities"))?;
+            privs::become_user(identity).map_err(step("setresuid"))?;
+        }
+        privs::no_new_privs().map_err(step("no_new_privs"))?;
+        privs::limit(DESCRIPTORS).map_err(step("setrlimit"))?;
+        if self.level != Level::Off {
+            match &self.ruleset {
+                Some(ruleset) => {
+                    privs::restrict_files(ruleset.as_fd()).map_err(step("landlock"))?
+                }
+                None if self.level == Level::Full => return Err(("landlock", Errno::ENOSYS)),
+                None => {}
+            }
+        }
+        // What the walls were made of is of no use any more, but to somebody who looks for a way around them.
+        self.descriptors().for_each(process::give_up);
+        if self.level == Level::Off {
+            return Ok(());
+        }
+        self.filter.install().map_err(step("seccomp"))
+    }
+
+    /// The descriptors that a child needs until it has entered.
+    pub fn descriptors(&self) -> impl Iterator<Item = std::os::fd::BorrowedFd<'_>> {
+        self.empty.iter().chain(&self.ruleset).map(AsFd::as_fd)
+    }
+}
+
+const fn row(call: libc::c_long, why: &'static str) -> Rule {
+    Rule {
+        call,
+        only: Only::Any,
+        why,
+    }
+}
+
+const fn only(call: libc::c_long, only: Only, why: &'static str) -> Rule {
+    Rule { call, only, why }
+}
+
+/// The calls a child may make from its first client byte on. There is no call here that makes a socket, a process or
+/// executable memory, none that opens by an old way (open, creat), sends a signal, or changes an identity; what openat and
+/// openat2 may reach is Landlock's to say.
+#[rustfmt::skip]
+const POLICY: [Rule; 63] = [
+    // The client's connection, and the broker's channel.
+    row(libc::SYS_read, "requests; a pipe pair's input"),
+    row(libc::SYS_write, "the log; a pipe pair's output"),
+    row(libc::SYS_recvfrom, "the client"),
+    row(libc::SYS_sendto, "the client"),
+    row(libc::SYS_recvmsg, "answers of the broker, with the library's descriptors"),
+    row(libc::SYS_sendmsg, "questions to the broker"),
+    row(libc::SYS_sendfile, "files to the client"),
+    row(libc::SYS_poll, "waiting with a deadline"),
+    row(libc::SYS_ppoll, "waiting with a deadline, where poll is made of it"),
+    only(libc::SYS_ioctl, Only::Is(1, libc::TIOCOUTQ as u32), "what the client has not acknowledged"),
+    row(libc::SYS_shutdown, "the last word before a hang-up"),
+    // Files below the library's descriptor.
+    row(libc::SYS_openat2, "the one door"),
+    row(libc::SYS_openat, "staged files, by descriptor and name"),
+    row(libc::SYS_close, "everything"),
+    row(libc::SYS_fstat, "what an open object is"),
+    row(libc::SYS_newfstatat, "entries of a listing; fstat of the C library"),
+    row(libc::SYS_statx, "fstat of the standard library"),
+    row(libc::SYS_fstatfs, "free space"),
+    row(libc::SYS_getdents64, "listings"),
+    row(libc::SYS_lseek, "listings, in the C library"),
+    only(libc::SYS_fcntl, Only::Is(1, libc::F_DUPFD_CLOEXEC as u32), "a second descriptor of a listed folder"),
+    only(libc::SYS_fcntl, Only::Is(1, libc::F_GETFL as u32), "opening a listing, in the C library"),
+    only(libc::SYS_fcntl, Only::Is(1, libc::F_GETFD as u32), "closing a descriptor, in builds that check themselves"),
+    only(libc::SYS_fcntl, Only::Is(1, libc::F_SETFD as u32), "opening a listing, in the C library"),
+    row(libc::SYS_pread64, "small files, digests"),
+    row(libc::SYS_pwrite64, "uploads"),
+    row(libc::SYS_ftruncate, "an upload that begins anew"),
+    row(libc::SYS_fdatasync, "uploads"),
+    row(libc::SYS_fsync, "names"),
+    row(libc::SYS_syncfs, "many uploads at once"),
+    row(libc::SYS_sync_file_range, "large uploads, on their way"),
+    row(libc::SYS_flock, "one writer of a partial"),
+    row(libc::SYS_fgetxattr, "kept digests"),
+    row(libc::SYS_fsetxattr, "kept digests"),
+    only(libc::SYS_utimensat, Only::Null(1), "the time of an upload: of a descriptor, never of a path, which Landlock would not stop"),
+    row(libc::SYS_linkat, "publishing"),
+    row(libc::SYS_renameat, "publishing over an old file"),
+    row(libc::SYS_renameat2, "the same, where renameat is made of it"),
+    row(libc::SYS_unlinkat, "staged names"),
+    row(libc::SYS_mkdirat, "folders of an upload"),
+    // The process itself.
+    row(libc::SYS_getrandom, "staged names"),
+    row(libc::SYS_clock_gettime, "where the kernel gives no clock to read without a call"),
+    row(libc::SYS_brk, "memory"),
+    // Memory that can be executed is never made.
+    only(libc::SYS_mmap, Only::Without(2, libc::PROT_EXEC as u32), "memory"),
+    only(libc::SYS_mprotect, Only::Without(2, libc::PROT_EXEC as u32), "memory"),
+    row(libc::SYS_munmap, "memory"),
+    row(libc::SYS_mremap, "memory"),
+    row(libc::SYS_madvise, "memory"),
+    // A thread of this process, never a process: the flags of clone3 cannot be seen here, so there is none.
+    only(libc::SYS_clone, Only::With(0, libc::CLONE_THREAD as u32), "the digest of a large file, beside the sending"),
+    only(libc::SYS_clone3, Only::Unknown, "the same: the C library then takes clone"),
+    row(libc::SYS_set_robust_list, "a new thread, in the C library"),
+    row(libc::SYS_rseq, "a new thread, in the C library"),
+    row(libc::SYS_sigaltstack, "a new thread, in the standard library"),
+    row(libc::SYS_sched_getaffinity, "a new thread's stack, in the C library"),
+    row(libc::SYS_futex, "locks of the standard library"),
+    row(libc::SYS_rt_sigaction, "the first thread, in the C library"),
+    row(libc::SYS_rt_sigprocmask, "the C library"),
+    row(libc::SYS_rt_sigreturn, "the C library"),
+    row(libc::SYS_restart_syscall, "a wait that was stopped and goes on"),
+    row(libc::SYS_getpid, "the log"),
+    row(libc::SYS_gettid, "the C library"),
+    row(libc::SYS_exit, "the end"),
+    row(libc::SYS_exit_group, "the end"),
+];

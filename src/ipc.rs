@@ -1,0 +1,167 @@
+//! What a child asks the broker, what it is answered, and when. One enum of questions, one of answers; `broker::answer`
+//! has an `answer_x` for each `ask_x` of `child::ask`.
+//!
+//! A channel belongs to one child and has a phase; each question is legal in one phase, once. The broker believes
+//! nothing that stands in a question: it mints what it signs, and knows the peer from the listener.
+
+use crate::config::Files;
+use crate::error::Code;
+use crate::proof::Mac;
+use crate::sys::net::Peer;
+use crate::sys::{Result, channel};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// Longest message in either direction, bytes.
+pub const MAX_MESSAGE: usize = 8 * 1024;
+
+/// How far a child has come. It goes forward only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It has no client yet.
+    Waiting,
+    /// The hello was given out, and a proof is awaited: the one question there is, once.
+    Challenged,
+    /// The library was given out, or never will be: nothing may be asked.
+    Over,
+}
+
+/// A child's question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Ask {
+    /// Is this the client's proof? In `Challenged`.
+    Prove {
+        /// The client's nonce, in hexadecimal.
+        nonce: String,
+        /// The MAC it chose.
+        mac: Mac,
+        /// Its proof, in hexadecimal.
+        proof: String,
+    },
+}
+
+/// What the broker says to a child.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// Unasked, as soon as there is a client: the payload of the `H` frame.
+    Hello {
+        /// JSON text.
+        payload: String,
+        /// The library at once, where no proof is wanted; otherwise a proof has to follow.
+        entry: Option<Files>,
+    },
+    /// To `Prove`: it is; this is the server's own, in hexadecimal. With it comes the library.
+    Proved {
+        /// The server's proof.
+        proof: String,
+        /// What the operator decided about files.
+        entry: Files,
+    },
+    /// Not so.
+    Refused {
+        /// For programs.
+        code: Code,
+        /// For people.
+        message: String,
+    },
+}
+
+impl Answer {
+    /// True when the descriptors of the library (root, stage, partials) go with it.
+    #[must_use]
+    pub fn opens_library(&self) -> bool {
+        matches!(
+            self,
+            Answer::Hello { entry: Some(_), .. } | Answer::Proved { .. }
+        )
+    }
+}
+
+/// A client, as the listener knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    /// Who it is.
+    pub peer: Peer,
+    /// Whether clients of the listening socket it came to prove the secret.
+    pub proof: bool,
+}
+
+/// What the listener tells the broker, over their own channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Tell {
+    /// A child is about to be born; with it comes the broker's end of its channel.
+    Child {
+        /// A number that no other child of this listener has.
+        child: u64,
+        /// Its client; none for a warm child.
+        client: Option<Client>,
+    },
+    /// A warm child has this client now.
+    Accepted {
+        /// Which child.
+        child: u64,
+        /// Its client.
+        client: Client,
+    },
+    /// Read the configuration, the secret and the library again.
+    Reload,
+    /// Remove what is left in the stage.
+    Sweep,
+}
+
+/// What the broker says to the listener.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Report {
+    /// It is set up, or did what it was told.
+    Ready,
+    /// It could not: lines for the operator.
+    Problems(Vec<String>),
+}
+
+/// Sends one message. Does not wait when `wait` is false.
+///
+/// # Errors
+/// As `channel::send`; EMSGSIZE for a message over `MAX_MESSAGE`.
+pub fn send<T: Serialize>(
+    to: BorrowedFd<'_>,
+    message: &T,
+    descriptors: &[BorrowedFd<'_>],
+    wait: bool,
+) -> Result<()> {
+    let bytes = serde_json::to_vec(message).map_err(|_| nix::errno::Errno::EINVAL)?;
+    if bytes.len() > MAX_MESSAGE {
+        return Err(nix::errno::Errno::EMSGSIZE);
+    }
+    channel::send(to, &bytes, descriptors, wait)
+}
+
+/// Receives one message; None at the end of the channel.
+///
+/// # Errors
+/// As `channel::receive`; EBADMSG for one that is not of the type.
+pub fn receive<T: DeserializeOwned>(
+    from: BorrowedFd<'_>,
+    wait: bool,
+) -> Result<Option<(T, Vec<OwnedFd>)>> {
+    let mut buffer = [0; MAX_MESSAGE];
+    match channel::receive(from, &mut buffer, wait)? {
+        None => Ok(None),
+        Some((length, descriptors)) => match serde_json::from_slice(&buffer[..length]) {
+            Ok(message) => Ok(Some((message, descriptors))),
+            Err(_) => Err(nix::errno::Errno::EBADMSG),
+        },
+    }
+}
+
+/// Sends `message`, and waits for the answer.
+///
+/// # Errors
+/// As `send` and `receive`; EPIPE when the other end is gone.
+pub fn call<Q: Serialize, A: DeserializeOwned>(
+    channel: &OwnedFd,
+    message: &Q,
+) -> Result<(A, Vec<OwnedFd>)> {
+    send(channel.as_fd(), message, &[], true)?;
+    receive(channel.as_fd(), true)?.ok_or(nix::errno::Errno::EPIPE)
+}

@@ -1,0 +1,118 @@
+//! Giving up privileges: each function does one step and proves that it holds. Run by children before their first client
+//! byte, in the order of `child::sandbox`.
+
+use super::{Errno, Result};
+use nix::sys::resource::{Resource, setrlimit};
+use nix::unistd::{Gid, Uid};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+/// Who a process is to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Identity {
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+impl Identity {
+    /// The user `name` of this machine and its group; None when there is none.
+    #[must_use]
+    pub fn of_user(name: &str) -> Option<Identity> {
+        let user = nix::unistd::User::from_name(name).ok().flatten()?;
+        Some(Identity {
+            uid: user.uid.as_raw(),
+            gid: user.gid.as_raw(),
+        })
+    }
+}
+
+/// True when this process may become another user.
+#[must_use]
+pub fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
+}
+
+/// Makes `folder` the root of all paths of this process, and its current folder.
+pub fn enter_root(folder: BorrowedFd<'_>) -> Result<()> {
+    nix::unistd::fchdir(folder)?;
+    nix::unistd::chroot(".")
+}
+
+/// Opens a folder that is empty and has no name: nothing can be found in it, and nothing made.
+pub fn empty_folder() -> Result<OwnedFd> {
+    let path = nix::unistd::mkdtemp("/tmp/forkftpd-empty-XXXXXX")?;
+    let opened = super::file::open_folder(&path);
+    nix::unistd::unlinkat(
+        nix::fcntl::AT_FDCWD,
+        &path,
+        nix::unistd::UnlinkatFlags::RemoveDir,
+    )?;
+    opened
+}
+
+/// Empties the set of capabilities that this process could ever get back (capabilities(7), bounding set).
+pub fn drop_bounding_set() -> Result<()> {
+    for capability in 0..64 {
+        // SAFETY: prctl with PR_CAPBSET_DROP takes a number.
+        let dropped =
+            unsafe { libc::prctl(libc::PR_CAPBSET_DROP, capability as libc::c_ulong, 0, 0, 0) };
+        match Errno::result(dropped) {
+            Ok(_) => {}
+            // The kernel knows no further ones.
+            Err(Errno::EINVAL) => return Ok(()),
+            Err(other) => return Err(other),
+        }
+    }
+    Ok(())
+}
+
+/// Becomes `identity` with no other group, for good: groups first, then the group, then the user (setresuid(2)); read back,
+/// and the way back proved closed.
+pub fn become_user(identity: Identity) -> Result<()> {
+    let (uid, gid) = (Uid::from_raw(identity.uid), Gid::from_raw(identity.gid));
+    nix::unistd::setgroups(&[])?;
+    nix::unistd::setresgid(gid, gid, gid)?;
+    nix::unistd::setresuid(uid, uid, uid)?;
+    let (users, groups) = (nix::unistd::getresuid()?, nix::unistd::getresgid()?);
+    let all = [users.real, users.effective, users.saved]
+        .iter()
+        .all(|id| *id == uid)
+        && [groups.real, groups.effective, groups.saved]
+            .iter()
+            .all(|id| *id == gid)
+        && nix::unistd::getgroups()?.is_empty();
+    if !all || nix::unistd::setuid(Uid::from_raw(0)).is_ok() {
+        return Err(Errno::EPERM);
+    }
+    Ok(())
+}
+
+/// Sees to it that no exec ever gives this process more than it has (PR_SET_NO_NEW_PRIVS).
+pub fn no_new_privs() -> Result<()> {
+    nix::sys::prctl::set_no_new_privs()?;
+    if nix::sys::prctl::get_no_new_privs()? {
+        Ok(())
+    } else {
+        Err(Errno::EPERM)
+    }
+}
+
+/// Limits that hold whatever happens: no core file, and this many descriptors.
+pub fn limit(descriptors: u64) -> Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    setrlimit(Resource::RLIMIT_NOFILE, descriptors, descriptors)
+}
+
+/// Restricts this process to the Landlock ruleset behind `ruleset` (landlock(7)).
+pub fn restrict_files(ruleset: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: landlock_restrict_self takes a descriptor, kept open by the borrow, and flags.
+    Errno::result(unsafe {
+        libc::syscall(
+            libc::SYS_landlock_restrict_self,
+            ruleset.as_fd().as_raw_fd(),
+            0u32,
+        )
+    })
+    .map(drop)
+}

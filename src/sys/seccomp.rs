@@ -1,0 +1,250 @@
+//! Which system calls a process may make from now on (seccomp(2)): a filter made of a table, checked by the kernel at
+//! every call, and never lifted again.
+//!
+//! The kernel runs a new filter once for every number to see which calls are always allowed, so its length on the
+//! way to a decision is what installing it costs: numbers are looked up by halving, not one by one.
+
+use super::{Errno, Result};
+
+/// One row of a policy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// The system call.
+    pub call: libc::c_long,
+    /// What its arguments must be.
+    pub only: Only,
+    /// Who needs it, for the reader.
+    pub why: &'static str,
+}
+
+/// A condition on the arguments of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Only {
+    /// None.
+    Any,
+    /// The low 32 bits of argument number `.0` are `.1`.
+    Is(u32, u32),
+    /// None of the bits `.1` is set in the low 32 bits of argument number `.0`.
+    Without(u32, u32),
+    /// Some of the bits `.1` are set in the low 32 bits of argument number `.0`.
+    With(u32, u32),
+    /// The call is answered as if this kernel did not have it (ENOSYS), so that its caller takes an older way.
+    Unknown,
+    /// Argument number `.0` is a null pointer, all 64 bits of it.
+    Null(u32),
+}
+
+/// A filter, ready to be installed.
+#[derive(Debug, Clone)]
+pub struct Filter(Vec<libc::sock_filter>);
+
+#[cfg(target_arch = "x86_64")]
+const ARCH: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const ARCH: u32 = 0xc000_00b7;
+/// Bit of the numbers of the x32 ABI (x86_64 only; no call has it elsewhere).
+const X32: u32 = 0x4000_0000;
+
+// Offsets in struct seccomp_data (linux/seccomp.h).
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+const ALLOW: u32 = libc::SECCOMP_RET_ALLOW;
+const KILL: u32 = libc::SECCOMP_RET_KILL_PROCESS;
+const UNKNOWN: u32 = libc::SECCOMP_RET_ERRNO | libc::ENOSYS as u32;
+
+const LOAD: u16 = (libc::BPF_LD | libc::BPF_W | libc::BPF_ABS) as u16;
+const RETURN: u16 = (libc::BPF_RET | libc::BPF_K) as u16;
+const EQUAL: u16 = (libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K) as u16;
+const AT_LEAST: u16 = (libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K) as u16;
+const ANY_BIT: u16 = (libc::BPF_JMP | libc::BPF_JSET | libc::BPF_K) as u16;
+const GO: u16 = (libc::BPF_JMP | libc::BPF_JA) as u16;
+
+fn step(code: u16, k: u32, jt: u8, jf: u8) -> libc::sock_filter {
+    libc::sock_filter { code, jt, jf, k }
+}
+
+impl Filter {
+    /// Allows what `rules` say, and kills the process at any other call. A call may have several rows: one of them has to fit.
+    #[must_use]
+    pub fn new(rules: &[Rule]) -> Filter {
+        let mut rules = rules.to_vec();
+        rules.sort_by_key(|rule| rule.call);
+        let mut calls: Vec<(u32, Vec<Only>)> = Vec::new();
+        for rule in rules {
+            match calls.last_mut() {
+                Some((call, only)) if *call == rule.call as u32 => only.push(rule.only),
+                _ => calls.push((rule.call as u32, vec![rule.only])),
+            }
+        }
+        let mut code = vec![
+            step(LOAD, ARCHITECTURE, 0, 0),
+            step(EQUAL, ARCH, 1, 0),
+            step(RETURN, KILL, 0, 0),
+            step(LOAD, NUMBER, 0, 0),
+            step(AT_LEAST, X32, 0, 1),
+            step(RETURN, KILL, 0, 0),
+        ];
+        code.extend(decide(&calls));
+        Filter(code)
+    }
+
+    /// Puts the filter on this process, for good. Needs no_new_privs (or CAP_SYS_ADMIN).
+    ///
+    /// # Errors
+    /// EINVAL when the kernel has no seccomp filters; EACCES without no_new_privs.
+    pub fn install(&self) -> Result<()> {
+        let program = libc::sock_fprog {
+            len: u16::try_from(self.0.len()).map_err(|_| Errno::E2BIG)?,
+            filter: self.0.as_ptr().cast_mut(),
+        };
+        let flags: libc::c_ulong = 0;
+        // SAFETY: the kernel reads `len` instructions from `filter`, which `self` keeps alive, and copies them.
+        let installed = unsafe {
+            libc::syscall(
+                libc::SYS_seccomp,
+                libc::SECCOMP_SET_MODE_FILTER,
+                flags,
+                &raw const program,
+            )
+        };
+        Errno::result(installed).map(drop)
+    }
+}
+
+/// Code that decides about the number in the accumulator, which is one of `calls` or none.
+fn decide(calls: &[(u32, Vec<Only>)]) -> Vec<libc::sock_filter> {
+    match calls {
+        [] => vec![step(RETURN, KILL, 0, 0)],
+        [(call, only)] => {
+            let body = conditions(only);
+            // A body is short: its length fits a jump of eight bits.
+            let mut code = vec![step(EQUAL, *call, 0, body.len() as u8)];
+            code.extend(body);
+            code.push(step(RETURN, KILL, 0, 0));
+            code
+        }
+        _ => {
+            let (low, high) = calls.split_at(calls.len() / 2);
+            let (low, pivot, high) = (decide(low), high[0].0, decide(high));
+            // The upper half stands after the lower; a long jump where eight bits do not reach.
+            let mut code = vec![
+                step(AT_LEAST, pivot, 0, 1),
+                step(GO, low.len() as u32, 0, 0),
+            ];
+            code.extend(low);
+            code.extend(high);
+            code
+        }
+    }
+}
+
+fn conditions(only: &[Only]) -> Vec<libc::sock_filter> {
+    let mut code = Vec::new();
+    for condition in only {
+        // Little-endian: the low half of an argument comes first.
+        match *condition {
+            Only::Any => return vec![step(RETURN, ALLOW, 0, 0)],
+            Only::Unknown => return vec![step(RETURN, UNKNOWN, 0, 0)],
+            Only::With(argument, bits) => code.extend([
+                step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
+                step(ANY_BIT, bits, 0, 1),
+                step(RETURN, ALLOW, 0, 0),
+            ]),
+            Only::Null(argument) => code.extend([
+                step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
+                step(EQUAL, 0, 0, 3),
+                step(LOAD, ARGUMENTS + 8 * argument + 4, 0, 0),
+                step(EQUAL, 0, 0, 1),
+                step(RETURN, ALLOW, 0, 0),
+            ]),
+            Only::Is(argument, value) => code.extend([
+                step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
+                step(EQUAL, value, 0, 1),
+                step(RETURN, ALLOW, 0, 0),
+            ]),
+            Only::Without(argument, bits) => code.extend([
+                step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
+                step(ANY_BIT, bits, 1, 0),
+                step(RETURN, ALLOW, 0, 0),
+            ]),
+        }
+    }
+    code
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the kernel's interpreter would say.
+    fn run(filter: &Filter, arch: u32, number: u32, arguments: [u64; 6]) -> u32 {
+        let (mut at, mut accumulator) = (0, 0u32);
+        loop {
+            let step = filter.0[at];
+            at += 1;
+            let jump = |yes: bool| usize::from(if yes { step.jt } else { step.jf });
+            match step.code {
+                LOAD => {
+                    accumulator = match step.k {
+                        NUMBER => number,
+                        ARCHITECTURE => arch,
+                        offset => {
+                            let at = (offset - ARGUMENTS) as usize;
+                            (arguments[at / 8] >> (8 * (at % 8))) as u32
+                        }
+                    }
+                }
+                RETURN => return step.k,
+                EQUAL => at += jump(accumulator == step.k),
+                AT_LEAST => at += jump(accumulator >= step.k),
+                ANY_BIT => at += jump(accumulator & step.k != 0),
+                GO => at += step.k as usize,
+                other => panic!("instruction {other:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn the_filter_allows_the_table_and_nothing_else() {
+        let row = |call, only| Rule {
+            call,
+            only,
+            why: "",
+        };
+        let mut rules: Vec<Rule> = (0..400)
+            .step_by(3)
+            .map(|call| row(call, Only::Any))
+            .collect();
+        rules.extend([
+            row(1, Only::Is(1, 7)),
+            row(1, Only::Is(1, 9)),
+            row(2, Only::Without(2, 0b100)),
+            row(4, Only::Null(1)),
+        ]);
+        let filter = Filter::new(&rules);
+        let asks = |number, second, third| run(&filter, ARCH, number, [0, second, third, 0, 0, 0]);
+        for number in 0..600 {
+            let expected = if number < 400 && number % 3 == 0 {
+                ALLOW
+            } else {
+                KILL
+            };
+            if ![1, 2, 4].contains(&number) {
+                assert_eq!(asks(number, 0, 0), expected, "{number}");
+            }
+        }
+        assert_eq!(
+            (asks(1, 7, 0), asks(1, 9, 0), asks(1, 8, 0)),
+            (ALLOW, ALLOW, KILL)
+        );
+        assert_eq!((asks(2, 0, 0b011), asks(2, 0, 0b110)), (ALLOW, KILL));
+        assert_eq!(
+            [0, 1, 1 << 32].map(|pointer| asks(4, pointer, 0)),
+            [ALLOW, KILL, KILL]
+        );
+        assert_eq!(run(&filter, ARCH, 3 | X32, [0; 6]), KILL, "x32");
+        assert_eq!(run(&filter, 0x4000_0003, 3, [0; 6]), KILL, "int 0x80");
+    }
+}
