@@ -16,6 +16,8 @@ pub enum Code {
     Closing,
     /// The proof of the shared secret was wrong or missing. The connection ends.
     Proof,
+    /// A login is needed, or was not accepted.
+    Login,
     /// Nothing was heard, or nothing moved, for too long. The connection ends.
     Timeout,
     /// Bytes that are no frame, or a frame where it has no place. The connection ends.
@@ -40,6 +42,10 @@ pub enum Code {
     Denied,
     /// The disk is full, or would fall below the space kept free.
     NoSpace,
+    /// The user's quota is used up.
+    Quota,
+    /// A folder that is not empty.
+    NotEmpty,
     /// Larger than this server takes.
     TooLarge,
     /// The offset lies behind the end of the file.
@@ -69,6 +75,7 @@ impl Code {
             Code::Busy => "busy",
             Code::Closing => "closing",
             Code::Proof => "proof",
+            Code::Login => "login",
             Code::Timeout => "timeout",
             Code::Protocol => "protocol",
             Code::Letter => "letter",
@@ -81,6 +88,8 @@ impl Code {
             Code::InUse => "in-use",
             Code::Denied => "denied",
             Code::NoSpace => "no-space",
+            Code::Quota => "quota",
+            Code::NotEmpty => "not-empty",
             Code::TooLarge => "too-large",
             Code::Range => "range",
             Code::Digest => "digest",
@@ -102,7 +111,8 @@ impl Code {
             }
             Errno::ENOTDIR => Code::NotFolder,
             Errno::EISDIR => Code::IsFolder,
-            Errno::EEXIST | Errno::ENOTEMPTY => Code::Exists,
+            Errno::EEXIST => Code::Exists,
+            Errno::ENOTEMPTY => Code::NotEmpty,
             Errno::EACCES | Errno::EPERM | Errno::EROFS | Errno::ETXTBSY => Code::Denied,
             Errno::ENOSPC | Errno::EDQUOT => Code::NoSpace,
             Errno::EFBIG => Code::TooLarge,
@@ -119,6 +129,7 @@ impl Code {
             Code::Busy => "too many clients, try again later",
             Code::Closing => "the server is going down",
             Code::Proof => "the shared secret was not proved",
+            Code::Login => "login refused",
             Code::Timeout => "nothing happened for too long",
             Code::Protocol => "that is not the drive protocol",
             Code::Letter => "no such command",
@@ -131,6 +142,8 @@ impl Code {
             Code::InUse => "another upload of that name is under way",
             Code::Denied => "permission denied",
             Code::NoSpace => "no space left",
+            Code::Quota => "the quota is used up",
+            Code::NotEmpty => "the folder is not empty",
             Code::TooLarge => "too large for this server",
             Code::Range => "the offset lies behind the end of the file",
             Code::Digest => "the digest does not match",

@@ -4,9 +4,10 @@
 //! A channel belongs to one child and has a phase; each question is legal in one phase, once. The broker believes
 //! nothing that stands in a question: it mints what it signs, and knows the peer from the listener.
 
-use crate::config::Files;
+use crate::config::{Files, Listen, Login};
 use crate::error::Code;
 use crate::proof::Mac;
+use crate::rights::Rights;
 use crate::sys::net::Peer;
 use crate::sys::{Result, channel};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -24,6 +25,23 @@ pub enum Phase {
     Challenged,
     /// The library was given out, or never will be: nothing may be asked.
     Over,
+}
+
+/// What somebody who was let in may do: the broker's decision, which the child keeps to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grant {
+    /// Who it is; none for anonymous.
+    pub user: Option<String>,
+    /// What they may do.
+    pub rights: Rights,
+    /// How files are kept, with the user's own limits over the server's.
+    pub files: Files,
+    /// Bytes a second for uploads; none for as fast as it goes.
+    pub upload_rate: Option<u64>,
+    /// Bytes a second for downloads.
+    pub download_rate: Option<u64>,
+    /// There is a quota: uploads and removals are told to the broker.
+    pub quota: bool,
 }
 
 /// A child's question.
@@ -49,14 +67,14 @@ pub enum Answer {
         /// JSON text.
         payload: String,
         /// The library at once, where no proof is wanted; otherwise a proof has to follow.
-        entry: Option<Files>,
+        entry: Option<Grant>,
     },
     /// To `Prove`: it is; this is the server's own, in hexadecimal. With it comes the library.
     Proved {
         /// The server's proof.
         proof: String,
-        /// What the operator decided about files.
-        entry: Files,
+        /// What this client may do; none when a login has to follow.
+        entry: Option<Grant>,
     },
     /// Not so.
     Refused {
@@ -67,13 +85,26 @@ pub enum Answer {
     },
 }
 
+impl Client {
+    /// The client of `peer` at a socket that listens as `listen` says.
+    #[must_use]
+    pub fn at(listen: &Listen, peer: Peer) -> Client {
+        Client {
+            peer,
+            proof: listen.proof,
+            login: listen.login,
+            tls: listen.tls,
+        }
+    }
+}
+
 impl Answer {
     /// True when the descriptors of the library (root, stage, partials) go with it.
     #[must_use]
     pub fn opens_library(&self) -> bool {
         matches!(
             self,
-            Answer::Hello { entry: Some(_), .. } | Answer::Proved { .. }
+            Answer::Hello { entry: Some(_), .. } | Answer::Proved { entry: Some(_), .. }
         )
     }
 }
@@ -85,6 +116,10 @@ pub struct Client {
     pub peer: Peer,
     /// Whether clients of the listening socket it came to prove the secret.
     pub proof: bool,
+    /// Whether they log in.
+    pub login: Login,
+    /// Whether they speak TLS.
+    pub tls: bool,
 }
 
 /// What the listener tells the broker, over their own channel.

@@ -27,6 +27,7 @@ pub mod sys;
 
 pub mod digest;
 pub mod proof;
+pub mod rights;
 pub mod wire;
 
 pub mod config;

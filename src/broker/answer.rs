@@ -2,9 +2,10 @@
 //! of phase, or one that cannot be read, ends the child's channel, and nothing else.
 
 use super::keys::Keys;
+use crate::config::Files;
 use crate::digest::Kind;
 use crate::error::Code;
-use crate::ipc::{Answer, Ask, Phase};
+use crate::ipc::{Answer, Ask, Client, Grant, Phase};
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
 use crate::wire::frame::{MAX_CONTROL, MAX_DATA};
@@ -28,8 +29,9 @@ impl Dealing {
         }
     }
 
-    /// The hello for a client that has come; `proof` says whether it has to prove the secret.
-    pub(super) fn greet(&mut self, keys: &Keys, proof: bool) -> Reply {
+    /// The hello for a client that has come.
+    pub(super) fn greet(&mut self, keys: &Keys, client: &Client) -> Reply {
+        let proof = client.proof;
         if self.phase != Phase::Waiting {
             return Err("a second client");
         }
@@ -46,7 +48,8 @@ impl Dealing {
             protocol: PROTOCOL.into(),
             nonce: hex::encode(nonce),
             macs: macs.iter().map(|mac| (*mac).to_owned()).collect(),
-            login: "none".into(),
+            login: client.login.as_str().into(),
+            mechanisms: Vec::new(),
             digests: Kind::ALL.to_vec(),
             commands: COMMANDS.into(),
             limits: Limits {
@@ -62,8 +65,25 @@ impl Dealing {
         } else {
             Phase::Over
         };
-        let entry = (!proof).then_some(keys.config.files);
+        let entry = (!proof).then(|| self.anonymous(keys));
         Ok(Answer::Hello { payload, entry })
+    }
+
+    /// What somebody may do who did not log in.
+    fn anonymous(&self, keys: &Keys) -> Grant {
+        let account = &keys.config.anonymous;
+        Grant {
+            user: None,
+            rights: account.rights,
+            files: Files {
+                largest_file: account.largest_file.or(keys.config.files.largest_file),
+                umask: account.umask.unwrap_or(keys.config.files.umask),
+                ..keys.config.files
+            },
+            upload_rate: account.upload_rate,
+            download_rate: account.download_rate,
+            quota: account.quota.is_some() || account.quota_files.is_some(),
+        }
     }
 
     /// Answers `question`.
@@ -98,7 +118,7 @@ impl Dealing {
             _ => return refused(Code::Proof, Code::Proof.text()),
         }
         let proof = hex::encode(seen.prove(secret, Role::Server, mac));
-        let entry = keys.config.files;
+        let entry = Some(self.anonymous(keys));
         Ok(Answer::Proved { proof, entry })
     }
 }

@@ -189,7 +189,7 @@ impl Broker<'_> {
 
     fn greet(&mut self, child: u64, client: Client) {
         if let Some((_, dealing)) = self.children.get_mut(&child) {
-            let reply = dealing.greet(&self.keys, client.proof);
+            let reply = dealing.greet(&self.keys, &client);
             self.say(child, reply);
         }
     }

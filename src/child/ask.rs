@@ -1,9 +1,8 @@
 //! What a child hears from the broker and asks it: one function each. A broker that does not
 //! answer, or answers something else, ends the session: nothing goes on without it.
 
-use crate::config::Files;
 use crate::error::Refusal;
-use crate::ipc::{self, Answer, Ask};
+use crate::ipc::{self, Answer, Ask, Grant};
 use crate::library::Library;
 use crate::sys::Errno;
 use crate::wire::drive::Prove;
@@ -37,29 +36,40 @@ fn unexpected<T>(answer: Answer) -> Result<T, Unanswered> {
     }
 }
 
-fn library(given: Vec<OwnedFd>, entry: Files) -> Result<Library, Unanswered> {
-    let library = Library::from_descriptors(given, entry);
-    library.ok_or_else(|| Unanswered::Gone("the broker gave no library".into()))
+/// What a client that was let in may do, and where.
+#[derive(Debug)]
+pub(super) struct Admitted {
+    pub(super) grant: Grant,
+    pub(super) library: Library,
+}
+
+fn admitted(given: Vec<OwnedFd>, grant: Grant) -> Result<Admitted, Unanswered> {
+    let library = Library::from_descriptors(given, grant.files)
+        .ok_or_else(|| Unanswered::Gone("the broker gave no library".into()))?;
+    Ok(Admitted { grant, library })
 }
 
 impl Broker {
     /// The payload of the hello; and the library, unless a proof has to come first.
-    pub(super) fn hear_hello(&self) -> Result<(String, Option<Library>), Unanswered> {
+    pub(super) fn hear_hello(&self) -> Result<(String, Option<Admitted>), Unanswered> {
         let heard = ipc::receive(self.0.as_fd(), true)?;
         match heard.ok_or(Errno::EPIPE)? {
             (Answer::Hello { payload, entry }, given) => {
-                let library = entry.map(|entry| library(given, entry));
-                Ok((payload, library.transpose()?))
+                let entry = entry.map(|grant| admitted(given, grant));
+                Ok((payload, entry.transpose()?))
             }
             (other, _) => unexpected(other),
         }
     }
 
     /// The server's proof, and the library, if the client's proof is right. There is nothing to ask after that.
-    pub(super) fn ask_prove(self, prove: Prove) -> Result<(String, Library), Unanswered> {
+    pub(super) fn ask_prove(self, prove: Prove) -> Result<(String, Option<Admitted>), Unanswered> {
         let Prove { nonce, mac, proof } = prove;
         match ipc::call(&self.0, &Ask::Prove { nonce, mac, proof })? {
-            (Answer::Proved { proof, entry }, given) => Ok((proof, library(given, entry)?)),
+            (Answer::Proved { proof, entry }, given) => {
+                let entry = entry.map(|grant| admitted(given, grant));
+                Ok((proof, entry.transpose()?))
+            }
             (other, _) => unexpected(other),
         }
     }

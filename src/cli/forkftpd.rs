@@ -92,6 +92,12 @@ struct Serve {
     /// The shared secret's file.
     #[arg(long, value_name = "FILE", conflicts_with = "no_secret")]
     secret_file: Option<PathBuf>,
+    /// The users' file.
+    #[arg(long, value_name = "FILE")]
+    users_file: Option<PathBuf>,
+    /// The socket that `who` and `kick` talk to.
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
     /// Ask no proof of clients: only on loopback and Unix sockets.
     #[arg(long)]
     no_secret: bool,
@@ -175,6 +181,8 @@ impl Serve {
             listen: self.listen,
             secret_file: self.secret_file,
             no_secret: self.no_secret,
+            users_file: self.users_file,
+            control: self.control,
             prefork: self.prefork,
             max_clients: self.max_clients,
             max_per_address: self.max_per_address,
@@ -303,8 +311,12 @@ fn session(flags: &Flags, arguments: &[OsString]) -> ExitCode {
     let begun = load(flags).and_then(|config| {
         let (mut control, ruleset) = Control::start(arguments)?;
         let peer = sys::net::peer_of(std::io::stdin().as_fd()).unwrap_or(Peer::Pipe);
-        let proof = config.listen.iter().any(|listen| listen.proof);
-        let introduced = control.introduce(Some(Client { peer, proof }));
+        // As the first listening socket has it.
+        let listen = config
+            .listen
+            .first()
+            .ok_or_else(|| vec!["nothing listens".to_owned()])?;
+        let introduced = control.introduce(Some(Client::at(listen, peer)));
         let (broker, _) = introduced.map_err(|errno| vec![errno.desc().to_owned()])?;
         let sandbox = Sandbox::prepare(&config, ruleset)
             .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;

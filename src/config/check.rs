@@ -2,8 +2,9 @@
 //! refused with its place and the remedy.
 
 use super::file::{File, Placed, Proof, Protocol, place};
-use super::{Address, Config, Files, Flags, Listen};
+use super::{Account, Address, Config, Files, Flags, Listen, Login, Tls};
 use crate::log::{self, Format};
+use crate::rights::Rights;
 use crate::sys::privs::{self, Identity};
 use crate::wire::drive::PORT;
 use std::collections::HashSet;
@@ -134,11 +135,13 @@ pub(super) fn check(
     let library = c
         .path(flags.library, "library", file.library)
         .map_or_else(|| PathBuf::from("/srv/forkftp"), |set| set.value);
+    let users_file = c.path(flags.users_file, "users-file", file.users_file);
     let listen = listeners(
         c,
         &flags.listen,
         file.listen,
         flags.no_secret,
+        users_file.is_some(),
         flags.congestion.as_deref(),
     );
     let secret_file = if flags.no_secret {
@@ -146,7 +149,25 @@ pub(super) fn check(
     } else {
         c.path(flags.secret_file, "secret-file", file.secret_file)
     };
-    let secret_file = secret(c, &listen, secret_file, &library);
+    let secret_file = private(
+        c,
+        listen.iter().any(|listener| listener.proof),
+        secret_file,
+        &library,
+        "clients are to prove a shared secret, and there is none: make one with forkftpd secret new FILE, and name it with secret_file or --secret-file",
+    );
+    let users_file = private(
+        c,
+        listen.iter().any(|listener| listener.login != Login::None),
+        users_file,
+        &library,
+        "clients are to log in, and there are no users: name their file with users_file or --users-file, and make them with forkftpd user add",
+    );
+    let anonymous = anonymous(c, file.anonymous, &listen);
+    let tls = tls(c, &listen, file.tls_certificate, file.tls_key, &library);
+    let control = c
+        .path(flags.control, "control", file.control)
+        .map(|set| set.value);
 
     let identity = identity(c, flags.user, file.user);
 
@@ -202,6 +223,11 @@ pub(super) fn check(
         largest_file,
         partial_hours,
         one_filesystem: file.one_filesystem.unwrap_or(false),
+        umask: super::account::umask(file.umask, |at, what| {
+            let place = c.place(at);
+            c.wrong(Some(&place), what);
+        })
+        .unwrap_or(0o022),
     };
     let config = Config {
         library,
@@ -209,6 +235,10 @@ pub(super) fn check(
         identity,
         sandbox: flags.sandbox.or(file.sandbox).unwrap_or_default(),
         secret_file,
+        users_file,
+        anonymous,
+        tls,
+        control,
         listen,
         prefork: prefork.value,
         max_clients: max_clients.value,
@@ -219,6 +249,7 @@ pub(super) fn check(
         handshake_seconds,
         idle_seconds,
         stall_seconds,
+        min_rate: file.min_rate.map_or(0, |size| size.into_inner().0),
         log_format: flags.log_format.or(file.log_format).unwrap_or(Format::Text),
         log_level: flags
             .log_level
@@ -237,6 +268,7 @@ fn listeners(
     flags: &[String],
     file: Vec<toml::Spanned<super::file::FileListen>>,
     no_secret: bool,
+    users: bool,
     congestion: Option<&str>,
 ) -> Vec<Listen> {
     let mut listen = Vec::new();
@@ -244,6 +276,8 @@ fn listeners(
     let default = Listen {
         address: Address::Tcp(([127, 0, 0, 1], PORT).into()),
         proof: !no_secret,
+        login: if users { Login::Required } else { Login::None },
+        tls: false,
         congestion: None,
         mode: 0o660,
         backlog: 1024,
@@ -295,6 +329,8 @@ fn listeners(
                 listen.push(Listen {
                     address,
                     proof,
+                    login: table.login.unwrap_or(default.login),
+                    tls: table.tls,
                     congestion: table.congestion.map(toml::Spanned::into_inner),
                     mode: mode.unwrap_or(0o660),
                     backlog,
@@ -317,8 +353,8 @@ fn listeners(
         if let (Some(name), Address::Tcp(_)) = (congestion, &listener.address) {
             listener.congestion = Some(name.to_owned());
         }
-        if !listener.proof && !listener.address.is_local() {
-            c.wrong(Some(place), format!("{} would serve everybody who reaches it, without proof of a secret: use proof = \"required\", or a loopback or Unix address", listener.address));
+        if !listener.proof && listener.login == Login::None && !listener.address.is_local() {
+            c.wrong(Some(place), format!("{} would serve everybody who reaches it, without proof of a secret: use proof = \"required\" or login = \"required\", or a loopback or Unix address", listener.address));
         }
         let any_port = matches!(listener.address, Address::Tcp(address) if address.port() == 0);
         if !any_port && !seen.insert(listener.address.to_string()) {
@@ -357,31 +393,85 @@ fn identity(c: &mut Checker<'_>, flag: Option<String>, file: Placed<String>) -> 
     found
 }
 
-fn secret(
+/// A file that the broker alone may read, when it is wanted.
+fn private(
     c: &mut Checker<'_>,
-    listen: &[Listen],
+    wanted: bool,
     file: Option<Set<PathBuf>>,
     library: &Path,
+    missing: &str,
 ) -> Option<PathBuf> {
-    if !listen.iter().any(|listener| listener.proof) {
+    if !wanted {
         return None;
     }
     let Some(Set { value: path, place }) = file else {
-        c.wrong(None, "clients are to prove a shared secret, and there is none: make one with forkftpd secret new FILE, and name it with secret_file or --secret-file");
+        c.wrong(None, missing);
         return None;
     };
-    if let (Ok(secret), Ok(library)) = (path.canonicalize(), library.canonicalize())
-        && secret.starts_with(&library)
+    if let (Ok(file), Ok(library)) = (path.canonicalize(), library.canonicalize())
+        && file.starts_with(&library)
     {
-        c.wrong(
-            place.as_deref(),
-            format!(
-                "secret {} lies in the library, where clients could get it: move it",
-                path.display()
-            ),
-        );
+        let what = "lies in the library, where clients could get it: move it";
+        c.wrong(place.as_deref(), format!("{} {what}", path.display()));
     }
     Some(path)
+}
+
+fn anonymous(
+    c: &mut Checker<'_>,
+    table: Option<toml::Spanned<super::FileAccount>>,
+    listen: &[Listen],
+) -> Account {
+    match table {
+        Some(table) => {
+            let mut wrong = Vec::new();
+            let account = table
+                .into_inner()
+                .check(Rights::NONE, |at, what| wrong.push((at, what)));
+            for (at, what) in wrong {
+                let place = c.place(at);
+                c.wrong(Some(&place), what);
+            }
+            account
+        }
+        None => {
+            if listen
+                .iter()
+                .any(|listener| listener.login == Login::Optional)
+            {
+                c.wrong(None, "login = \"optional\" lets clients in without a name: say what they may do in a table [anonymous]");
+            }
+            Account {
+                rights: Rights::ALL,
+                ..Account::default()
+            }
+        }
+    }
+}
+
+fn tls(
+    c: &mut Checker<'_>,
+    listen: &[Listen],
+    certificate: Placed<PathBuf>,
+    key: Placed<PathBuf>,
+    library: &Path,
+) -> Option<Tls> {
+    let wanted = listen.iter().any(|listener| listener.tls);
+    let certificate = c.path(None, "tls_certificate", certificate);
+    let key = c.path(None, "tls_key", key);
+    let missing = "clients are to speak TLS, and there is no key: make one with forkftpd cert new, and name the files with tls_certificate and tls_key";
+    let key = private(c, wanted, key, library, missing)?;
+    let Some(certificate) = certificate else {
+        c.wrong(
+            None,
+            "tls_key is there, and tls_certificate is not: name the chain that belongs to it",
+        );
+        return None;
+    };
+    Some(Tls {
+        certificate: certificate.value,
+        key,
+    })
 }
 
 #[cfg(test)]

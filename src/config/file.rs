@@ -1,7 +1,7 @@
 //! The configuration file as it stands: keys, their types, and where they were.
 
 use super::check::Problem;
-use super::{DEFAULT_FILE, Durability, Level};
+use super::{DEFAULT_FILE, Durability, FileAccount, Level, Login};
 use crate::log::{self, Format};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
@@ -15,6 +15,14 @@ pub const EXAMPLE: &str = r#"# Configuration of forkftpd. Every key is optional;
 library = "/srv/forkftp"
 # The shared secret, mode 0600, at least 16 bytes: forkftpd secret new FILE
 secret_file = "/etc/forkftp/secret"
+
+# Users who log in, mode 0600: forkftpd user add. Without it nobody logs in.
+# users_file = "/etc/forkftp/users.toml"
+# The certificate of listeners with tls = true, and its private key, mode 0600: forkftpd cert new
+# tls_certificate = "/etc/forkftp/tls.crt"
+# tls_key = "/etc/forkftp/tls.key"
+# The socket that forkftpd who and kick talk to; none when absent.
+# control = "/run/forkftpd.control"
 
 # Who serves, when the server is started as root: children become this user, and never root. There is no default.
 # user = "forkftp"
@@ -32,6 +40,8 @@ max_per_address = 100
 handshake_seconds = 10
 idle_seconds = 300
 stall_seconds = 60
+# A transfer that moves fewer bytes a second than this, over each stall_seconds, is ended; 0 asks only that something moves.
+min_rate = 0
 # How long transfers may go on after SIGTERM.
 drain_seconds = 30
 
@@ -46,6 +56,8 @@ keep_free = "64 MiB"
 partial_hours = 72
 # Do not serve filesystems that are mounted below the library.
 one_filesystem = false
+# Permission bits that new files and folders do not get.
+umask = "0022"
 
 # "text" or "json", to standard error; "error", "warn", "info" or "debug".
 log_format = "text"
@@ -58,12 +70,31 @@ address = "127.0.0.1:8888"
 protocol = "drive"
 # "required": clients prove the shared secret. "none" is for loopback and Unix sockets only.
 proof = "required"
+# Whether they log in, too: "required", "optional" (whoever does not is anonymous) or "none" (all are). When the key is
+# absent: "required" with a users_file, "none" without.
+# login = "required"
+# TLS from the first byte.
+tls = false
 # TCP congestion control ("cubic", "bbr", "reno"); the system's own when absent.
 # congestion = "cubic"
 # Permissions of a Unix socket.
 mode = "0660"
 # Connections that may wait to be accepted.
 backlog = 1024
+
+# What those may do who do not log in; login = "optional" needs this table. With login = "none" and without this table they may
+# do everything: they proved the secret. The same keys belong to each user in the users file.
+# [anonymous]
+# rights = ["list", "get"]          # of list, get, put, overwrite, delete, rename, mkdir
+# home = "public"                   # a folder below the library that is all they see
+# quota = "10 GiB"                  # bytes and files in that folder, all uploads together
+# quota_files = 100000
+# largest_file = "1 GiB"            # of one upload
+# upload_rate = "5 MiB"             # bytes a second, for each session
+# download_rate = "5 MiB"
+# sessions = 20                     # at once
+# networks = ["192.0.2.0/24"]       # where they may come from
+# umask = "0027"                    # permission bits that new files and folders do not get
 "#;
 
 /// A value, and the bytes of the file it stands in.
@@ -74,6 +105,11 @@ pub(super) type Placed<T> = Option<Spanned<T>>;
 pub(super) struct File {
     pub(super) library: Placed<PathBuf>,
     pub(super) secret_file: Placed<PathBuf>,
+    pub(super) users_file: Placed<PathBuf>,
+    pub(super) anonymous: Option<Spanned<FileAccount>>,
+    pub(super) tls_certificate: Placed<PathBuf>,
+    pub(super) tls_key: Placed<PathBuf>,
+    pub(super) control: Placed<PathBuf>,
     pub(super) user: Placed<String>,
     pub(super) sandbox: Option<Level>,
     pub(super) prefork: Placed<u32>,
@@ -82,12 +118,14 @@ pub(super) struct File {
     pub(super) handshake_seconds: Placed<u32>,
     pub(super) idle_seconds: Placed<u32>,
     pub(super) stall_seconds: Placed<u32>,
+    pub(super) min_rate: Placed<Size>,
     pub(super) drain_seconds: Placed<u32>,
     pub(super) durability: Option<Durability>,
     pub(super) keep_free: Placed<Size>,
     pub(super) largest_file: Placed<Size>,
     pub(super) partial_hours: Placed<u32>,
     pub(super) one_filesystem: Option<bool>,
+    pub(super) umask: Placed<String>,
     pub(super) log_format: Option<Format>,
     pub(super) log_level: Option<log::Level>,
     #[serde(default)]
@@ -102,6 +140,9 @@ pub(super) struct FileListen {
     pub(super) protocol: Protocol,
     #[serde(default)]
     pub(super) proof: Proof,
+    pub(super) login: Option<Login>,
+    #[serde(default)]
+    pub(super) tls: bool,
     pub(super) congestion: Option<Spanned<String>>,
     pub(super) mode: Option<Spanned<String>>,
     pub(super) backlog: Option<Spanned<u32>>,

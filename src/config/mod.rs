@@ -1,9 +1,11 @@
 //! The operator's decisions: a TOML file with every key optional, flags over it, and every contradiction refused before
 //! anything listens. Read by the listener; children inherit the result.
 
+mod account;
 mod check;
 mod file;
 
+pub use account::{Account, FileAccount};
 pub use check::Problem;
 pub use file::EXAMPLE;
 
@@ -51,6 +53,41 @@ pub struct Files {
     pub partial_hours: u32,
     /// Do not serve what is mounted below the root.
     pub one_filesystem: bool,
+    /// Permission bits that new files and folders do not get.
+    pub umask: u32,
+}
+
+/// Whether clients of a listening socket say who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Login {
+    /// Nobody does: all are anonymous.
+    None,
+    /// Those who do not are anonymous.
+    Optional,
+    /// Those who do not are served nothing.
+    Required,
+}
+
+impl Login {
+    /// The name in the configuration and on the wire.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Login::None => "none",
+            Login::Optional => "optional",
+            Login::Required => "required",
+        }
+    }
+}
+
+/// The server's certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tls {
+    /// Its chain, PEM, the server's own first.
+    pub certificate: PathBuf,
+    /// Its private key, PEM, which the broker alone reads.
+    pub key: PathBuf,
 }
 
 /// How far children are shut in. Less than `Full` is only ever what the operator wrote.
@@ -133,6 +170,10 @@ pub struct Listen {
     pub address: Address,
     /// Whether clients prove the shared secret first.
     pub proof: bool,
+    /// Whether they log in.
+    pub login: Login,
+    /// Whether the connection is TLS from its first byte.
+    pub tls: bool,
     /// TCP congestion control; the system's own when absent.
     pub congestion: Option<String>,
     /// Permission bits of a Unix socket.
@@ -154,6 +195,14 @@ pub struct Config {
     pub sandbox: Level,
     /// The shared secret's file, which the broker alone reads; none when no listener asks for it.
     pub secret_file: Option<PathBuf>,
+    /// The users' file, which the broker alone reads; none when no listener lets users log in.
+    pub users_file: Option<PathBuf>,
+    /// What those may do who do not log in.
+    pub anonymous: Account,
+    /// The certificate; none when no listener speaks TLS.
+    pub tls: Option<Tls>,
+    /// The socket that `who` and `kick` talk to; none for none.
+    pub control: Option<PathBuf>,
     /// Where to listen.
     pub listen: Vec<Listen>,
     /// Warm children; 0 forks when a client comes.
@@ -170,6 +219,8 @@ pub struct Config {
     pub idle_seconds: u32,
     /// Seconds in which nothing moves within a request.
     pub stall_seconds: u32,
+    /// Fewest bytes a second that a transfer has to move, over each `stall_seconds`; 0 for any.
+    pub min_rate: u64,
     /// How events are written.
     pub log_format: Format,
     /// Which are.
@@ -187,6 +238,8 @@ pub struct Flags {
     pub listen: Vec<String>,
     pub secret_file: Option<PathBuf>,
     pub no_secret: bool,
+    pub users_file: Option<PathBuf>,
+    pub control: Option<PathBuf>,
     pub prefork: Option<u32>,
     pub max_clients: Option<u32>,
     pub max_per_address: Option<u32>,

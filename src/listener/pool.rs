@@ -120,8 +120,7 @@ fn accept_one(
             };
             match net::accept(socket.fd.as_fd()) {
                 Ok(Some((fd, peer))) => {
-                    let proof = socket.listen.proof;
-                    return Ok(Some((fd, Client { peer, proof })));
+                    return Ok(Some((fd, Client::at(&socket.listen, peer))));
                 }
                 Ok(None) => {}
                 Err(Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => {

@@ -263,12 +263,12 @@ impl Listener {
             if self.paused_until.is_some() || self.ending_by.is_some() {
                 return;
             }
-            let proof = from.listen.proof;
             let (fd, peer) = match net::accept(from.fd.as_fd()) {
                 Ok(Some(accepted)) => accepted,
                 Ok(None) => return,
                 Err(errno) => return self.pause("no client can be accepted", errno),
             };
+            let client = Client::at(&from.listen, peer);
             if let Err(refusal) = self.admit(peer) {
                 self.turn_away(&fd, peer, &refusal);
                 continue;
@@ -279,7 +279,6 @@ impl Listener {
                 drain: &self.drain.0,
             };
             // The child gets a copy of the descriptor; ours is for the refusal, and closes here.
-            let client = Client { peer, proof };
             let born = fd.try_clone().map_err(|_| Errno::EMFILE).and_then(|copy| {
                 spawn_for(
                     &mut self.children,

@@ -5,6 +5,7 @@ use super::name::Name;
 use crate::digest;
 use crate::error::{Code, Refusal};
 use crate::proof::Mac;
+use crate::rights::Rights;
 use serde::{Deserialize, Serialize};
 
 /// The version this program speaks.
@@ -20,9 +21,15 @@ pub const COMMANDS: &str = "LGPNQ";
 pub mod letter {
     pub const HELLO: u8 = b'H';
     pub const PROVE: u8 = b'A';
+    pub const LOGIN: u8 = b'U';
     pub const LIST: u8 = b'L';
     pub const GET: u8 = b'G';
     pub const PUT: u8 = b'P';
+    pub const MAKE: u8 = b'M';
+    pub const RENAME: u8 = b'R';
+    pub const REMOVE: u8 = b'F';
+    pub const STAT: u8 = b'S';
+    pub const TIME: u8 = b'T';
     pub const QUIT: u8 = b'Q';
     pub const ECHO: u8 = b'N';
     pub const OK: u8 = b'K';
@@ -40,8 +47,11 @@ pub struct Hello {
     pub nonce: String,
     /// MACs by which the shared secret may be proved, the best first; empty when none is asked for.
     pub macs: Vec<String>,
-    /// How users log in; `none` where they do not.
+    /// Whether users log in: `none`, `optional` or `required`.
     pub login: String,
+    /// How, the best first (names of RFC 5802); empty where they do not.
+    #[serde(default)]
+    pub mechanisms: Vec<String>,
     /// Digests a transfer may carry, the best first.
     pub digests: Vec<digest::Kind>,
     /// Letters this server answers after the handshake.
@@ -78,6 +88,32 @@ pub struct Prove {
 pub struct Proved {
     /// In hexadecimal.
     pub proof: String,
+}
+
+/// `U`: a message of SCRAM (RFC 5802), the client's first or its last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Login {
+    /// As the RFC writes it.
+    pub message: String,
+}
+
+/// `K` to the first `U`: the server's first message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginNext {
+    /// As the RFC writes it.
+    pub message: String,
+}
+
+/// `K` to the second `U`: the user is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoggedIn {
+    /// The server's last message, which proves that it knows the user's verifier.
+    pub message: String,
+    /// Who it is.
+    pub user: String,
+    /// What they may do.
+    pub rights: Rights,
 }
 
 /// `L`: list a folder.
@@ -239,6 +275,59 @@ pub struct PutDone {
     pub digest: String,
     /// What the server waited for before it said so: `full`, `file` or `none`.
     pub durability: String,
+}
+
+/// `M`: make a folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Make {
+    /// Its path.
+    pub path: Name,
+    /// Make the folders on the way, and do not mind when it is there.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub parents: bool,
+}
+
+/// `R`: give a file or folder another name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rename {
+    /// The old path.
+    pub path: Name,
+    /// The new one.
+    pub to: Name,
+    /// Replace a file of that name.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub overwrite: bool,
+}
+
+/// `F`: free a name: remove a file, or an empty folder.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Remove {
+    /// Its path.
+    pub path: Name,
+}
+
+/// `S`: what is there under a name. The `K` carries an `Entry` with that name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stat {
+    /// Its path.
+    pub path: Name,
+}
+
+/// `T`: set the time of change of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetTime {
+    /// Its path.
+    pub path: Name,
+    /// Seconds since 1970 UTC.
+    pub mtime: i64,
+    /// Nanoseconds of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub nsec: u32,
 }
 
 /// `K` with nothing to say, and the payload of `Q`.

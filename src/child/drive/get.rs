@@ -8,6 +8,7 @@ use super::{Fail, Handled, Session, Transfer};
 use crate::digest::{Hasher, Kind, Value};
 use crate::error::{Code, Refusal};
 use crate::library::{Download, Scratch};
+use crate::rights::Operation;
 use crate::sys::file;
 use crate::wire::drive::{Cover, Get, GetEnd, GetStart, letter};
 use crate::wire::frame::{Header, MAX_DATA};
@@ -28,8 +29,9 @@ const HASHING_STACK: usize = 256 * 1024;
 
 pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
     let request: Get = session.line.request(header)?;
-    let opened = RelPath::parse(&request.path.0)
-        .map_err(Bad::when_reading)
+    let allowed = session.grant.rights.allow(Operation::Get);
+    let opened = allowed
+        .and_then(|()| RelPath::parse(&request.path.0).map_err(Bad::when_reading))
         .and_then(|path| session.library.open_file(&path));
     let result = match opened {
         Ok(file) => send(session, &request, &file)?,

@@ -2,9 +2,8 @@
 //! no library: both are the broker's, and the second is given out at the end of this.
 
 use super::{End, Fail, Line};
-use crate::child::ask::{Broker, Unanswered};
+use crate::child::ask::{Admitted, Broker, Unanswered};
 use crate::error::{Code, Refusal};
-use crate::library::Library;
 use crate::wire::drive::{Proved, letter};
 
 impl From<Unanswered> for Fail {
@@ -16,13 +15,13 @@ impl From<Unanswered> for Fail {
     }
 }
 
-/// Says hello, hears the proof if one is wanted, and returns the library. Every refusal here ends the session: one attempt.
-pub(super) fn run(line: &mut Line, broker: Broker) -> Result<Library, Fail> {
-    let (hello, library) = broker.hear_hello()?;
+/// Says hello, hears the proof if one is wanted, and returns what the client may do. Every refusal here ends the session: one attempt.
+pub(super) fn run(line: &mut Line, broker: Broker) -> Result<Admitted, Fail> {
+    let (hello, entry) = broker.hear_hello()?;
     line.writer.bytes(letter::HELLO, hello.as_bytes())?;
     line.writer.flush()?;
-    if let Some(library) = library {
-        return Ok(library);
+    if let Some(entry) = entry {
+        return Ok(entry);
     }
     let Some(header) = line.reader.header()? else {
         return Err(Fail::End(End::Goodbye));
@@ -31,7 +30,7 @@ pub(super) fn run(line: &mut Line, broker: Broker) -> Result<Library, Fail> {
         let what = "the shared secret has to be proved first";
         return Err(Refusal::new(Code::Proof, what).into());
     }
-    let (proof, library) = broker.ask_prove(line.request(header)?)?;
+    let (proof, entry) = broker.ask_prove(line.request(header)?)?;
     line.writer.json(letter::OK, &Proved { proof })?;
-    Ok(library)
+    entry.ok_or_else(|| Code::Login.into())
 }

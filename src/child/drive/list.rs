@@ -3,6 +3,7 @@
 use super::{Fail, Handled, Session, Transfer};
 use crate::error::Refusal;
 use crate::library::Walk;
+use crate::rights::Operation;
 use crate::sys::file::{Facts, Kind};
 use crate::wire::drive::{Entry, List, Listed, Type, letter};
 use crate::wire::frame::Header;
@@ -17,8 +18,9 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
         path: Name(path),
         recursive,
     } = session.line.request(header)?;
-    let walk = RelPath::parse(&path)
-        .map_err(Bad::when_reading)
+    let allowed = session.grant.rights.allow(Operation::List);
+    let walk = allowed
+        .and_then(|()| RelPath::parse(&path).map_err(Bad::when_reading))
         .and_then(|path| session.library.walk(&path, recursive));
     let result = match walk {
         Ok(walk) => send(session, walk)?,

@@ -7,10 +7,11 @@ mod handshake;
 mod list;
 mod put;
 
-use super::ask::Broker;
+use super::ask::{Admitted, Broker};
 use super::run::Exit;
 use super::stream::{Input, Output, Stream};
 use crate::error::{Code, Refusal};
+use crate::ipc::Grant;
 use crate::library::Library;
 use crate::log::{self, Level};
 use crate::scoreboard::Phase;
@@ -32,6 +33,8 @@ struct Line {
 struct Session {
     line: Line,
     library: &'static Library,
+    /// What the client may do.
+    grant: Grant,
     /// Uploads that are whole, waiting to be published together.
     batch: Batch,
     /// The rest of a refused upload is still on its way: it is skipped.
@@ -143,9 +146,8 @@ pub(super) fn serve(stream: Stream, peer: Peer, broker: Broker) -> Exit {
         writer: Writer::new(stream.output),
         peer,
     };
-    let library = match handshake::run(&mut line, broker) {
-        // Lives as long as the process: a child leaves without dropping anything.
-        Ok(library) => Box::leak(Box::new(library)),
+    let Admitted { grant, library } = match handshake::run(&mut line, broker) {
+        Ok(admitted) => admitted,
         // One attempt for each connection.
         Err(Fail::Refuse(refusal) | Fail::Told(refusal)) => {
             return line.close(End::HangUp(refusal));
@@ -154,7 +156,9 @@ pub(super) fn serve(stream: Stream, peer: Peer, broker: Broker) -> Exit {
     };
     let mut session = Session {
         line,
-        library,
+        // Lives as long as the process: a child leaves without dropping anything.
+        library: Box::leak(Box::new(library)),
+        grant,
         batch: Batch::default(),
         skipping: false,
     };

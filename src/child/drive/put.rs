@@ -7,6 +7,7 @@ use super::{Fail, Handled, Session, Transfer};
 use crate::digest::Value;
 use crate::error::{Code, Refusal};
 use crate::library::{Announced, Ready, Upload};
+use crate::rights::{Operation, Right};
 use crate::sys::file::Stamp;
 use crate::wire::drive::{Put, PutDone, PutEnd, PutStart, letter};
 use crate::wire::frame::{Header, MAX_CONTROL};
@@ -123,9 +124,14 @@ fn receive(session: &mut Session, request: &Put) -> Result<Ready, Fail> {
         }),
         digest: request.digest,
         overwrite: request.overwrite,
-        parents: request.parents,
+        // Whoever may not make folders is told that they are missing.
+        parents: request.parents && session.grant.rights.has(Right::Mkdir),
         resume: request.resume,
     };
+    let rights = session.grant.rights;
+    rights.allow(Operation::Put {
+        overwrite: request.overwrite,
+    })?;
     let library = session.library;
     let mut upload = library.begin_upload(&path, announced)?;
     if request.resume {

@@ -1,0 +1,158 @@
+//! What is decided about somebody who may come in: the keys of `[anonymous]` in the configuration and of each user in the
+//! users file are the same, and are read here. Read by the broker and by the commands that show them.
+
+use super::file::{Placed, Size};
+use crate::rights::{Right, Rights};
+use crate::wire::path::RelPath;
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::net::IpAddr;
+
+/// Decided and checked.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    /// What may be done.
+    pub rights: Rights,
+    /// The folder below the library that is the root of everything for them; the library itself when empty.
+    pub home: RelPath,
+    /// Most bytes below `home`, with what is being put and what was cut.
+    pub quota: Option<u64>,
+    /// Most files below `home`.
+    pub quota_files: Option<u64>,
+    /// Most bytes of one upload; the server's own limit when absent.
+    pub largest_file: Option<u64>,
+    /// Bytes a second, for each session.
+    pub upload_rate: Option<u64>,
+    /// Bytes a second, for each session.
+    pub download_rate: Option<u64>,
+    /// Most sessions at once.
+    pub sessions: Option<u32>,
+    /// Where they may come from; from everywhere when empty.
+    pub networks: Vec<IpNet>,
+    /// Permission bits that new files and folders do not get.
+    pub umask: Option<u32>,
+}
+
+impl Account {
+    /// True when they may come from `address`; from a peer without one (a Unix socket, a pipe) always.
+    #[must_use]
+    pub fn admits(&self, address: Option<IpAddr>) -> bool {
+        let Some(address) = address.map(|address| address.to_canonical()) else {
+            return true;
+        };
+        self.networks.is_empty()
+            || self
+                .networks
+                .iter()
+                .any(|network| network.contains(&address))
+    }
+}
+
+/// The keys as they stand in a file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileAccount {
+    rights: Option<Vec<Right>>,
+    home: Placed<String>,
+    quota: Placed<Size>,
+    quota_files: Placed<u64>,
+    largest_file: Placed<Size>,
+    upload_rate: Placed<Size>,
+    download_rate: Placed<Size>,
+    sessions: Placed<u32>,
+    #[serde(default)]
+    networks: Vec<toml::Spanned<String>>,
+    umask: Placed<String>,
+}
+
+/// The bits that `text` names; they leave the owner, who is the server, all rights.
+pub(super) fn umask(text: Placed<String>, wrong: impl FnOnce(usize, String)) -> Option<u32> {
+    let text = text?;
+    let bits = u32::from_str_radix(text.get_ref(), 8).ok();
+    let bits = bits.filter(|bits| *bits <= 0o777 && bits & 0o700 == 0);
+    if bits.is_none() {
+        let what = "octal digits that leave the owner all rights, as \"0027\"";
+        wrong(
+            text.span().start,
+            format!("umask = {:?}: {what}", text.get_ref()),
+        );
+    }
+    bits
+}
+
+impl FileAccount {
+    /// What the keys mean. `wrong` is told of each that cannot be: the byte of the file it stands at, and why.
+    pub fn check(self, default: Rights, mut wrong: impl FnMut(usize, String)) -> Account {
+        let mut size = |key: &str, given: Placed<Size>| {
+            let given = given?;
+            if given.get_ref().0 == 0 {
+                let what = format!("{key} = 0 allows nothing; leave the key out for no limit");
+                wrong(given.span().start, what);
+            }
+            Some(given.into_inner().0)
+        };
+        let quota = size("quota", self.quota);
+        let largest_file = size("largest_file", self.largest_file);
+        let upload_rate = size("upload_rate", self.upload_rate);
+        let download_rate = size("download_rate", self.download_rate);
+        if let Some(files) = self
+            .quota_files
+            .as_ref()
+            .filter(|files| *files.get_ref() == 0)
+        {
+            let what = "quota_files = 0 allows nothing; leave the key out for no limit";
+            wrong(files.span().start, what.into());
+        }
+        if let Some(sessions) = self
+            .sessions
+            .as_ref()
+            .filter(|sessions| *sessions.get_ref() == 0)
+        {
+            let what = "sessions = 0 lets nobody in; to shut a user out: disabled = true";
+            wrong(sessions.span().start, what.into());
+        }
+        let home = self.home.map_or_else(RelPath::default, |home| {
+            RelPath::parse(home.get_ref().as_bytes()).unwrap_or_else(|_| {
+                let what = format!(
+                    "home = {:?}: a path below the library, without .. and hidden names",
+                    home.get_ref()
+                );
+                wrong(home.span().start, what);
+                RelPath::default()
+            })
+        });
+        let mut networks = Vec::new();
+        for text in self.networks {
+            let one = |text: &str| {
+                text.parse()
+                    .ok()
+                    .or_else(|| text.parse().ok().map(IpAddr::into))
+            };
+            match one(text.get_ref()) {
+                Some(network) => networks.push(network),
+                None => wrong(
+                    text.span().start,
+                    format!(
+                        "{:?} is no network: 192.0.2.0/24, 2001:db8::/32 or one address",
+                        text.get_ref()
+                    ),
+                ),
+            }
+        }
+        let umask = umask(self.umask, wrong);
+        Account {
+            rights: self
+                .rights
+                .map_or(default, |rights| rights.into_iter().collect()),
+            home,
+            quota,
+            quota_files: self.quota_files.map(toml::Spanned::into_inner),
+            largest_file,
+            upload_rate,
+            download_rate,
+            sessions: self.sessions.map(toml::Spanned::into_inner),
+            networks,
+            umask,
+        }
+    }
+}
