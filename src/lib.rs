@@ -14,7 +14,7 @@
 //! | parent | [`listener`] |
 //! | processes | [`child`], [`client`]: never each other |
 //! | shared state | [`library`], [`scoreboard`] |
-//! | words | [`config`], [`proof`], [`scram`], [`digest`], [`log`], [`wire`] |
+//! | words | [`config`], [`users`], [`proof`], [`scram`], [`digest`], [`log`], [`wire`] |
 //! | ground | [`error`], [`sys`] |
 //!
 //! One download, one way: `listener::accept` forks, `child::run` prepares the process, `child::drive` takes the request that
@@ -34,6 +34,7 @@ pub mod wire;
 pub mod config;
 pub mod log;
 pub mod scoreboard;
+pub mod users;
 
 pub mod ipc;
 pub mod library;

@@ -225,7 +225,8 @@ pub(super) fn parse(path: Option<&Path>, text: &str) -> Result<File, Vec<Problem
 }
 
 /// `FILE:LINE` of the byte at `offset`.
-pub(super) fn place(path: Option<&Path>, text: &str, offset: usize) -> String {
+#[must_use]
+pub fn place(path: Option<&Path>, text: &str, offset: usize) -> String {
     let line = 1 + text
         .as_bytes()
         .iter()

@@ -7,13 +7,13 @@ mod file;
 
 pub use account::{Account, FileAccount};
 pub use check::Problem;
-pub use file::EXAMPLE;
+pub use file::{EXAMPLE, place};
 
 use crate::log::{self, Format};
 use crate::sys::privs::Identity;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is waited for before an upload counts as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -270,4 +270,16 @@ impl Config {
             flags,
         )
     }
+}
+
+/// The users' file that the configuration names, whether or not the rest of it is sound: whoever makes users may still be setting
+/// the server up.
+///
+/// # Errors
+/// A configuration that cannot be read.
+pub fn users_file(named: Option<&Path>) -> Result<Option<PathBuf>, Vec<Problem>> {
+    let (path, text) = file::read(named)?;
+    let users_file = file::parse(path.as_deref(), &text)?.users_file;
+    let folder = path.as_deref().and_then(Path::parent);
+    Ok(users_file.map(|file| folder.unwrap_or(Path::new("")).join(file.into_inner())))
 }
