@@ -1,6 +1,6 @@
 //! The command line of the server.
 
-use super::generate;
+use super::{generate, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox};
 use crate::config::{Config, DEFAULT_FILE, Durability, EXAMPLE, Flags, Problem};
@@ -10,6 +10,7 @@ use crate::log::{self, Format, Level};
 use crate::proof::Secret;
 use crate::sys::net::Peer;
 use crate::sys::process;
+use crate::users::Users;
 use crate::{broker, config, listener, sys};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -55,6 +56,8 @@ enum Command {
         #[command(subcommand)]
         command: SecretCommand,
     },
+    /// Who may log in, and what they may do: the users' file.
+    User(user::UserArgs),
     /// Write man pages and shell completions into a folder.
     #[command(hide = true)]
     Generate {
@@ -234,6 +237,10 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => refuse(&[problem]),
         },
+        Command::User(arguments) => match user::run(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problems) => refuse(&problems),
+        },
         Command::Generate { folder } => match generate::all(&folder) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => refuse(&[format!("{}: {error}", folder.display())]),
@@ -265,6 +272,7 @@ fn check(flags: &Flags) -> ExitCode {
     let opened = load(flags).and_then(|config| {
         let secret = config.secret_file.as_deref().map(Secret::from_file);
         secret.transpose().map_err(one)?;
+        config.users_file.as_deref().map(Users::load).transpose()?;
         let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
         Ok((config, library))
     });
