@@ -4,28 +4,34 @@
 use crate::client::exit::{Exit, TABLE};
 use crate::client::rate::Rate;
 use crate::client::report::{self, Report, say};
-use crate::client::{Interrupt, Link, Options, Url, download, listing, local, shell, show, upload};
+use crate::client::{
+    Interrupt, Link, Login, Options, SessionInfo, Url, download, listing, local, shell, show,
+    upload,
+};
 use crate::digest::Kind;
-use crate::proof::Secret;
+use crate::proof::{Secret, read_private};
+use crate::scram::MAX_PASSWORD;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
+use zeroize::Zeroizing;
 
 /// Get files from a forkftp server, and put files there.
 ///
 /// A download has its name only when all of it has come and its digest was right; an upload appears on the server only when it
 /// is whole, and is reported done only when the server has it as safe as it says.
 ///
-/// URL is `drive://HOST[:PORT][/PATH]`; the port is 8888 unless given, an IPv6 address stands in brackets, %XX stands for
-/// any byte. A server at a Unix socket is `drive+unix:///SOCKET[//PATH]`.
+/// URL is `drive://[USER@]HOST[:PORT][/PATH]`; the port is 8888 unless given, an IPv6 address stands in brackets, %XX stands for
+/// any byte. A server at a Unix socket is `drive+unix://[USER@]/SOCKET[//PATH]`. The
+/// password of USER is asked for, or comes from --password-file; it is never sent.
 #[derive(Debug, Parser)]
 #[command(name = "forkftp", version, propagate_version = true, after_help = TABLE, subcommand_required = true, arg_required_else_help = true)]
 pub struct Forkftp {
@@ -45,6 +51,11 @@ struct Common {
     /// Refuse a server that asks for no proof, and so gives none of its own.
     #[arg(long, global = true)]
     require_proof: bool,
+    /// File with the password of the user whom the URL names; without it the password is asked for.
+    ///
+    /// Nobody but its owner may be able to read it (chmod 600).
+    #[arg(long, global = true, value_name = "FILE", env = "FORKFTP_PASSWORD_FILE", value_hint = clap::ValueHint::FilePath)]
+    password_file: Option<PathBuf>,
     /// Give up when nothing has moved for this many seconds. Connecting has at most 15 of them.
     #[arg(long, global = true, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     timeout: u32,
@@ -76,6 +87,18 @@ enum Command {
         #[arg(value_hint = clap::ValueHint::Url)]
         url: Url,
     },
+}
+
+impl Command {
+    fn url(&self) -> &Url {
+        match self {
+            Command::List(List { url, .. })
+            | Command::Get(Get { url, .. })
+            | Command::Put(Put { url, .. })
+            | Command::Ping(Ping { url, .. })
+            | Command::Shell { url } => url,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -198,6 +221,8 @@ fn options(
         .map(Secret::from_file)
         .transpose()
         .map_err(|why| (Exit::Proof, why))?;
+    // Before the signals are ours, so that Ctrl-C ends it; and before connecting: a server waits for a few seconds only.
+    let login = login(common.password_file.as_deref(), command.url())?;
     let flag = Arc::new(AtomicBool::new(false));
     // The shell, which takes the flag back when it prompts, would outlive the other two.
     let signals: &[i32] = if matches!(command, Command::Shell { .. }) {
@@ -223,12 +248,44 @@ fn options(
     let options = Options {
         secret,
         require_proof: common.require_proof,
+        login,
         connect_timeout: timeout.min(Duration::from_secs(15)),
         stall_timeout: timeout,
         interrupt: Interrupt::on(flag.clone()),
         rate: rate.map(|rate| Arc::new(Rate::new(rate))),
     };
     Ok((options, flag))
+}
+
+/// Who logs in at `url`, with the password from `file` or from the terminal.
+fn login(file: Option<&Path>, url: &Url) -> Result<Option<Login>, (Exit, String)> {
+    let Some(user) = &url.user else {
+        return Ok(None);
+    };
+    let refused = |why: String| (Exit::Proof, why);
+    let password = match file {
+        Some(file) => {
+            let missing = "write the password into it, and let nobody else read it (chmod 600)";
+            let content = read_private(file, "password", MAX_PASSWORD + 2, missing);
+            let content = content.map_err(refused)?;
+            // The end of the line is no part of it.
+            let line = content.strip_suffix(b"\n").unwrap_or(&content);
+            let line = line.strip_suffix(b"\r").unwrap_or(line);
+            let text = std::str::from_utf8(line);
+            let text =
+                text.map_err(|_| refused(format!("password {}: not UTF-8", file.display())))?;
+            Zeroizing::new(text.to_owned())
+        }
+        None => {
+            let prompt = format!("Password of {}: ", show::clean(user.as_bytes()));
+            let typed = rpassword::prompt_password(prompt).map_err(|error| match error.kind() {
+                std::io::ErrorKind::Interrupted => (Exit::Interrupted, "interrupted".into()),
+                _ => refused(format!("the password of {user} cannot be asked for ({error}): name a file with --password-file or FORKFTP_PASSWORD_FILE")),
+            })?;
+            Zeroizing::new(typed)
+        }
+    };
+    Login::new(user, &password).map(Some).map_err(refused)
 }
 
 type Ready = (Options, Arc<AtomicBool>);
@@ -363,8 +420,19 @@ fn run_ping(ping: &Ping, (options, _): Ready) -> Exit {
             Some(mac) => format!("both ends proved the secret by {mac}"),
             None => "no proof asked for".to_owned(),
         };
+        let user = match link.info() {
+            Some(SessionInfo {
+                user: Some(user),
+                rights: Some(rights),
+                ..
+            }) => {
+                format!(", logged in as {} ({rights})", show::clean(user.as_bytes()))
+            }
+            Some(info) if info.login_offered => ", anonymous".to_owned(),
+            _ => String::new(),
+        };
         line(&format!(
-            "connected in {:.2} ms, {proved}",
+            "connected in {:.2} ms, {proved}{user}",
             begin.elapsed().as_secs_f64() * 1e3
         ));
         let mut best = Duration::MAX;

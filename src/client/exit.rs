@@ -16,7 +16,7 @@ pub enum Exit {
     Usage = 2,
     /// No connection, or it was lost, or the server broke the protocol.
     Connection = 3,
-    /// The shared secret was not proved, by us or by the server, or cannot be used.
+    /// The shared secret or the password was not proved, by us or by the server, or cannot be used.
     Proof = 4,
     /// Bytes did not have the digest that was announced; nothing of that file was kept.
     Digest = 5,
@@ -35,7 +35,8 @@ Exit codes:
     1  the server refused a request
     2  the command line was wrong
     3  no connection, or it was lost, or the server broke the protocol
-    4  the shared secret was not proved (by us or by the server) or cannot be used
+    4  the shared secret or the password was not proved (by us or by the server) or
+       cannot be used
     5  a digest did not match; nothing of that file was kept
     6  a local file could not be read or written, or was in the way
     7  the server is full or going down: try again later
@@ -71,7 +72,12 @@ impl Exit {
             Error::Connect(_) | Error::Lost(_) | Error::Protocol(_) | Error::Unanswered => {
                 Exit::Connection
             }
-            Error::Secret(_) | Error::ProofRefused(_) | Error::ServerProof => Exit::Proof,
+            Error::Secret(_)
+            | Error::ProofRefused(_)
+            | Error::ServerProof
+            | Error::Login(_)
+            | Error::LoginRefused(_)
+            | Error::ServerLogin => Exit::Proof,
             Error::Digest { .. } => Exit::Digest,
             Error::Local { .. } => Exit::Local,
             Error::Interrupted => Exit::Interrupted,

@@ -7,6 +7,7 @@
 //! | [`url`] | which server and which path |
 //! | `connection` | descriptors: waiting, stalls, Ctrl-C |
 //! | `session` | [`Client`]: proof, frames, `ping`, `quit` |
+//! | `login` | [`Login`]: who we are, if the server wants to know |
 //! | `list`, `get`, `put` | the three requests, one at a time and pipelined |
 //! | [`local`] | files and folders on this side, safely |
 //! | [`rate`], [`show`], [`exit`] | how fast, how it looks, how it ends |
@@ -53,6 +54,7 @@ mod link;
 mod list;
 pub mod listing;
 pub mod local;
+mod login;
 pub mod progress;
 mod put;
 pub mod rate;
@@ -69,6 +71,7 @@ pub use connection::Interrupt;
 pub use get::{GetRequest, Got, Sink};
 pub use link::Link;
 pub use list::MAX_KEPT;
+pub use login::Login;
 pub use put::{PutRequest, Source};
 pub use session::{Client, Options, SessionInfo};
 pub use url::Url;
@@ -94,6 +97,12 @@ pub enum Error {
     ProofRefused(String),
     /// The server's own proof is wrong: it is not the one that has the secret.
     ServerProof,
+    /// Nobody can log in: the server wants a user and none was named, or has none, or the password cannot be used.
+    Login(String),
+    /// The server did not accept the user with this password.
+    LoginRefused(String),
+    /// The server's last message of the login is wrong: it does not know this user.
+    ServerLogin,
     /// The server broke the protocol. Nothing more it says is looked at.
     Protocol(String),
     /// The bytes that came are not those of the file.
@@ -153,6 +162,8 @@ impl Error {
             Error::Secret(_) => "secret",
             Error::ProofRefused(_) => "proof",
             Error::ServerProof => "server-proof",
+            Error::Login(_) | Error::LoginRefused(_) => "login",
+            Error::ServerLogin => "server-login",
             Error::Protocol(_) => "protocol",
             Error::Digest { .. } => "digest",
             Error::Local { .. } => "local",
@@ -175,9 +186,11 @@ impl std::fmt::Display for Error {
         match self {
             // The words of a server may be anything at all.
             Error::Refused(refusal) => f.write_str(&show::clean(refusal.message.as_bytes())),
-            Error::Connect(why) | Error::Lost(why) | Error::Secret(why) => f.write_str(why),
+            Error::Connect(why) | Error::Lost(why) | Error::Secret(why) | Error::Login(why) => f.write_str(why),
             Error::ProofRefused(why) => write!(f, "the server refused the proof of the shared secret: {}", show::clean(why.as_bytes())),
             Error::ServerProof => f.write_str("the server's proof of the shared secret is wrong: this is not the server that has it"),
+            Error::LoginRefused(why) => write!(f, "the server refused the login: {}", show::clean(why.as_bytes())),
+            Error::ServerLogin => f.write_str("the server could not show that it knows this user: it is another server, or somebody pretends to be it"),
             Error::Protocol(why) => write!(f, "the server broke the protocol: {}", show::clean(why.as_bytes())),
             Error::Digest { announced, found } => {
                 write!(f, "the digest does not match: announced {}, received {found}", show::clean(announced.as_bytes()))
@@ -195,6 +208,7 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Error {
         match refusal.code {
             Code::Proof => Error::ProofRefused(refusal.message),
+            Code::Login => Error::LoginRefused(refusal.message),
             _ => Error::Refused(refusal),
         }
     }

@@ -2,12 +2,14 @@
 //! three requests are in `list`, `get` and `put`.
 
 use super::connection::{self, In, Interrupt, Out, Wait, explain};
+use super::login::Login;
 use super::rate::Rate;
 use super::url::{Place, Url};
 use super::{Error, Result};
 use crate::digest;
 use crate::error::{Code, Refusal};
 use crate::proof::{self, Mac, Role, Secret, Transcript};
+use crate::rights::Rights;
 use crate::wire::drive::{self, Fault, Hello, Nothing, PROTOCOL, Prove, Proved, letter};
 use crate::wire::frame::{Broken, Header, MAX_DATA, Reader, Writer};
 use serde::Serialize;
@@ -24,6 +26,8 @@ pub struct Options {
     pub secret: Option<Secret>,
     /// Refuse a server that asks for no proof: one that cannot show that it has the secret either.
     pub require_proof: bool,
+    /// Who logs in; nobody when absent. An address that names another user is refused.
+    pub login: Option<Login>,
     /// Longest time to connect and shake hands.
     pub connect_timeout: Duration,
     /// Longest time in which nothing moves, later on.
@@ -39,6 +43,7 @@ impl Default for Options {
         Options {
             secret: None,
             require_proof: false,
+            login: None,
             connect_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(60),
             interrupt: Interrupt::default(),
@@ -54,6 +59,12 @@ pub struct SessionInfo {
     pub mac: Option<Mac>,
     /// A secret was given, and the server did not ask for it: nobody knows who that is.
     pub secret_unused: bool,
+    /// Users may log in here.
+    pub login_offered: bool,
+    /// Who logged in; None for anonymous.
+    pub user: Option<String>,
+    /// What they may do; None when nobody logged in.
+    pub rights: Option<Rights>,
     /// Digests the server computes, the best first.
     pub digests: Vec<digest::Kind>,
     /// Letters it answers.
@@ -85,17 +96,24 @@ pub struct Client {
     /// Kept between transfers; grows on first use.
     pub(super) buffer: Vec<u8>,
     wait: Arc<Wait>,
-    info: SessionInfo,
+    pub(super) info: SessionInfo,
     broken: bool,
 }
 
 impl Client {
-    /// Connects and proves the secret, if the server asks for that.
+    /// Connects, proves the secret if the server asks for that, and logs in if there is somebody to log in.
     ///
     /// # Errors
-    /// `Connect`, `Lost`, `Secret`, `ProofRefused`, `ServerProof`, `Protocol`, `Interrupted`; `Refused` with `Code::Busy`
+    /// `Connect`, `Lost`, `Secret`, `ProofRefused`, `ServerProof`, `Login`, `LoginRefused`, `ServerLogin`, `Protocol`, `Interrupted`; `Refused` with `Code::Busy`
     /// or `Code::Closing` when the server takes nobody now.
     pub fn connect(url: &Url, options: &Options) -> Result<Client> {
+        let login = options.login.as_ref().map(Login::user);
+        if let Some(user) = url.user.as_deref().filter(|user| Some(*user) != login) {
+            return Err(Error::Login(format!(
+                "the password of {} is not known here",
+                super::show::clean(user.as_bytes())
+            )));
+        }
         let wait = Wait::new(options.interrupt.clone(), options.connect_timeout);
         let fd = match &url.place {
             Place::Tcp(host, port) => connection::tcp(host, *port, &wait, options.connect_timeout)?,
@@ -134,6 +152,9 @@ impl Client {
             info: SessionInfo {
                 mac: None,
                 secret_unused: false,
+                login_offered: false,
+                user: None,
+                rights: None,
                 digests: Vec::new(),
                 commands: String::new(),
                 limits: nothing,
@@ -226,6 +247,7 @@ impl Client {
         } else {
             self.info.mac = Some(self.prove(&raw, &hello, options)?);
         }
+        self.log_in(&hello, options.login.as_ref())?;
         self.info.digests = hello.digests;
         self.info.commands = hello.commands;
         self.info.limits = drive::Limits {

@@ -16,7 +16,10 @@ const MAX_SALT: usize = 256;
 /// The keys that were made of a password last: for who logs in again and again, and hashes once. Good for one user of one server at a
 /// time; whatever differs is made anew.
 #[derive(Default)]
-pub struct KeyCache(pub(super) Option<Kept>);
+pub struct KeyCache {
+    pub(super) kept: Option<Kept>,
+    made: u64,
+}
 
 pub(super) struct Kept {
     prepared: Zeroizing<String>,
@@ -33,13 +36,20 @@ impl fmt::Debug for KeyCache {
 }
 
 impl KeyCache {
+    /// How often keys had to be made: the hashes of a password, paid that many times.
+    #[must_use]
+    pub fn made(&self) -> u64 {
+        self.made
+    }
+
     fn keys(&mut self, prepared: &str, salt: &[u8], iterations: u32) -> (&Key, &Key) {
         let fits = |kept: &Kept| {
             kept.prepared.as_str() == prepared && kept.salt == salt && kept.iterations == iterations
         };
-        let kept = match self.0.take().filter(fits) {
+        let kept = match self.kept.take().filter(fits) {
             Some(kept) => kept,
             None => {
+                self.made += 1;
                 let (client_key, server_key) = keys(prepared, salt, iterations);
                 Kept {
                     prepared: Zeroizing::new(prepared.to_owned()),
@@ -50,7 +60,7 @@ impl KeyCache {
                 }
             }
         };
-        let kept = self.0.insert(kept);
+        let kept = self.kept.insert(kept);
         (&kept.client_key, &kept.server_key)
     }
 }

@@ -232,12 +232,13 @@ fn kept_keys_serve_the_same_password_salt_and_rounds_only() {
     let (salt, other) = ("W22ZaJ0SNY7soEsUEjb6gQ==", "AAAAAAAAAAAAAAAAAAAAAA==");
     let first = answer(&mut cache, "pencil", salt);
     assert_eq!(first, fresh("pencil", salt));
-    let kept = cache.0.as_mut().expect("kept");
+    let kept = cache.kept.as_mut().expect("kept");
     kept.client_key[0] ^= 1;
     assert_ne!(first, answer(&mut cache, "pencil", salt), "it was used");
     for (password, salt) in [("crayon", salt), ("pencil", other), ("pencil", salt)] {
         assert_eq!(answer(&mut cache, password, salt), fresh(password, salt));
     }
+    assert_eq!(cache.made(), 4);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 mod gets;
 mod handshake;
 mod lists;
+mod logins;
 mod puts;
 
 use super::{Client, Options};
