@@ -1,6 +1,7 @@
 //! The command line of the client: one table for parsing, `--help`, man pages and completions. What the commands do is in
 //! `client`.
 
+use super::password;
 use crate::client::exit::{Exit, TABLE};
 use crate::client::rate::Rate;
 use crate::client::report::{self, Report, say};
@@ -9,8 +10,7 @@ use crate::client::{
     upload,
 };
 use crate::digest::Kind;
-use crate::proof::{Secret, read_private};
-use crate::scram::MAX_PASSWORD;
+use crate::proof::Secret;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -22,7 +22,6 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
-use zeroize::Zeroizing;
 
 /// Get files from a forkftp server, and put files there.
 ///
@@ -264,26 +263,14 @@ fn login(file: Option<&Path>, url: &Url) -> Result<Option<Login>, (Exit, String)
     };
     let refused = |why: String| (Exit::Proof, why);
     let password = match file {
-        Some(file) => {
-            let missing = "write the password into it, and let nobody else read it (chmod 600)";
-            let content = read_private(file, "password", MAX_PASSWORD + 2, missing);
-            let content = content.map_err(refused)?;
-            // The end of the line is no part of it.
-            let line = content.strip_suffix(b"\n").unwrap_or(&content);
-            let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let text = std::str::from_utf8(line);
-            let text =
-                text.map_err(|_| refused(format!("password {}: not UTF-8", file.display())))?;
-            Zeroizing::new(text.to_owned())
-        }
-        None => {
-            let prompt = format!("Password of {}: ", show::clean(user.as_bytes()));
-            let typed = rpassword::prompt_password(prompt).map_err(|error| match error.kind() {
+        Some(file) => password::from_file(file).map_err(refused)?,
+        // Also with something else on standard input, which may be what is put.
+        None => password::typed(&format!("Password of {}: ", show::clean(user.as_bytes()))).map_err(
+            |error| match error.kind() {
                 std::io::ErrorKind::Interrupted => (Exit::Interrupted, "interrupted".into()),
                 _ => refused(format!("the password of {user} cannot be asked for ({error}): name a file with --password-file or FORKFTP_PASSWORD_FILE")),
-            })?;
-            Zeroizing::new(typed)
-        }
+            },
+        )?,
     };
     Login::new(user, &password).map(Some).map_err(refused)
 }

@@ -3,4 +3,5 @@
 pub mod forkftp;
 pub mod forkftpd;
 mod generate;
+mod password;
 mod user;

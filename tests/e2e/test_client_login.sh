@@ -61,7 +61,7 @@ saw 'right gone '
 # On a terminal: typed once for the client, twice for a new password; nothing of it is shown.
 server required
 python3 - "$FORKFTP" "$FORKFTPD" "$HOST" "$users" <<'PYTHON'
-import os, pty, sys
+import os, pty, sys, termios, time
 
 def talk(command, *said):
     """Runs it on a terminal of its own, and types each line after the next prompt. Returns what was shown, and the status."""
@@ -78,6 +78,11 @@ def talk(command, *said):
             break
         shown += piece
         if left and shown.count(b": ") > len(said) - len(left) and shown.endswith(b": "):
+            # The prompt comes just before the echo is switched off; people are slower than this.
+            end = time.monotonic() + 10
+            while termios.tcgetattr(terminal)[3] & termios.ECHO:
+                assert time.monotonic() < end, "the terminal still echoes"
+                time.sleep(0.005)
             os.write(terminal, left.pop(0).encode())
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os.close(terminal)

@@ -1,12 +1,15 @@
 //! `forkftpd user`: who may log in. Changes the users file; a running server is told by SIGHUP. A password is typed without echo, comes by
 //! standard input, or is made here: it is never an argument, where everybody on the machine could read it.
 
+mod list;
+
+use super::password;
 use crate::config::{self, DEFAULT_FILE};
 use crate::rights::{Right, Rights};
-use crate::scram::{self, ITERATIONS, MAX_PASSWORD, Verifier};
+use crate::scram::{self, ITERATIONS, Verifier};
 use crate::users::{Editor, User, Users};
 use clap::{Args, Subcommand, ValueEnum};
-use std::io::{BufRead as _, IsTerminal as _, Read as _, Write as _};
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use toml_edit::{Array, Value};
 use zeroize::Zeroizing;
@@ -33,6 +36,7 @@ pub(super) struct UserArgs {
 enum UserCommand {
     /// Add a user, and the users' file if it is not there.
     Add {
+        /// The user's name.
         #[arg(value_parser = scram::user_name)]
         name: String,
         /// What they may do: of list, get, put, overwrite, delete, rename, mkdir, with commas; or all, or none.
@@ -45,12 +49,14 @@ enum UserCommand {
     },
     /// Give a user another password.
     Passwd {
+        /// The user's name.
         name: String,
         #[command(flatten)]
         password: NewPassword,
     },
     /// Say anew what a user may do.
     Rights {
+        /// The user's name.
         name: String,
         /// Of list, get, put, overwrite, delete, rename, mkdir, with commas; or all, or none.
         #[arg(value_parser = rights)]
@@ -58,6 +64,7 @@ enum UserCommand {
     },
     /// Change the limits of a user; those that are not named stay.
     Set {
+        /// The user's name.
         name: String,
         #[command(flatten)]
         limits: Limits,
@@ -66,11 +73,20 @@ enum UserCommand {
         clear: Vec<Limit>,
     },
     /// Let a user in no more, for now.
-    Disable { name: String },
+    Disable {
+        /// The user's name.
+        name: String,
+    },
     /// Let a disabled user in again.
-    Enable { name: String },
+    Enable {
+        /// The user's name.
+        name: String,
+    },
     /// Remove a user. Their files stay.
-    Remove { name: String },
+    Remove {
+        /// The user's name.
+        name: String,
+    },
     /// Show the users and what they may do.
     List {
         /// One JSON object a line.
@@ -79,6 +95,7 @@ enum UserCommand {
     },
     /// Say whether a password is that of a user; the exit status is 1 when it is not.
     Check {
+        /// The user's name.
         name: String,
         /// Read the password from standard input, one line.
         #[arg(long)]
@@ -294,9 +311,9 @@ pub(super) fn run(arguments: UserArgs) -> Result<(), Vec<String>> {
                 editor.set(&name, key, value).map_err(one)?;
             }
             let users = editor.save()?;
-            users
-                .get(&name)
-                .map_or_else(String::new, |user| format!("{name}: {}", limits_of(user)))
+            users.get(&name).map_or_else(String::new, |user| {
+                format!("{name}: {}", list::limits_of(user))
+            })
         }
         UserCommand::Disable { name } => {
             let (name, mut editor) = begin(&name)?;
@@ -318,16 +335,18 @@ pub(super) fn run(arguments: UserArgs) -> Result<(), Vec<String>> {
             editor.save()?;
             format!("{name} removed; their files and open sessions stay")
         }
-        UserCommand::List { json } => return list(&Users::load(&path)?, json).map_err(one),
+        UserCommand::List { json } => {
+            return say(&list::all(&Users::load(&path)?, json)).map_err(one);
+        }
         UserCommand::Check {
             name,
             password_stdin,
         } => {
             let (name, user) = known(&path, &name)?;
             let password = if password_stdin {
-                from_stdin().map_err(one)?
+                password::from_stdin().map_err(one)?
             } else {
-                typed(&format!("Password of {name}: ")).map_err(one)?
+                asked(&format!("Password of {name}: ")).map_err(one)?
             };
             if !user.verifier.check(&password) {
                 return Err(one(format!("that is not the password of {name}")));
@@ -378,16 +397,16 @@ impl NewPassword {
             |password: &str, said: String| Ok((Verifier::new(password, self.iterations)?, said));
         let password = || -> Result<(Verifier, String), String> {
             if self.generate {
-                let password = generated()?;
+                let password = password::generated()?;
                 return made(&password, format!("password: {}\n", *password));
             }
             if self.password_stdin {
-                return made(&from_stdin()?, String::new());
+                return made(&password::from_stdin()?, String::new());
             }
-            let first = typed(&format!("New password of {name}: "))?;
+            let first = asked(&format!("New password of {name}: "))?;
             // Before it is typed again for nothing.
             scram::password(&first)?;
-            if *first != *typed("The same again: ")? {
+            if *first != *asked("The same again: ")? {
                 return Err("those were two different passwords; nothing was changed".into());
             }
             made(&first, String::new())
@@ -396,119 +415,13 @@ impl NewPassword {
     }
 }
 
-/// 160 bits from the kernel, in groups of four of 32 signs that nobody mistakes for each other.
-fn generated() -> Result<Zeroizing<String>, String> {
-    const SIGNS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let mut random = Zeroizing::new([0; 32]);
-    getrandom::fill(&mut *random).map_err(|error| format!("no randomness: {error}"))?;
-    let mut password = Zeroizing::new(String::with_capacity(40));
-    for (i, byte) in random.iter().enumerate() {
-        if i > 0 && i % 4 == 0 {
-            password.push('-');
-        }
-        // 256 is a multiple of 32: each sign is as likely as any other.
-        password.push(char::from(SIGNS[usize::from(byte % 32)]));
-    }
-    Ok(password)
-}
-
-fn typed(prompt: &str) -> Result<Zeroizing<String>, String> {
+/// A password typed by somebody who is there.
+fn asked(prompt: &str) -> Result<Zeroizing<String>, String> {
+    // A script that feeds standard input does not mean to be asked on the terminal it was started from.
     if !std::io::stdin().is_terminal() {
         return Err("no terminal to type a password on: use --password-stdin".into());
     }
-    rpassword::prompt_password(prompt)
-        .map(Zeroizing::new)
-        .map_err(|error| format!("the password could not be read: {error}"))
-}
-
-/// One line; its end is no part of it.
-fn from_stdin() -> Result<Zeroizing<String>, String> {
-    let mut line = Zeroizing::new(String::with_capacity(MAX_PASSWORD + 3));
-    std::io::stdin()
-        .lock()
-        .take(MAX_PASSWORD as u64 + 3)
-        .read_line(&mut line)
-        .map_err(|error| format!("standard input: {error}"))?;
-    if line.ends_with('\n') {
-        line.pop();
-        if line.ends_with('\r') {
-            line.pop();
-        }
-    }
-    if line.is_empty() {
-        return Err("standard input has no password in its first line".into());
-    }
-    Ok(line)
-}
-
-/// The limits of a user in one line.
-fn limits_of(user: &User) -> String {
-    let account = &user.account;
-    let mut said = Vec::new();
-    let mut note = |name: &str, value: Option<String>| {
-        said.extend(value.map(|value| format!("{name} {value}")));
-    };
-    let home = String::from_utf8_lossy(account.home.as_bytes()).into_owned();
-    note("home", (!account.home.is_root()).then_some(home));
-    note("quota", account.quota.map(size));
-    note("quota_files", account.quota_files.map(|n| n.to_string()));
-    note("largest_file", account.largest_file.map(size));
-    note("upload_rate", account.upload_rate.map(size));
-    note("download_rate", account.download_rate.map(size));
-    note("sessions", account.sessions.map(|n| n.to_string()));
-    let networks: Vec<_> = account.networks.iter().map(ToString::to_string).collect();
-    note(
-        "networks",
-        (!networks.is_empty()).then(|| networks.join(",")),
-    );
-    note("umask", account.umask.map(|bits| format!("{bits:04o}")));
-    if said.is_empty() {
-        "no limits of their own".into()
-    } else {
-        said.join(", ")
-    }
-}
-
-/// Bytes in the largest unit that needs no fraction.
-fn size(bytes: u64) -> String {
-    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
-    let whole = units
-        .into_iter()
-        .find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift);
-    whole.map_or_else(
-        || format!("{bytes} B"),
-        |(shift, unit)| format!("{} {unit}", bytes >> shift),
-    )
-}
-
-fn list(users: &Users, json: bool) -> Result<(), String> {
-    let mut text = String::new();
-    for (name, user) in users.iter() {
-        let account = &user.account;
-        if json {
-            let networks: Vec<_> = account.networks.iter().map(ToString::to_string).collect();
-            let line = serde_json::json!({
-                "name": name,
-                "disabled": user.disabled,
-                "rights": account.rights,
-                "home": String::from_utf8_lossy(account.home.as_bytes()),
-                "quota": account.quota,
-                "quota_files": account.quota_files,
-                "largest_file": account.largest_file,
-                "upload_rate": account.upload_rate,
-                "download_rate": account.download_rate,
-                "sessions": account.sessions,
-                "networks": networks,
-                "umask": account.umask.map(|bits| format!("{bits:04o}")),
-            });
-            text += &format!("{line}\n");
-        } else {
-            let disabled = if user.disabled { " (disabled)" } else { "" };
-            let limits = limits_of(user);
-            text += &format!("{name}{disabled}\t{}\t{limits}\n", account.rights);
-        }
-    }
-    say(&text)
+    password::typed(prompt).map_err(|error| format!("the password could not be read: {error}"))
 }
 
 fn say(text: &str) -> Result<(), String> {
@@ -530,26 +443,6 @@ mod tests {
         assert_eq!(rights("put, list"), Ok(two));
         for bad in ["", "get,", "get,all", "Get", "write"] {
             assert!(rights(bad).is_err(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn generated_passwords_are_long_and_new() {
-        let (one, other) = (generated().expect("one"), generated().expect("other"));
-        assert_ne!(*one, *other);
-        assert_eq!(one.len(), 32 + 7);
-        assert!(scram::password(&one).is_ok());
-    }
-
-    #[test]
-    fn sizes_are_shown_as_they_are_written() {
-        for (bytes, shown) in [
-            (10 << 30, "10 GiB"),
-            (1536, "1536 B"),
-            (3 << 19, "1536 KiB"),
-            (5, "5 B"),
-        ] {
-            assert_eq!(size(bytes), shown);
         }
     }
 }
