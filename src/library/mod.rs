@@ -8,6 +8,7 @@
 mod digest;
 mod download;
 mod listing;
+mod manage;
 mod partial;
 mod publish;
 mod stage;
@@ -15,6 +16,7 @@ mod upload;
 
 pub use download::{Download, Scratch};
 pub use listing::Walk;
+pub use manage::Removed;
 pub use publish::{Published, Ready};
 pub use upload::{Announced, Upload};
 

@@ -267,7 +267,7 @@ impl Target {
 }
 
 /// Opens `folder`, making what is missing on the way.
-fn make_folders(library: &Library, folder: &RelPath) -> Result<OwnedFd, Refusal> {
+pub(super) fn make_folders(library: &Library, folder: &RelPath) -> Result<OwnedFd, Refusal> {
     let mut parent = library.open_folder(&RelPath::root())?;
     for path in folder
         .folders_above()
