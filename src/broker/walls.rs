@@ -17,7 +17,8 @@ fn rights() -> BitFlags<AccessFs> {
         | AccessFs::MakeReg
         | AccessFs::MakeDir
         | AccessFs::RemoveFile
-        // From the stage into a folder.
+        | AccessFs::RemoveDir
+        // From the stage into a folder, and from one folder into another.
         | AccessFs::Refer
 }
 

@@ -162,7 +162,7 @@ impl Error {
     }
 }
 
-/// True for the codes after which the server closes (`PROTOCOL.md`, section 8).
+/// True for the codes after which the server closes (`PROTOCOL.md`, section 9).
 fn code_ends(code: Code) -> bool {
     matches!(
         code,

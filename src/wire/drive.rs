@@ -14,7 +14,7 @@ pub const PROTOCOL: &str = "forkftp/1";
 pub const PORT: u16 = 8888;
 
 /// Letters that a server answers after the handshake, as the hello lists them.
-pub const COMMANDS: &str = "LGPNQ";
+pub const COMMANDS: &str = "LGPMRFSTNQ";
 
 /// Letters of the frames (`PROTOCOL.md`, section 3).
 #[allow(missing_docs)]

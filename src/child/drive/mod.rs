@@ -5,6 +5,8 @@
 mod get;
 mod handshake;
 mod list;
+mod manage;
+mod pace;
 mod put;
 
 use super::ask::{Admitted, Broker};
@@ -18,6 +20,7 @@ use crate::scoreboard::Phase;
 use crate::sys::net::Peer;
 use crate::wire::drive::{Fault, Nothing, letter};
 use crate::wire::frame::{Broken, Header, Reader, Writer};
+use pace::Pace;
 use put::Batch;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -35,6 +38,9 @@ struct Session {
     library: &'static Library,
     /// What the client may do.
     grant: Grant,
+    /// How fast the bytes of files may come, and go.
+    uploads: Pace,
+    downloads: Pace,
     /// Uploads that are whole, waiting to be published together.
     batch: Batch,
     /// The rest of a refused upload is still on its way: it is skipped.
@@ -111,7 +117,7 @@ struct Row {
     joins_batch: bool,
 }
 
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 10] = [
     Row {
         letter: letter::LIST,
         handle: list::handle,
@@ -126,6 +132,31 @@ const ROWS: [Row; 5] = [
         letter: letter::PUT,
         handle: put::handle,
         joins_batch: true,
+    },
+    Row {
+        letter: letter::MAKE,
+        handle: manage::handle_make,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::RENAME,
+        handle: manage::handle_rename,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::REMOVE,
+        handle: manage::handle_remove,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::STAT,
+        handle: manage::handle_stat,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::TIME,
+        handle: manage::handle_time,
+        joins_batch: false,
     },
     Row {
         letter: letter::ECHO,
@@ -158,6 +189,8 @@ pub(super) fn serve(stream: Stream, peer: Peer, broker: Broker) -> Exit {
         line,
         // Lives as long as the process: a child leaves without dropping anything.
         library: Box::leak(Box::new(library)),
+        uploads: Pace::new(grant.upload_rate),
+        downloads: Pace::new(grant.download_rate),
         grant,
         batch: Batch::default(),
         skipping: false,
@@ -316,36 +349,35 @@ impl Session {
         put::commit(self, batch)
     }
 
-    /// One line for a request that was carried out or refused.
+    /// One line for a transfer that was carried out or refused.
     fn log_request(&self, verb: &str, path: &str, result: &Result<Transfer, Refusal>) {
-        let mut fields: Vec<(&str, &dyn std::fmt::Display)> =
-            vec![("peer", &self.line.peer), ("path", &path)];
-        match result {
-            Ok(transfer) => {
-                fields.push(("bytes", &transfer.bytes));
-                if let Some(digest) = &transfer.digest {
-                    fields.push((transfer.digest_kind, digest));
-                }
-                log::event(Level::Info, verb, &fields);
-            }
-            Err(refusal) => {
-                let code = refusal.code.as_str();
-                let errno = refusal.errno.map(|e| e.desc()).unwrap_or_default();
-                fields.push(("refused", &code));
-                if refusal.code == Code::Io {
-                    fields.push(("error", &errno));
-                }
-                log::event(
-                    if refusal.code == Code::Io {
-                        Level::Error
-                    } else {
-                        Level::Info
-                    },
-                    verb,
-                    &fields,
-                );
+        let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("path", &path)];
+        if let Ok(transfer) = result {
+            fields.push(("bytes", &transfer.bytes));
+            if let Some(digest) = &transfer.digest {
+                fields.push((transfer.digest_kind, digest));
             }
         }
+        self.log(verb, &fields, result.as_ref().err());
+    }
+
+    /// One line for a request with these `fields`, and why it was refused, if it was.
+    fn log(&self, verb: &str, about: &[(&str, &dyn std::fmt::Display)], refusal: Option<&Refusal>) {
+        let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("peer", &self.line.peer)];
+        fields.extend_from_slice(about);
+        let Some(refusal) = refusal else {
+            return log::event(Level::Info, verb, &fields);
+        };
+        let code = refusal.code.as_str();
+        let errno = refusal.errno.map(|e| e.desc()).unwrap_or_default();
+        fields.push(("refused", &code));
+        let level = if refusal.code == Code::Io {
+            fields.push(("error", &errno));
+            Level::Error
+        } else {
+            Level::Info
+        };
+        log::event(level, verb, &fields);
     }
 }
 

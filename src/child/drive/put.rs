@@ -217,7 +217,9 @@ fn receive_frame(
 ) -> Handled {
     let mut left = header.length;
     while left > 0 {
-        let got = session.line.reader.data(&mut left, piece)?;
+        let most = session.uploads.piece(piece.len());
+        let got = session.line.reader.data(&mut left, &mut piece[..most])?;
+        pace(session, got)?;
         if let Err(refusal) = upload.write(&piece[..got]) {
             // Said before the rest of the frame is read away, so that the client can stop.
             session.commit()?;
@@ -227,6 +229,17 @@ fn receive_frame(
             }
             return Err(Fail::Told(refusal));
         }
+    }
+    Ok(())
+}
+
+/// Waits until more than these `bytes` may come. Nobody waits with it for the answer to an earlier upload.
+fn pace(session: &mut Session, bytes: usize) -> Handled {
+    let wait = session.uploads.take(bytes);
+    if wait.is_due() {
+        session.commit()?;
+        session.line.writer.flush()?;
+        wait.run(session.line.reader.inner().slot());
     }
     Ok(())
 }
