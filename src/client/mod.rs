@@ -7,12 +7,12 @@
 //! | [`url`] | which server and which path |
 //! | `connection` | descriptors: waiting, stalls, Ctrl-C |
 //! | `session` | [`Client`]: proof, frames, `ping`, `quit` |
-//! | `list`, `get`, `put` | the three requests, one at a time and pipelined |
+//! | `list`, `get`, `put`, `manage` | the requests, one at a time and pipelined |
 //! | [`local`] | files and folders on this side, safely |
-//! | [`rate`], [`show`], [`exit`] | how fast, how it looks, how it ends |
+//! | [`rate`], [`show`], [`moment`], [`exit`] | how fast, how it looks, when, how it ends |
 //! | `link` | [`Link`]: a server that is talked to again and again |
 //! | `batch`, [`report`] | many files over several connections, and the account of it |
-//! | [`download`], [`upload`], [`listing`] | the commands `get`, `put` and `list` |
+//! | [`download`], [`upload`], [`listing`], [`removal`], [`stating`] | the commands `get`, `put`, `list`, `rm` and `stat` |
 //! | [`progress`] | bars |
 //! | [`shell`] | the shell |
 //!
@@ -53,15 +53,19 @@ mod link;
 mod list;
 pub mod listing;
 pub mod local;
+mod manage;
+pub mod moment;
 pub mod progress;
 mod put;
 pub mod rate;
+pub mod removal;
 pub mod report;
 #[cfg(test)]
 mod scripted;
 mod session;
 pub mod shell;
 pub mod show;
+pub mod stating;
 pub mod upload;
 pub mod url;
 

@@ -1,5 +1,5 @@
 //! One session with one server: the proof, frames and what can go wrong with them, echo and quit. Run by the client. The
-//! three requests are in `list`, `get` and `put`.
+//! requests are in `list`, `get`, `put` and `manage`.
 
 use super::connection::{self, In, Interrupt, Out, Wait, explain};
 use super::rate::Rate;

@@ -58,6 +58,19 @@ pub(crate) fn join(folder: &RelPath, below: &[u8]) -> Result<RelPath, Bad> {
     RelPath::parse(&[folder.as_bytes(), b"/", below].concat())
 }
 
+/// Where `from` goes when it is moved to `to` below `folder`: with a slash at the end of `to`, into that folder under its own name.
+pub(crate) fn target(folder: &RelPath, from: &RelPath, to: &[u8]) -> Result<RelPath, String> {
+    let say = |bad: Bad| bad.when_writing().message;
+    let Some(into) = to.strip_suffix(b"/") else {
+        return join(folder, to).map_err(say);
+    };
+    let into = join(folder, into).map_err(say)?;
+    match from.split_last() {
+        Some((_, name)) => join(&into, name).map_err(say),
+        None => Err("the root has no name".into()),
+    }
+}
+
 /// Decodes a path as people write it: slashes at both ends are passed over. The flag is true when it must be a folder.
 pub(crate) fn parse_path(text: &str) -> Result<(RelPath, bool), String> {
     let trimmed = text.trim_matches('/');
