@@ -524,10 +524,12 @@ fn errand(
     match done {
         Ok(()) => Exit::Done,
         Err(error) => {
-            say(&format!(
-                "{verb} /{}: {error}",
-                show::clean(path.as_bytes())
-            ));
+            let object = if path.is_root() {
+                b"/"
+            } else {
+                path.as_bytes()
+            };
+            say(&format!("{verb} {}: {error}", show::clean(object)));
             Exit::of(&error)
         }
     }
