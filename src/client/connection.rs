@@ -90,15 +90,22 @@ impl Wait {
         );
     }
 
-    /// Waits until `fd` is ready for `what`, has ended or has failed.
+    /// Waits until `fd` is ready for `what`, has ended or has failed. While the other end still takes something of what it was
+    /// sent, something moves, whatever is waited for: a server may take long over bytes that the kernel took at once.
     pub(super) fn until(&self, fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<()> {
         let stall = Duration::from_millis(self.stall.load(Ordering::Relaxed));
-        let begin = Instant::now();
+        let mut begin = Instant::now();
+        let mut on_its_way = None;
         loop {
             if self.interrupt.is_set() {
                 return Err(io::Error::other(Stop::Interrupted));
             }
             let Some(left) = stall.checked_sub(begin.elapsed()) else {
+                let now = sys::net::unacknowledged(fd).unwrap_or(0);
+                if on_its_way.is_some_and(|before| now < before) {
+                    (begin, on_its_way) = (Instant::now(), Some(now));
+                    continue;
+                }
                 return Err(io::Error::other(Stop::Stalled(stall.as_secs().max(1))));
             };
             let slice = PollTimeout::try_from(left.min(SLICE)).unwrap_or(PollTimeout::ZERO);
@@ -109,6 +116,10 @@ impl Wait {
                 slice
             };
             match poll(&mut [PollFd::new(fd, what)], slice) {
+                // Most waits are over before this one system call more.
+                Ok(0) if on_its_way.is_none() => {
+                    on_its_way = Some(sys::net::unacknowledged(fd).unwrap_or(0));
+                }
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),
                 Err(other) => return Err(other.into()),
