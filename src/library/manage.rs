@@ -523,7 +523,7 @@ mod tests {
         assert_eq!(s.library.stat(&path("")).expect("root").kind, Kind::Folder);
         // Whoever may not read a file sees that it is there, as in a listing.
         use std::os::unix::fs::PermissionsExt;
-        let closed = std::fs::Permissions::from_mode(0);
+        let closed = std::fs::Permissions::from_mode(0o000);
         std::fs::set_permissions(s.at("file"), closed).expect("chmod");
         assert_eq!(s.library.stat(&path("file")).expect("stat").size, 3);
     }

@@ -349,6 +349,8 @@ fn tries(outside: &Outside) -> Vec<Try> {
         attempt("renameat outside", SYS_renameat, &[HERE, file(), HERE, new()]),
         attempt("unlinkat outside", SYS_unlinkat, &[HERE, file(), N(0)]),
         attempt("unlinkat ../ of the library", SYS_unlinkat, &[Root, up(), N(0)]),
+        attempt("rmdir ../ of the library", SYS_unlinkat, &[Root, text("../outside/empty"), N(AT_REMOVEDIR.into())]),
+        attempt("renameat of a folder into the library", SYS_renameat, &[Root, text("../outside/empty"), Root, text("stolen")]),
         attempt("mkdirat outside", SYS_mkdirat, &[HERE, new(), N(0o777)]),
         attempt("mkdirat ../ of the library", SYS_mkdirat, &[Root, up_new(), N(0o777)]),
         attempt("chmod", SYS_chmod, &[file(), N(0o777)]),
@@ -457,6 +459,9 @@ fn server(arguments: &[&str]) -> (Server, String) {
     let outside = super::walls::outside(&server);
     std::fs::write(outside.join("file"), b"outside").expect("a file");
     super::walls::open_to_all(&outside);
+    std::fs::create_dir(outside.join("empty")).expect("a folder");
+    super::walls::open_to_all(&outside.join("empty"));
+    super::walls::give_to_server(&outside.join("empty"));
     super::walls::open_to_all(&outside.join("file"));
     super::walls::give_to_server(&outside.join("file"));
     let outside = outside.to_str().expect("text").to_owned();
@@ -546,7 +551,7 @@ fn probe_all(when: When, mode: &[&str]) {
     assert!(wrong.is_empty(), "{when:?} the proof: {wrong:#?}");
     // What was outside is as it was.
     let left: Vec<_> = std::fs::read_dir(&folder).expect("outside").collect();
-    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left.len(), 2, "{left:?}");
     assert_eq!(
         std::fs::read(format!("{folder}/file")).expect("outside"),
         b"outside"
@@ -639,6 +644,10 @@ fn without_the_walls_the_probe_gets_through() {
         &[Root, text("inside"), Root, text("../outside/new"), N(0)],
     ));
     gave(held.call(libc::SYS_unlinkat, &[Root, text("../outside/new"), N(0)]));
+    gave(held.call(
+        libc::SYS_unlinkat,
+        &[Root, text("../outside/empty"), N(libc::AT_REMOVEDIR.into())],
+    ));
     gave(held.call(
         libc::SYS_symlinkat,
         &[text("/etc"), Root, text("../outside/etc")],

@@ -271,22 +271,21 @@ fn a_farewell_is_understood_while_sending() {
 #[test]
 fn a_server_that_takes_its_time_has_not_stalled_and_one_that_takes_nothing_has() {
     let impatient = Options {
-        stall_timeout: Duration::from_millis(400),
+        stall_timeout: Duration::from_secs(1),
         ..options()
     };
-    // Less than the kernel takes at once, so that the client waits for the answer alone.
-    let content: Vec<u8> = (0..120_000u32).map(|i| (i % 251) as u8).collect();
+    // More than the kernel takes at once; what it has when all is sent takes longer than a stall, without the answer.
+    let content: Vec<u8> = (0..480_000u32).map(|i| (i % 251) as u8).collect();
     for takes in [true, false] {
         let (client, server) = connect(&impatient, move |mut server| {
             server.hello("");
             server.hear_json(letter::PUT);
-            let mut left = if takes { 10 } else { 0 };
-            while left > 0 {
-                std::thread::sleep(Duration::from_millis(150));
-                server.0.read_exact(&mut [0; 10_000]).expect("read");
-                left -= 1;
-            }
             if takes {
+                for _ in 0..12 {
+                    std::thread::sleep(Duration::from_millis(200));
+                    server.0.read_exact(&mut [0; 40_000]).expect("read");
+                }
+                std::thread::sleep(Duration::from_millis(500));
                 server.say(letter::ERROR, r#"{"code":"io","message":"in the end"}"#);
             }
             while !server.closed() {}
