@@ -47,13 +47,6 @@ fn a_get_is_as_slow_as_it_should_be() {
         let took = begin.elapsed();
         assert!(took >= least(2 * size, rate), "{size} bytes took {took:?}");
         assert!(took < Duration::from_secs(15), "{size} bytes took {took:?}");
-        let begin = Instant::now();
-        peer.send(&put(json!({"path": "put"}), &content));
-        peer.expect('K');
-        assert!(
-            begin.elapsed() < least(size, rate),
-            "the other direction is free"
-        );
     }
 }
 
@@ -68,17 +61,30 @@ fn a_put_is_as_slow_as_it_should_be() {
     let took = begin.elapsed();
     assert!(took >= least(1 << 20, 512 << 10), "{took:?}");
     assert!(took < Duration::from_secs(15), "{took:?}");
-    let begin = Instant::now();
     assert!(peer.get("put") == content);
-    assert!(
-        begin.elapsed() < least(1 << 20, 512 << 10),
-        "the other direction is free"
-    );
+}
+
+#[test]
+fn each_direction_has_a_rate_of_its_own() {
+    let content = noise(100_000, 5);
+    // At the other's rate it would take longer than anything here may.
+    for (key, puts) in [("download_rate", true), ("upload_rate", false)] {
+        let (server, _file) = limited(&format!("{key} = 1000"), &[], &content);
+        let mut peer = Peer::connect(&server);
+        let begin = Instant::now();
+        if puts {
+            peer.send(&put(json!({"path": "put"}), &content));
+            peer.expect('K');
+        } else {
+            assert!(peer.get("file") == content);
+        }
+        assert!(begin.elapsed() < Duration::from_secs(50), "{key}");
+    }
 }
 
 #[test]
 fn no_deadline_is_met_by_waiting_for_the_rate() {
-    let content = noise(6_000, 3);
+    let content = noise(4_500, 3);
     let (server, _file) = limited(
         "upload_rate = 1000\ndownload_rate = 1000",
         &["--stall-seconds", "1"],
@@ -88,11 +94,11 @@ fn no_deadline_is_met_by_waiting_for_the_rate() {
     // The listener would end it after 1 s, and the grace it gives.
     let begin = Instant::now();
     assert!(peer.get("file") == content);
-    assert!(begin.elapsed() >= least(6_000, 1000));
+    assert!(begin.elapsed() >= least(4_500, 1000));
     let begin = Instant::now();
-    peer.send(&put(json!({"path": "put", "size": 6_000}), &content));
+    peer.send(&put(json!({"path": "put", "size": 4_500}), &content));
     peer.expect('K');
-    assert!(begin.elapsed() >= least(6_000, 1000));
+    assert!(begin.elapsed() >= least(4_500, 1000));
     assert!(std::fs::read(server.library().join("put")).expect("read") == content);
     // The stall of a client that sends nothing is one all the same.
     peer.send(&request('P', &json!({"path": "stalled"})));
@@ -113,5 +119,8 @@ fn answers_do_not_wait_for_what_comes_after_them() {
     peer.expect('K');
     let second = begin.elapsed();
     assert!(second >= least(192 << 10, 64 << 10), "{second:?}");
-    assert!(first < second / 2, "{first:?} of {second:?}");
+    assert!(
+        second - first > Duration::from_secs(1),
+        "{first:?} of {second:?}"
+    );
 }
