@@ -1,22 +1,17 @@
 //! The command line of the client: one table for parsing, `--help`, man pages and completions. What the commands do is in
 //! `client`.
 
+use super::manage;
 use crate::client::exit::{Exit, TABLE};
 use crate::client::rate::Rate;
 use crate::client::report::{self, Report, say};
-use crate::client::url::target;
-use crate::client::{
-    Interrupt, Link, Options, Url, download, listing, local, moment, removal, shell, show, stating,
-    upload,
-};
+use crate::client::{Interrupt, Link, Options, Url, download, listing, local, shell, show, upload};
 use crate::digest::Kind;
 use crate::proof::Secret;
-use crate::sys::file::Stamp;
-use crate::wire::path::RelPath;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -72,20 +67,20 @@ enum Command {
     /// in a folder sent with -r are not; hidden names and special files in it are passed over.
     Put(Put),
     /// Make a folder.
-    Mkdir(Mkdir),
+    Mkdir(manage::Mkdir),
     /// Give a file or folder another name, in this folder or in another one.
     ///
     /// The name changes in one step. A folder never replaces anything; a file replaces a file with --overwrite.
-    Mv(Mv),
+    Mv(manage::Mv),
     /// Remove files and folders.
     ///
     /// There is no way back. What cannot be removed is said, one line each, and the rest is removed all the same. Links, hidden
     /// names and special files that are on the server cannot be seen or removed from here, nor can a folder that has one in it.
-    Rm(Rm),
+    Rm(manage::Rm),
     /// What is under a name: type, size, time of change.
-    Stat(Stat),
+    Stat(manage::Stat),
     /// Set the time of change of a file that is there.
-    Touch(Touch),
+    Touch(manage::Touch),
     /// Prove the secret and measure how long an echo takes.
     Ping(Ping),
     /// Talk to a server: a menu, line editing, completion of names on both sides.
@@ -178,70 +173,6 @@ struct Put {
 }
 
 #[derive(Debug, Args)]
-struct Mkdir {
-    /// The folder.
-    #[arg(value_hint = clap::ValueHint::Url)]
-    url: Url,
-    /// Make the folders on the way, and do not mind if it is there.
-    #[arg(short, long)]
-    parents: bool,
-}
-
-#[derive(Debug, Args)]
-struct Mv {
-    /// The folder that FROM and TO are in.
-    #[arg(value_hint = clap::ValueHint::Url)]
-    url: Url,
-    /// The file or folder, as a path below that folder.
-    from: OsString,
-    /// Its new name, as a path below that folder; or, with a slash at the end, the folder to go to under its own name.
-    to: OsString,
-    /// Replace a file of that name.
-    #[arg(long)]
-    overwrite: bool,
-}
-
-#[derive(Debug, Args)]
-struct Rm {
-    /// The folder that the NAMEs are in.
-    #[arg(value_hint = clap::ValueHint::Url)]
-    url: Url,
-    /// Files and empty folders, as paths below that folder.
-    #[arg(value_name = "NAME", required = true)]
-    names: Vec<OsString>,
-    /// Folders with all that is in them.
-    #[arg(short, long)]
-    recursive: bool,
-    /// Do not mind what is not there.
-    #[arg(short, long)]
-    force: bool,
-}
-
-#[derive(Debug, Args)]
-struct Stat {
-    /// The folder that NAME is in; or what is asked about, without NAME.
-    #[arg(value_hint = clap::ValueHint::Url)]
-    url: Url,
-    /// File or folder, as a path below that folder.
-    name: Option<OsString>,
-    /// One JSON object: name (from the root), type, size, mtime, nsec.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-struct Touch {
-    /// The folder that NAME is in.
-    #[arg(value_hint = clap::ValueHint::Url)]
-    url: Url,
-    /// The file, as a path below that folder.
-    name: OsString,
-    /// The time, as in 2026-05-01T13:45:07Z or 2026-05-01T13:45:07.5+02:00 (RFC 3339); now without it.
-    #[arg(long, value_name = "TIME", value_parser = moment::parse)]
-    time: Option<Stamp>,
-}
-
-#[derive(Debug, Args)]
 struct Ping {
     /// The server.
     #[arg(value_hint = clap::ValueHint::Url)]
@@ -266,11 +197,11 @@ pub fn main() -> ExitCode {
         Command::List(list) => run_list(&list, options),
         Command::Get(get) => run_get(&get, options),
         Command::Put(put) => run_put(&put, options),
-        Command::Mkdir(mkdir) => run_mkdir(&mkdir, options),
-        Command::Mv(mv) => run_mv(&mv, options),
-        Command::Rm(rm) => run_rm(&rm, options),
-        Command::Stat(stat) => run_stat(&stat, options),
-        Command::Touch(touch) => run_touch(&touch, options),
+        Command::Mkdir(mkdir) => manage::run_mkdir(&mkdir, options),
+        Command::Mv(mv) => manage::run_mv(&mv, options),
+        Command::Rm(rm) => manage::run_rm(&rm, options),
+        Command::Stat(stat) => manage::run_stat(&stat, options),
+        Command::Touch(touch) => manage::run_touch(&touch, options),
         Command::Ping(ping) => run_ping(&ping, options),
         Command::Shell { url } => shell::run(Link::new(url, options.0), &options.1),
     }
@@ -321,7 +252,7 @@ fn options(
     Ok((options, flag))
 }
 
-type Ready = (Options, Arc<AtomicBool>);
+pub(super) type Ready = (Options, Arc<AtomicBool>);
 
 impl Moving {
     fn report(&self, verb: &'static str) -> Report {
@@ -445,106 +376,6 @@ fn run_put(put: &Put, (options, _): Ready) -> Exit {
     exit
 }
 
-fn run_mkdir(mkdir: &Mkdir, ready: Ready) -> Exit {
-    let path = &mkdir.url.path;
-    errand("mkdir", &mkdir.url, path, ready, |link| {
-        link.client()?.make_folder(path, mkdir.parents)
-    })
-}
-
-fn run_mv(mv: &Mv, ready: Ready) -> Exit {
-    let from = match below(&mv.url, &mv.from) {
-        Ok(from) => from,
-        Err(why) => return usage(&format!("mv {why}")),
-    };
-    let to = match target(&mv.url.path, &from, mv.to.as_bytes()) {
-        Ok(to) => to,
-        Err(why) => return usage(&format!("mv {}: {why}", show::clean(mv.to.as_bytes()))),
-    };
-    errand("mv", &mv.url, &from, ready, |link| {
-        link.client()?.rename(&from, &to, mv.overwrite)
-    })
-}
-
-fn run_rm(rm: &Rm, (options, _): Ready) -> Exit {
-    let names = rm.names.iter().map(|name| below(&rm.url, name));
-    let paths = match names.collect() {
-        Ok(paths) => paths,
-        Err(why) => return usage(&format!("rm {why}")),
-    };
-    let job = removal::Job {
-        paths,
-        recursive: rm.recursive,
-        force: rm.force,
-    };
-    let report = removal::report();
-    let mut link = Link::new(rm.url.clone(), options);
-    removal::run(&mut link, &job, &report);
-    let exit = report.finish();
-    warn_unproved(&link);
-    link.leave();
-    exit
-}
-
-fn run_stat(stat: &Stat, ready: Ready) -> Exit {
-    let path = match &stat.name {
-        Some(name) => below(&stat.url, name),
-        None => Ok(stat.url.path.clone()),
-    };
-    match path {
-        Ok(path) => errand("stat", &stat.url, &path, ready, |link| {
-            stating::run(link, &path, stat.json)
-        }),
-        Err(why) => usage(&format!("stat {why}")),
-    }
-}
-
-fn run_touch(touch: &Touch, ready: Ready) -> Exit {
-    let time = touch.time.unwrap_or_else(moment::now);
-    match below(&touch.url, &touch.name) {
-        Ok(path) => errand("touch", &touch.url, &path, ready, |link| {
-            link.client()?.set_time(&path, time)
-        }),
-        Err(why) => usage(&format!("touch {why}")),
-    }
-}
-
-/// One request about `path`, which `act` makes.
-fn errand(
-    verb: &str,
-    url: &Url,
-    path: &RelPath,
-    (options, _): Ready,
-    act: impl FnOnce(&mut Link) -> crate::client::Result<()>,
-) -> Exit {
-    let mut link = Link::new(url.clone(), options);
-    let done = act(&mut link);
-    warn_unproved(&link);
-    link.leave();
-    match done {
-        Ok(()) => Exit::Done,
-        Err(error) => {
-            let object = if path.is_root() {
-                b"/"
-            } else {
-                path.as_bytes()
-            };
-            say(&format!("{verb} {}: {error}", show::clean(object)));
-            Exit::of(&error)
-        }
-    }
-}
-
-/// The path of `name` below that of `url`. A slash at its end comes from the completion of folders.
-fn below(url: &Url, name: &OsStr) -> Result<RelPath, String> {
-    let name = name.as_bytes();
-    let say = |why| format!("{}: {why}", show::clean(name));
-    match name.strip_suffix(b"/").unwrap_or(name) {
-        b"" => Err(say("a name is missing".to_owned())),
-        name => url.join(name).map_err(say),
-    }
-}
-
 fn run_ping(ping: &Ping, (options, _): Ready) -> Exit {
     let mut link = Link::new(ping.url.clone(), options);
     let begin = std::time::Instant::now();
@@ -592,13 +423,13 @@ fn line(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-fn usage(why: &str) -> Exit {
+pub(super) fn usage(why: &str) -> Exit {
     say(why);
     Exit::Usage
 }
 
 /// The user meant to know whom they talk to.
-fn warn_unproved(link: &Link) {
+pub(super) fn warn_unproved(link: &Link) {
     if link.info().is_some_and(|info| info.secret_unused) {
         say(
             "the server did not ask for the secret: it has not proved who it is (--require-proof refuses such a server)",
