@@ -21,6 +21,8 @@ pub const MAX_MESSAGE: usize = 8 * 1024;
 pub enum Phase {
     /// It has no client yet.
     Waiting,
+    /// The client speaks TLS: a signature may be asked for, twice at most, and then the hello.
+    Securing,
     /// The hello was given out, and a proof is awaited: the one question there is, once.
     Challenged,
     /// The library was given out, or never will be: nothing may be asked.
@@ -48,6 +50,20 @@ pub struct Grant {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Ask {
+    /// The signature of a TLS handshake. In `Securing`, as often as `MOST_SIGNATURES`.
+    Sign {
+        /// SHA-256 of the certificate the client was shown, in hexadecimal: there may be a newer one meanwhile.
+        leaf: String,
+        /// The signature scheme that the client chose (RFC 8446, section 4.2.3).
+        scheme: u16,
+        /// What it is to be made of.
+        handshake: Handshake,
+    },
+    /// The TLS handshake is over: the hello, please. In `Securing`.
+    Secured {
+        /// The channel's name, `tls::EXPORTER` bytes in hexadecimal (RFC 9266).
+        exporter: String,
+    },
     /// Is this the client's proof? In `Challenged`.
     Prove {
         /// The client's nonce, in hexadecimal.
@@ -59,15 +75,57 @@ pub enum Ask {
     },
 }
 
+/// Signatures that one client's handshake may need; one does, and a second is for nothing we know.
+pub const MOST_SIGNATURES: u32 = 2;
+
+/// The parts of what a TLS server signs, in hexadecimal. The broker puts them together itself, so that nothing else gets under its
+/// signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Handshake {
+    /// Of a CertificateVerify (RFC 8446, section 4.4.3).
+    Tls13 {
+        /// The transcript's hash: 32 or 48 bytes.
+        hash: String,
+    },
+    /// Of a ServerKeyExchange (RFC 8422, section 5.4).
+    Tls12 {
+        /// 32 bytes.
+        client_random: String,
+        /// 32 bytes.
+        server_random: String,
+        /// The ServerECDHParams: a named curve and a point on it.
+        params: String,
+    },
+}
+
+/// What everybody may know of the server's certificate and of its key, for the listener to make ready. Too long for a message: it
+/// goes as a sealed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The certificates, DER in hexadecimal, the server's own first.
+    pub certificates: Vec<String>,
+    /// The signature schemes of the key, the best first.
+    pub schemes: Vec<u16>,
+}
+
+/// Most bytes of a sealed `Chain`.
+pub const MAX_CHAIN: usize = 256 * 1024;
+
 /// What the broker says to a child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// Unasked, as soon as there is a client: the payload of the `H` frame.
+    /// Unasked, as soon as there is a client, but to one that speaks TLS in answer to `Secured`: the payload of the `H` frame.
     Hello {
         /// JSON text.
         payload: String,
         /// The library at once, where no proof is wanted; otherwise a proof has to follow.
         entry: Option<Grant>,
+    },
+    /// To `Sign`.
+    Signed {
+        /// The signature, in hexadecimal.
+        signature: String,
     },
     /// To `Prove`: it is; this is the server's own, in hexadecimal. With it comes the library.
     Proved {
@@ -141,6 +199,8 @@ pub enum Tell {
     },
     /// Read the configuration, the secret and the library again.
     Reload,
+    /// Read the certificate and its key again.
+    Renew,
     /// Remove what is left in the stage.
     Sweep,
 }
@@ -148,8 +208,13 @@ pub enum Tell {
 /// What the broker says to the listener.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
-    /// It is set up, or did what it was told.
-    Ready,
+    /// It is set up, or did what it was told. Descriptors go with it, in this order.
+    Ready {
+        /// The Landlock ruleset of the children.
+        ruleset: bool,
+        /// A sealed `Chain`.
+        chain: bool,
+    },
     /// It could not: lines for the operator.
     Problems(Vec<String>),
 }

@@ -14,7 +14,7 @@
 //! | parent | [`listener`] |
 //! | processes | [`child`], [`client`]: never each other |
 //! | shared state | [`library`], [`scoreboard`] |
-//! | words | [`config`], [`proof`], [`digest`], [`log`], [`wire`] |
+//! | words | [`config`], [`proof`], [`digest`], [`tls`], [`log`], [`wire`] |
 //! | ground | [`error`], [`sys`] |
 //!
 //! One download, one way: `listener::accept` forks, `child::run` prepares the process, `child::drive` takes the request that
@@ -28,6 +28,7 @@ pub mod sys;
 pub mod digest;
 pub mod proof;
 pub mod rights;
+pub mod tls;
 pub mod wire;
 
 pub mod config;

@@ -2,10 +2,11 @@
 //! of phase, or one that cannot be read, ends the child's channel, and nothing else.
 
 use super::keys::Keys;
+use super::sign;
 use crate::config::Files;
 use crate::digest::Kind;
 use crate::error::Code;
-use crate::ipc::{Answer, Ask, Client, Grant, Phase};
+use crate::ipc::{Answer, Ask, Client, Grant, MOST_SIGNATURES, Phase};
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
 use crate::wire::frame::{MAX_CONTROL, MAX_DATA};
@@ -16,6 +17,12 @@ pub(super) struct Dealing {
     phase: Phase,
     /// The hello that was given out.
     hello: Vec<u8>,
+    /// The client of a handshake that is not over.
+    securing: Option<Client>,
+    /// Signatures that were given out.
+    signatures: u32,
+    /// The name of the client's TLS channel (RFC 9266); empty without TLS.
+    exporter: Vec<u8>,
 }
 
 /// An answer, or why the channel ends.
@@ -26,15 +33,28 @@ impl Dealing {
         Dealing {
             phase: Phase::Waiting,
             hello: Vec::new(),
+            securing: None,
+            signatures: 0,
+            exporter: Vec::new(),
         }
     }
 
-    /// The hello for a client that has come.
-    pub(super) fn greet(&mut self, keys: &Keys, client: &Client) -> Reply {
-        let proof = client.proof;
+    /// What is said to a child whose client has come: the hello, but to one that speaks TLS nothing yet.
+    pub(super) fn meet(&mut self, keys: &Keys, client: &Client) -> Option<Reply> {
         if self.phase != Phase::Waiting {
-            return Err("a second client");
+            return Some(Err("a second client"));
         }
+        if !client.tls {
+            return Some(self.greet(keys, client));
+        }
+        self.phase = Phase::Securing;
+        self.securing = Some(*client);
+        None
+    }
+
+    /// The hello.
+    fn greet(&mut self, keys: &Keys, client: &Client) -> Reply {
+        let proof = client.proof;
         if proof && keys.secret.is_none() {
             return Err("a proof is wanted, and there is no secret");
         }
@@ -89,6 +109,26 @@ impl Dealing {
     /// Answers `question`.
     pub(super) fn answer(&mut self, keys: &Keys, question: Ask) -> Reply {
         match (self.phase, question) {
+            (
+                Phase::Securing,
+                Ask::Sign {
+                    leaf,
+                    scheme,
+                    handshake,
+                },
+            ) => {
+                self.signatures += 1;
+                if self.signatures > MOST_SIGNATURES {
+                    return Err("one signature too many");
+                }
+                let signature = keys.tls.sign(&leaf, scheme, &handshake)?;
+                Ok(Answer::Signed { signature })
+            }
+            (Phase::Securing, Ask::Secured { exporter }) => {
+                self.exporter = sign::exporter(&exporter)?;
+                let client = self.securing.take().ok_or("no client")?;
+                self.greet(keys, &client)
+            }
             (Phase::Challenged, Ask::Prove { nonce, mac, proof }) => {
                 // One attempt: whatever comes of it, this phase is over.
                 self.phase = Phase::Over;
@@ -111,7 +151,7 @@ impl Dealing {
         let seen = Transcript {
             hello: &self.hello,
             client_nonce: &client_nonce,
-            channel: b"",
+            channel: &self.exporter,
         };
         match hex::decode(given) {
             Ok(given) if seen.verify(secret, Role::Client, mac, &given) => {}

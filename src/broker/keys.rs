@@ -1,5 +1,6 @@
 //! What the broker alone holds. Loaded whole or not at all: a damaged part means no service.
 
+use super::sign::Pairs;
 use crate::config::{Config, Flags};
 use crate::library::Library;
 use crate::log::{self, Level};
@@ -10,6 +11,7 @@ use crate::proof::Secret;
 pub(super) struct Keys {
     pub(super) config: Config,
     pub(super) secret: Option<Secret>,
+    pub(super) tls: Pairs,
     pub(super) library: Library,
 }
 
@@ -29,14 +31,27 @@ impl Keys {
             .map(Secret::from_file)
             .transpose()
             .map_err(one)?;
+        let tls = Pairs::load(config.tls.as_ref()).map_err(one)?;
         let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
         let keys = Keys {
             config,
             secret,
+            tls,
             library,
         };
         keys.sweep();
         Ok(keys)
+    }
+
+    /// Reads the certificate and its key again, and nothing else.
+    ///
+    /// # Errors
+    /// Lines for the operator; what there was stays.
+    pub(super) fn renew(&mut self) -> Result<(), Vec<String>> {
+        let renewed = Pairs::load(self.config.tls.as_ref()).map_err(|problem| vec![problem])?;
+        let old = std::mem::replace(&mut self.tls, renewed);
+        self.tls.succeed(old);
+        Ok(())
     }
 
     /// Removes what is left in the staging area.

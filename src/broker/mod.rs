@@ -5,8 +5,10 @@
 mod answer;
 mod keys;
 mod run;
+mod sign;
 mod start;
 mod walls;
 
 pub use run::run;
-pub use start::Control;
+pub use sign::Pair;
+pub use start::{Control, Setup};

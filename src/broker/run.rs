@@ -2,6 +2,7 @@
 
 use super::answer::{Dealing, Reply};
 use super::keys::Keys;
+use super::sign::Pair;
 use super::walls;
 use crate::config::Flags;
 use crate::ipc::{self, Ask, Client, Report, Tell};
@@ -72,12 +73,33 @@ fn tell(control: &OwnedFd, report: &Report, code: i32) -> i32 {
     code
 }
 
-/// Reports that everything is loaded, and gives the walls of the children along.
+/// Reports that everything is loaded, and gives the walls of the children and the certificate along.
 fn ready(control: &OwnedFd, keys: &Keys) -> Result<(), Errno> {
     let ruleset = walls::ruleset(&keys.library);
-    let given: Vec<_> = ruleset.iter().map(AsFd::as_fd).collect();
-    ipc::send(control.as_fd(), &Report::Ready, &given, true)
+    let chain = keys.tls.current().map(Pair::publish).transpose()?;
+    let report = Report::Ready {
+        ruleset: ruleset.is_some(),
+        chain: chain.is_some(),
+    };
+    let given: Vec<_> = ruleset.iter().chain(&chain).map(AsFd::as_fd).collect();
+    ipc::send(control.as_fd(), &report, &given, true)
 }
+
+/// The same of the certificate alone.
+fn renewed(control: &OwnedFd, keys: &Keys) -> Result<(), Errno> {
+    let chain = keys.tls.current().map(Pair::publish).transpose()?;
+    let report = Report::Ready {
+        ruleset: false,
+        chain: chain.is_some(),
+    };
+    let given: Vec<_> = chain.iter().map(AsFd::as_fd).collect();
+    ipc::send(control.as_fd(), &report, &given, true)
+}
+
+const DONE: Report = Report::Ready {
+    ruleset: false,
+    chain: false,
+};
 
 impl Broker<'_> {
     fn new(flags: &Flags, keys: Keys, control: OwnedFd) -> Result<Broker<'_>, Errno> {
@@ -155,7 +177,8 @@ impl Broker<'_> {
             Tell::Accepted { child, client } => self.greet(child, client),
             Tell::Reload => {
                 let _ = match Keys::load(self.flags) {
-                    Ok(keys) => {
+                    Ok(mut keys) => {
+                        keys.tls.succeed(std::mem::take(&mut self.keys.tls));
                         self.keys = keys;
                         ready(control, &self.keys)
                     }
@@ -165,9 +188,18 @@ impl Broker<'_> {
                     }
                 };
             }
+            Tell::Renew => {
+                let _ = match self.keys.renew() {
+                    Ok(()) => renewed(control, &self.keys),
+                    Err(problems) => {
+                        let report = Report::Problems(problems);
+                        ipc::send(control.as_fd(), &report, &[], true)
+                    }
+                };
+            }
             Tell::Sweep => {
                 self.keys.sweep();
-                let _ = ipc::send(control.as_fd(), &Report::Ready, &[], true);
+                let _ = ipc::send(control.as_fd(), &DONE, &[], true);
             }
         }
         Ok(Some(()))
@@ -189,8 +221,9 @@ impl Broker<'_> {
 
     fn greet(&mut self, child: u64, client: Client) {
         if let Some((_, dealing)) = self.children.get_mut(&child) {
-            let reply = dealing.greet(&self.keys, &client);
-            self.say(child, reply);
+            if let Some(reply) = dealing.meet(&self.keys, &client) {
+                self.say(child, reply);
+            }
         }
     }
 

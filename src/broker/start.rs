@@ -11,6 +11,15 @@ use std::process::{Command, Stdio};
 /// How long the listener, which meanwhile does nothing else, waits for an order to be carried out, in milliseconds.
 const PATIENCE: u16 = 5000;
 
+/// What the broker makes for the children, and the listener hands down to them.
+#[derive(Debug)]
+pub struct Setup {
+    /// The Landlock ruleset, if this kernel has any.
+    pub ruleset: Option<OwnedFd>,
+    /// The server's certificates, sealed, if any client speaks TLS.
+    pub chain: Option<OwnedFd>,
+}
+
 /// A running broker, as the listener knows it.
 #[derive(Debug)]
 pub struct Control {
@@ -20,13 +29,11 @@ pub struct Control {
 
 impl Control {
     /// Starts the broker from this same program, with the command line's `arguments`, and waits until it is set up. With it
-    /// comes the Landlock ruleset of the children, if this kernel has any.
+    /// comes what the children are to be given.
     ///
     /// # Errors
     /// Lines for the operator: what the broker could not do, or why it could not be started.
-    pub fn start(
-        arguments: &[OsString],
-    ) -> std::result::Result<(Control, Option<OwnedFd>), Vec<String>> {
+    pub fn start(arguments: &[OsString]) -> std::result::Result<(Control, Setup), Vec<String>> {
         let cannot = |what: &str| vec![format!("the broker cannot be started: {what}")];
         let (ours, theirs) = channel::pair().map_err(|errno| cannot(errno.desc()))?;
         // The file this process runs, even if another has taken its name meanwhile.
@@ -42,8 +49,8 @@ impl Control {
             channel: ours,
             next: 1,
         };
-        let ruleset = control.report()?;
-        Ok((control, ruleset))
+        let setup = control.report()?;
+        Ok((control, setup))
     }
 
     /// Readable when the broker has something to say or is gone.
@@ -85,12 +92,20 @@ impl Control {
         )
     }
 
-    /// Has the broker read everything again; returns the children's new ruleset.
+    /// Has the broker read everything again; returns what the children are to be given from now on.
     ///
     /// # Errors
     /// Lines for the operator; the broker goes on with what it had.
-    pub fn reload(&self) -> std::result::Result<Option<OwnedFd>, Vec<String>> {
+    pub fn reload(&self) -> std::result::Result<Setup, Vec<String>> {
         self.order(&Tell::Reload)
+    }
+
+    /// Has the broker read the certificate and its key again; returns the new chain.
+    ///
+    /// # Errors
+    /// As `reload`.
+    pub fn renew(&self) -> std::result::Result<Option<OwnedFd>, Vec<String>> {
+        self.order(&Tell::Renew).map(|setup| setup.chain)
     }
 
     /// Has the broker remove what is left in the stage.
@@ -99,7 +114,7 @@ impl Control {
     }
 
     /// A broker that hangs must not take the listener with it: it is given up for this time.
-    fn order(&self, order: &Tell) -> std::result::Result<Option<OwnedFd>, Vec<String>> {
+    fn order(&self, order: &Tell) -> std::result::Result<Setup, Vec<String>> {
         ipc::send(self.channel.as_fd(), order, &[], false).map_err(|errno| vec![gone(errno)])?;
         let mut answers = [PollFd::new(self.channel.as_fd(), PollFlags::POLLIN)];
         match poll(&mut answers, PATIENCE) {
@@ -108,9 +123,16 @@ impl Control {
         }
     }
 
-    fn report(&self) -> std::result::Result<Option<OwnedFd>, Vec<String>> {
+    fn report(&self) -> std::result::Result<Setup, Vec<String>> {
         match ipc::receive::<Report>(self.channel.as_fd(), true) {
-            Ok(Some((Report::Ready, given))) => Ok(given.into_iter().next()),
+            Ok(Some((Report::Ready { ruleset, chain }, given))) => {
+                let mut given = given.into_iter();
+                let mut next = |there: bool| if there { given.next() } else { None };
+                Ok(Setup {
+                    ruleset: next(ruleset),
+                    chain: next(chain),
+                })
+            }
             Ok(Some((Report::Problems(problems), _))) => Err(problems),
             Ok(None) => Err(vec![gone(Errno::EPIPE)]),
             Err(errno) => Err(vec![gone(errno)]),

@@ -2,7 +2,7 @@
 //! answer, or answers something else, ends the session: nothing goes on without it.
 
 use crate::error::Refusal;
-use crate::ipc::{self, Answer, Ask, Grant};
+use crate::ipc::{self, Answer, Ask, Grant, Handshake};
 use crate::library::Library;
 use crate::sys::Errno;
 use crate::wire::drive::Prove;
@@ -50,6 +50,37 @@ fn admitted(given: Vec<OwnedFd>, grant: Grant) -> Result<Admitted, Unanswered> {
 }
 
 impl Broker {
+    /// The signature of a TLS handshake by the key of the certificate `leaf`.
+    pub(super) fn ask_sign(
+        &self,
+        leaf: &str,
+        scheme: u16,
+        handshake: Handshake,
+    ) -> Result<Vec<u8>, Unanswered> {
+        let leaf = leaf.to_owned();
+        let question = Ask::Sign {
+            leaf,
+            scheme,
+            handshake,
+        };
+        match ipc::call(&self.0, &question)? {
+            (Answer::Signed { signature }, _) => hex::decode(signature)
+                .map_err(|_| Unanswered::Gone("the broker's signature is none".into())),
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// Says that the TLS handshake is over, and what the channel is called; the hello comes in answer.
+    pub(super) fn tell_secured(&self, exporter: &[u8]) -> Result<(), Unanswered> {
+        let exporter = hex::encode(exporter);
+        Ok(ipc::send(
+            self.0.as_fd(),
+            &Ask::Secured { exporter },
+            &[],
+            true,
+        )?)
+    }
+
     /// The payload of the hello; and the library, unless a proof has to come first.
     pub(super) fn hear_hello(&self) -> Result<(String, Option<Admitted>), Unanswered> {
         let heard = ipc::receive(self.0.as_fd(), true)?;

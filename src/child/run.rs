@@ -3,6 +3,8 @@
 use super::ask::Broker;
 use super::drive;
 use super::sandbox::Sandbox;
+use super::secure;
+use super::signer::Tls;
 use super::stream::{Limits, Stream};
 use crate::config::Config;
 use crate::log::{self, Level, Role};
@@ -47,6 +49,8 @@ pub struct Birth<'a> {
     pub sandbox: &'a Sandbox,
     /// Its channel to the broker.
     pub broker: OwnedFd,
+    /// For a client that speaks TLS.
+    pub tls: Option<&'a Tls>,
 }
 
 /// Serves one client and leaves. The descriptors that belong to the listener have been closed before.
@@ -60,10 +64,18 @@ pub fn run(birth: Birth<'_>) -> Infallible {
         .map_err(|errno| ("socket", errno))
         .and_then(|stream| birth.sandbox.enter().map(|()| stream));
     let exit = match ready {
-        Ok(stream) => drive::serve(stream, birth.peer, Broker(birth.broker)),
+        Ok(stream) => serve(stream, birth.peer, Broker(birth.broker), birth.tls),
         Err((step, errno)) => unfit(birth.peer, step, errno),
     };
     process::exit(exit as i32)
+}
+
+/// The client's session, inside TLS if there is to be any.
+fn serve(mut stream: Stream, peer: Peer, broker: Broker, tls: Option<&Tls>) -> Exit {
+    match tls.map(|tls| secure::begin(&mut stream, tls, &broker, peer)) {
+        None | Some(Ok(())) => drive::serve(stream, peer, broker),
+        Some(Err(exit)) => exit,
+    }
 }
 
 /// A child that cannot be set up and shut in serves nobody.
@@ -85,6 +97,7 @@ pub fn over_descriptors(
     config: &Config,
     sandbox: &Sandbox,
     broker: OwnedFd,
+    tls: Option<&Tls>,
 ) -> Exit {
     log::become_role(Role::Child);
     let peer = crate::sys::net::peer_of(read.as_fd()).unwrap_or(Peer::Pipe);
@@ -98,7 +111,7 @@ pub fn over_descriptors(
         .and_then(|()| Stream::over_pair(read, write, slot, limits).map_err(|e| ("socket", e)))
         .and_then(|stream| sandbox.enter().map(|()| stream));
     match ready {
-        Ok(stream) => drive::serve(stream, peer, Broker(broker)),
+        Ok(stream) => serve(stream, peer, Broker(broker), tls),
         Err((step, errno)) => unfit(peer, step, errno),
     }
 }

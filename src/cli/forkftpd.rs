@@ -1,8 +1,8 @@
 //! The command line of the server.
 
-use super::generate;
+use super::{certificate, generate};
 use crate::broker::Control;
-use crate::child::{self, Sandbox};
+use crate::child::{self, Sandbox, Tls};
 use crate::config::{Config, DEFAULT_FILE, Durability, EXAMPLE, Flags, Problem};
 use crate::ipc::Client;
 use crate::library::Library;
@@ -55,6 +55,11 @@ enum Command {
         #[command(subcommand)]
         command: SecretCommand,
     },
+    /// The certificate of listeners with tls = true.
+    Cert {
+        #[command(subcommand)]
+        command: CertCommand,
+    },
     /// Write man pages and shell completions into a folder.
     #[command(hide = true)]
     Generate {
@@ -69,6 +74,23 @@ enum SecretCommand {
     New {
         /// The file.
         file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CertCommand {
+    /// Make a self-signed certificate and its private key (ECDSA P-256), good for ten years.
+    ///
+    /// Prints the fingerprint that clients show and take (`--pin`). Files that are there are left alone.
+    New {
+        /// A host name or IP address that clients call this server by; may be given several times. Without any: this machine's own
+        /// name, localhost, 127.0.0.1 and ::1.
+        #[arg(long, value_name = "NAME_OR_IP")]
+        host: Vec<String>,
+        /// The certificate's file, for tls_certificate.
+        certificate: PathBuf,
+        /// The private key's file, of mode 0600, for tls_key.
+        key: PathBuf,
     },
 }
 
@@ -234,6 +256,17 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(problem) => refuse(&[problem]),
         },
+        Command::Cert {
+            command:
+                CertCommand::New {
+                    host,
+                    certificate,
+                    key,
+                },
+        } => match certificate::new(&host, &certificate, &key) {
+            Ok(text) => say(&text),
+            Err(problem) => refuse(&[problem]),
+        },
         Command::Generate { folder } => match generate::all(&folder) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => refuse(&[format!("{}: {error}", folder.display())]),
@@ -265,10 +298,12 @@ fn check(flags: &Flags) -> ExitCode {
     let opened = load(flags).and_then(|config| {
         let secret = config.secret_file.as_deref().map(Secret::from_file);
         secret.transpose().map_err(one)?;
+        let described = config.tls.as_ref().map(certificate::describe);
+        let described = described.transpose().map_err(one)?.unwrap_or_default();
         let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
-        Ok((config, library))
+        Ok((config, library, described))
     });
-    let (config, library) = match opened {
+    let (config, library, described) = match opened {
         Ok(opened) => opened,
         Err(problems) => return refuse(&problems),
     };
@@ -293,8 +328,14 @@ fn check(flags: &Flags) -> ExitCode {
         } else {
             "NO PROOF is asked: every local program may read and write"
         };
-        text += &format!("listen drive://{}: {proof}\n", listen.address);
+        let (scheme, tls) = if listen.tls {
+            ("drives", "TLS, ")
+        } else {
+            ("drive", "")
+        };
+        text += &format!("listen {scheme}://{}: {tls}{proof}\n", listen.address);
     }
+    text += &described;
     let mode = if config.prefork == 0 {
         "one child forked for each client".to_owned()
     } else {
@@ -309,7 +350,7 @@ fn check(flags: &Flags) -> ExitCode {
 
 fn session(flags: &Flags, arguments: &[OsString]) -> ExitCode {
     let begun = load(flags).and_then(|config| {
-        let (mut control, ruleset) = Control::start(arguments)?;
+        let (mut control, setup) = Control::start(arguments)?;
         let peer = sys::net::peer_of(std::io::stdin().as_fd()).unwrap_or(Peer::Pipe);
         // As the first listening socket has it.
         let listen = config
@@ -318,13 +359,19 @@ fn session(flags: &Flags, arguments: &[OsString]) -> ExitCode {
             .ok_or_else(|| vec!["nothing listens".to_owned()])?;
         let introduced = control.introduce(Some(Client::at(listen, peer)));
         let (broker, _) = introduced.map_err(|errno| vec![errno.desc().to_owned()])?;
-        let sandbox = Sandbox::prepare(&config, ruleset)
+        let sandbox = Sandbox::prepare(&config, setup.ruleset)
             .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;
+        let chain = setup.chain.filter(|_| listen.tls);
+        let tls = chain.map(Tls::prepare).transpose();
+        let tls = tls.map_err(|problem| vec![problem])?;
+        if listen.tls && tls.is_none() {
+            return Err(vec!["the broker gave no certificate".into()]);
+        }
         // The broker goes on until this one child is done; its control is not for a child's hands.
         drop(control);
-        Ok((config, sandbox, broker))
+        Ok((config, sandbox, broker, tls))
     });
-    let (config, sandbox, broker) = match begun {
+    let (config, sandbox, broker, tls) = match begun {
         Ok(begun) => begun,
         Err(problems) => return refuse(&problems),
     };
@@ -337,7 +384,8 @@ fn session(flags: &Flags, arguments: &[OsString]) -> ExitCode {
         return refuse(&["standard input or output is closed".into()]);
     };
     // Shut in, it could not go through the ways in which a program usually ends.
-    process::exit(child::over_descriptors(read, write, &config, &sandbox, broker) as i32)
+    let exit = child::over_descriptors(read, write, &config, &sandbox, broker, tls.as_ref());
+    process::exit(exit as i32)
 }
 
 fn new_secret(file: &std::path::Path) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! The command lines of both programs: parsing, help, man pages and completions from one table each.
 
+mod certificate;
 pub mod forkftp;
 pub mod forkftpd;
 mod generate;

@@ -2,7 +2,7 @@
 
 use super::events::{Event, Events, Place};
 use crate::broker::Control;
-use crate::child::{self, Birth, Sandbox};
+use crate::child::{self, Birth, Sandbox, Tls};
 use crate::config::Config;
 use crate::ipc::Client;
 use crate::log::{self, Level, Role};
@@ -63,6 +63,8 @@ pub(super) struct Children {
 pub(super) struct World<'a> {
     pub(super) config: &'a Config,
     pub(super) sandbox: &'a Sandbox,
+    /// For clients that speak it.
+    pub(super) tls: Option<&'a Tls>,
     /// Readable in every child once the listener drains or is gone.
     pub(super) drain: &'a OwnedFd,
 }
@@ -256,7 +258,7 @@ pub(super) fn serve(
     slot: Slot<'static>,
     broker: OwnedFd,
     socket: OwnedFd,
-    peer: Peer,
+    client: Client,
     accepted: u64,
 ) -> Infallible {
     let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
@@ -264,15 +266,21 @@ pub(super) fn serve(
     if let Err(errno) = process::close_all_but(&keep) {
         unfit("close_range", errno);
     }
+    let tls = world.tls.filter(|_| client.tls);
+    if client.tls && tls.is_none() {
+        // What was asked for is not there: never the same without encryption.
+        unfit("certificate", Errno::ENOENT);
+    }
     child::run(Birth {
         socket,
-        peer,
+        peer: client.peer,
         accepted,
         slot,
         drain: world.drain.as_fd(),
         config: world.config,
         sandbox: world.sandbox,
         broker,
+        tls,
     })
 }
 
@@ -294,6 +302,6 @@ pub(super) fn spawn_for(
         phase: Phase::Handshake,
     };
     children.spawn(events, birth, |slot| {
-        serve(world, slot, broker, socket, client.peer, accepted)
+        serve(world, slot, broker, socket, client, accepted)
     })
 }

@@ -7,6 +7,7 @@ mod deadlines;
 mod events;
 mod pool;
 mod reload;
+mod renewal;
 mod run;
 mod shutdown;
 mod sockets;

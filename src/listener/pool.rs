@@ -73,7 +73,7 @@ fn wait_for_client(
     let accepted = process::monotonic_millis();
     slot.enter(Phase::Handshake);
     match ask(channel, client) {
-        Ok(None) => serve(world, slot, broker, socket, client.peer, accepted),
+        Ok(None) => serve(world, slot, broker, socket, client, accepted),
         Ok(Some(reason)) => {
             let refusal = Refusal::new(Code::Busy, reason);
             let _ = net::send_now(socket.as_fd(), &refusal_frame(&refusal));

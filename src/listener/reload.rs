@@ -1,8 +1,8 @@
 //! SIGHUP: the configuration is read again, for new clients. What is broken changes nothing, and is said.
 
 use super::sockets::{self, Socket};
-use crate::broker::Control;
-use crate::child::Sandbox;
+use crate::broker::{Control, Setup};
+use crate::child::{Sandbox, Tls};
 use crate::config::{Config, Flags, Level};
 use crate::log;
 use std::os::fd::OwnedFd;
@@ -12,6 +12,8 @@ use std::os::fd::OwnedFd;
 pub(super) struct Service {
     pub(super) config: Config,
     pub(super) sandbox: Sandbox,
+    /// None when no client speaks TLS.
+    pub(super) tls: Option<Tls>,
     pub(super) sockets: Vec<Socket>,
 }
 
@@ -19,17 +21,25 @@ pub(super) struct Service {
 ///
 /// # Errors
 /// Lines for the operator.
-pub(super) fn open(flags: &Flags, ruleset: Option<OwnedFd>) -> Result<Service, Vec<String>> {
+pub(super) fn open(flags: &Flags, setup: Setup) -> Result<Service, Vec<String>> {
     let config = Config::load(flags)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     log::set(config.log_format, config.log_level);
-    let sandbox = prepare(&config, ruleset).map_err(|problem| vec![problem])?;
+    let sandbox = prepare(&config, setup.ruleset).map_err(|problem| vec![problem])?;
+    let tls = secured(setup.chain)?;
     let sockets = sockets::open(&config.listen).map_err(|problem| vec![problem])?;
     Ok(Service {
         config,
         sandbox,
+        tls,
         sockets,
     })
+}
+
+/// Makes the certificate ready for children.
+pub(super) fn secured(chain: Option<OwnedFd>) -> Result<Option<Tls>, Vec<String>> {
+    let ready = chain.map(Tls::prepare).transpose();
+    ready.map_err(|problem| vec![problem])
 }
 
 /// Makes the children's walls, and says at start which stand.
@@ -93,7 +103,9 @@ pub(super) fn renew(
         .map(sockets::open_one)
         .collect::<Result<_, _>>()
         .map_err(|problem| vec![problem])?;
-    let sandbox = prepare(&config, broker.reload()?).map_err(|problem| vec![problem])?;
+    let setup = broker.reload()?;
+    let sandbox = prepare(&config, setup.ruleset).map_err(|problem| vec![problem])?;
+    let tls = secured(setup.chain)?;
     let (kept, gone): (Vec<Socket>, Vec<Socket>) = std::mem::take(&mut service.sockets)
         .into_iter()
         .partition(|socket| config.listen.contains(&socket.listen));
@@ -103,5 +115,6 @@ pub(super) fn renew(
     log::set(config.log_format, config.log_level);
     service.config = config;
     service.sandbox = sandbox;
+    service.tls = tls;
     Ok(())
 }

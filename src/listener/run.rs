@@ -4,6 +4,7 @@ use super::admission::Admission;
 use super::children::{Children, World, spawn_for};
 use super::events::{Event, Events, Place};
 use super::reload::{self, Service};
+use super::renewal::{self, Renewal};
 use super::{deadlines, pool, shutdown, sockets};
 use crate::broker::Control;
 use crate::config::Flags;
@@ -40,8 +41,8 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     let signals = Signals::new().map_err(|error| vec![format!("signals: {error}")])?;
     process::set_name(c"forkftpd:listen");
     // First of all: what is wrong with the secret or the library is known before anything listens.
-    let (control, ruleset) = Control::start(arguments)?;
-    let service = reload::open(flags, ruleset)?;
+    let (control, setup) = Control::start(arguments)?;
+    let service = reload::open(flags, setup)?;
     let most_clients = service.config.max_clients + service.config.prefork.max(16);
     if u64::from(most_clients) + 64 > descriptors {
         return Err(vec![format!(
@@ -89,6 +90,8 @@ struct Listener {
     /// Every child holds the read end; dropping the write end wakes them all.
     drain: (OwnedFd, Option<OwnedFd>),
     most_clients: u32,
+    /// The certificate's files.
+    renewal: Renewal,
     /// While the machine is out of something: when to accept again.
     paused_until: Option<u64>,
     /// When deadlines are looked at next.
@@ -111,6 +114,8 @@ impl Listener {
         }
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         let children = Children::new(most_clients)?;
+        let mut renewal = Renewal::default();
+        renewal.begin(service.config.tls.as_ref());
         let drain = (read, Some(write));
         Ok(Listener {
             service,
@@ -123,6 +128,7 @@ impl Listener {
             signals,
             drain,
             most_clients,
+            renewal,
             paused_until: None,
             look_again: 0,
             ending_by: None,
@@ -157,6 +163,12 @@ impl Listener {
                 deadlines::enforce(&mut self.children, &self.service.config);
                 self.look_again = monotonic_millis() + u64::from(TICK);
             }
+            if self.ending_by.is_none() {
+                let now = monotonic_millis();
+                if self.renewal.look(&mut self.service, &self.broker, now) {
+                    pool::retire(&mut self.children);
+                }
+            }
             self.unpause();
             if let Some(by) = self.ending_by {
                 if self.children.living() == 0 {
@@ -190,7 +202,10 @@ impl Listener {
         if let Some(by) = self.ending_by {
             return Some(by.saturating_sub(monotonic_millis()).min(u64::from(TICK)) as u16);
         }
-        (self.children.living() > self.children.warm()).then_some(TICK)
+        if self.children.living() > self.children.warm() {
+            return Some(TICK);
+        }
+        self.renewal.is_on().then_some(renewal::INTERVAL)
     }
 
     /// Makes as many warm children as there should be.
@@ -205,6 +220,7 @@ impl Listener {
             let world = World {
                 config: &self.service.config,
                 sandbox: &self.service.sandbox,
+                tls: self.service.tls.as_ref(),
                 drain: &self.drain.0,
             };
             if let Err(errno) = pool::spawn_warm(
@@ -276,6 +292,7 @@ impl Listener {
             let world = World {
                 config: &self.service.config,
                 sandbox: &self.service.sandbox,
+                tls: self.service.tls.as_ref(),
                 drain: &self.drain.0,
             };
             // The child gets a copy of the descriptor; ours is for the refusal, and closes here.
@@ -370,7 +387,10 @@ impl Listener {
         if self.broker_deaths >= BROKER_TRIES {
             return Err(vec!["the broker does not stay alive".into()]);
         }
-        (self.broker, _) = Control::start(arguments)?;
+        let (broker, setup) = Control::start(arguments)?;
+        // It may have read another certificate than the one before it, and signs for no other.
+        self.service.tls = reload::secured(setup.chain)?;
+        self.broker = broker;
         self.broker_since = monotonic_millis();
         let watched = self.events.watch(self.broker.fd(), Event::BrokerGone);
         watched.map_err(|errno| vec![format!("the broker cannot be watched: {}", errno.desc())])?;
@@ -436,6 +456,7 @@ impl Listener {
             Ok(()) => {
                 // They were made with the old configuration; new ones take their place.
                 pool::retire(&mut self.children);
+                self.renewal.begin(self.service.config.tls.as_ref());
                 log::event(Level::Info, "configuration reloaded", &[]);
             }
             Err(problems) => {

@@ -12,6 +12,7 @@ pub mod file;
 pub mod net;
 pub mod privs;
 pub mod process;
+pub mod sealed;
 pub mod seccomp;
 pub mod shared;
 pub mod signal;

@@ -5,6 +5,7 @@ use nix::sys::socket::{
     self, AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr,
     setsockopt, sockopt,
 };
+use std::io::IoSlice;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
@@ -244,6 +245,15 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], more: bool) -> Result<usize> {
         flags |= socket::MsgFlags::from_bits_retain(libc::MSG_MORE);
     }
     socket::send(fd.as_raw_fd(), bytes, flags)
+}
+
+/// The same of several pieces in one call (sendmsg(2)).
+pub fn send_pieces(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>], more: bool) -> Result<usize> {
+    let mut flags = socket::MsgFlags::MSG_NOSIGNAL;
+    if more {
+        flags |= socket::MsgFlags::from_bits_retain(libc::MSG_MORE);
+    }
+    socket::sendmsg::<()>(fd.as_raw_fd(), pieces, &[], flags, None)
 }
 
 /// Says that nothing more will be sent, so that the peer reads the end of the stream after the last byte.

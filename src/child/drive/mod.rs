@@ -194,6 +194,7 @@ impl Line {
         match end {
             End::Goodbye => {
                 let _ = self.writer.flush();
+                self.writer.sink().farewell();
                 log::event(Level::Info, "left", &fields);
                 Exit::Done
             }
