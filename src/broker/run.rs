@@ -220,10 +220,9 @@ impl Broker<'_> {
     }
 
     fn greet(&mut self, child: u64, client: Client) {
-        if let Some((_, dealing)) = self.children.get_mut(&child) {
-            if let Some(reply) = dealing.meet(&self.keys, &client) {
-                self.say(child, reply);
-            }
+        let dealing = self.children.get_mut(&child).map(|(_, dealing)| dealing);
+        if let Some(reply) = dealing.and_then(|dealing| dealing.meet(&self.keys, &client)) {
+            self.say(child, reply);
         }
     }
 

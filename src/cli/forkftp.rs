@@ -2,11 +2,15 @@
 //! `client`.
 
 use crate::client::exit::{Exit, TABLE};
+use crate::client::known_hosts::KnownHosts;
 use crate::client::rate::Rate;
 use crate::client::report::{self, Report, say};
-use crate::client::{Interrupt, Link, Options, Url, download, listing, local, shell, show, upload};
+use crate::client::{
+    Interrupt, Link, Options, Trust, Url, download, listing, local, shell, show, upload,
+};
 use crate::digest::Kind;
 use crate::proof::Secret;
+use crate::tls::Fingerprint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -25,7 +29,7 @@ use std::time::Duration;
 /// is whole, and is reported done only when the server has it as safe as it says.
 ///
 /// URL is `drive://HOST[:PORT][/PATH]`; the port is 8888 unless given, an IPv6 address stands in brackets, %XX stands for
-/// any byte. A server at a Unix socket is `drive+unix:///SOCKET[//PATH]`.
+/// any byte. `drives://` is the same under TLS. A server at a Unix socket is `drive+unix:///SOCKET[//PATH]`.
 #[derive(Debug, Parser)]
 #[command(name = "forkftp", version, propagate_version = true, after_help = TABLE, subcommand_required = true, arg_required_else_help = true)]
 pub struct Forkftp {
@@ -45,6 +49,14 @@ struct Common {
     /// Refuse a server that asks for no proof, and so gives none of its own.
     #[arg(long, global = true)]
     require_proof: bool,
+    /// Under TLS: trust the authorities in this PEM file, and no others.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "pin", value_hint = clap::ValueHint::FilePath)]
+    ca: Option<PathBuf>,
+    /// Under TLS: the key the server has to have, sha256:DIGITS, as forkftpd check prints it.
+    ///
+    /// Without this and --ca a server is known by the key it had when it was met first, or by the system's authorities.
+    #[arg(long, global = true, value_name = "FINGERPRINT")]
+    pin: Option<Fingerprint>,
     /// Give up when nothing has moved for this many seconds. Connecting has at most 15 of them.
     #[arg(long, global = true, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     timeout: u32,
@@ -67,6 +79,11 @@ enum Command {
     Put(Put),
     /// Prove the secret and measure how long an echo takes.
     Ping(Ping),
+    /// The servers under TLS that were met before, and their keys.
+    KnownHosts {
+        #[command(subcommand)]
+        command: KnownHostsCommand,
+    },
     /// Talk to a server: a menu, line editing, completion of names on both sides.
     ///
     /// Commands can also come from a file or pipe on standard input; the first that fails then ends the shell, unless its line begins
@@ -75,6 +92,17 @@ enum Command {
         /// The server, and the folder to start in.
         #[arg(value_hint = clap::ValueHint::Url)]
         url: Url,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum KnownHostsCommand {
+    /// Show them, one a line.
+    List,
+    /// Forget a server: it is met for the first time again.
+    Remove {
+        /// HOST:PORT, or HOST for all its ports.
+        host: String,
     },
 }
 
@@ -182,6 +210,7 @@ pub fn main() -> ExitCode {
         Command::Get(get) => run_get(&get, options),
         Command::Put(put) => run_put(&put, options),
         Command::Ping(ping) => run_ping(&ping, options),
+        Command::KnownHosts { command } => run_known_hosts(&command),
         Command::Shell { url } => shell::run(Link::new(url, options.0), &options.1),
     }
     .into()
@@ -226,6 +255,12 @@ fn options(
         connect_timeout: timeout.min(Duration::from_secs(15)),
         stall_timeout: timeout,
         interrupt: Interrupt::on(flag.clone()),
+        trust: Trust {
+            pin: common.pin,
+            authorities: common.ca.clone(),
+            known_hosts: KnownHosts::of_user(),
+        },
+        notice: Some(say),
         rate: rate.map(|rate| Arc::new(Rate::new(rate))),
     };
     Ok((options, flag))
@@ -364,8 +399,11 @@ fn run_ping(ping: &Ping, (options, _): Ready) -> Exit {
             None => "no proof asked for".to_owned(),
         };
         line(&format!(
-            "connected in {:.2} ms, {proved}",
-            begin.elapsed().as_secs_f64() * 1e3
+            "connected in {:.2} ms, {}{proved}",
+            begin.elapsed().as_secs_f64() * 1e3,
+            link.info()
+                .and_then(|info| info.tls.as_ref())
+                .map_or_else(String::new, |tls| format!("{tls}, "))
         ));
         let mut best = Duration::MAX;
         for number in 1..=ping.count {
@@ -393,6 +431,31 @@ fn run_ping(ping: &Ping, (options, _): Ready) -> Exit {
                 show::clean(ping.url.to_string().as_bytes())
             ));
             Exit::of(&error)
+        }
+    }
+}
+
+fn run_known_hosts(command: &KnownHostsCommand) -> Exit {
+    let Some(hosts) = KnownHosts::of_user() else {
+        say("known-hosts: neither XDG_CONFIG_HOME nor HOME says where they would be");
+        return Exit::Local;
+    };
+    let done = match command {
+        KnownHostsCommand::List => hosts.entries().map(|entries| {
+            for (host, key) in entries {
+                line(&format!("{} {key}", show::clean(host.as_bytes())));
+            }
+        }),
+        KnownHostsCommand::Remove { host } => hosts.remove(host).and_then(|gone| match gone {
+            0 => Err(format!("{} is not known", show::clean(host.as_bytes()))),
+            _ => Ok(()),
+        }),
+    };
+    match done {
+        Ok(()) => Exit::Done,
+        Err(why) => {
+            say(&format!("known-hosts: {why}"));
+            Exit::Local
         }
     }
 }

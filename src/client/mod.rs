@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`url`] | which server and which path |
 //! | `connection` | descriptors: waiting, stalls, Ctrl-C |
+//! | `secure`, `trust`, [`known_hosts`] | TLS, and whether the server is the one that is meant |
 //! | `session` | [`Client`]: proof, frames, `ping`, `quit` |
 //! | `list`, `get`, `put` | the three requests, one at a time and pipelined |
 //! | [`local`] | files and folders on this side, safely |
@@ -49,6 +50,7 @@ mod connection;
 pub mod download;
 pub mod exit;
 mod get;
+pub mod known_hosts;
 mod link;
 mod list;
 pub mod listing;
@@ -59,9 +61,11 @@ pub mod rate;
 pub mod report;
 #[cfg(test)]
 mod scripted;
+mod secure;
 mod session;
 pub mod shell;
 pub mod show;
+mod trust;
 pub mod upload;
 pub mod url;
 
@@ -71,6 +75,7 @@ pub use link::Link;
 pub use list::MAX_KEPT;
 pub use put::{PutRequest, Source};
 pub use session::{Client, Options, SessionInfo};
+pub use trust::Trust;
 pub use url::Url;
 
 use crate::error::{Code, Refusal};
@@ -88,6 +93,8 @@ pub enum Error {
     Connect(String),
     /// The connection was lost, or nothing moved on it for too long.
     Lost(String),
+    /// The server's certificate is not the one that is meant, or whether it is cannot be said.
+    Identity(String),
     /// The server wants proof of a shared secret, and there is none, or it cannot be used.
     Secret(String),
     /// The server did not accept our proof.
@@ -150,6 +157,7 @@ impl Error {
             Error::Refused(refusal) => refusal.code.as_str(),
             Error::Connect(_) => "connect",
             Error::Lost(_) => "lost",
+            Error::Identity(_) => "identity",
             Error::Secret(_) => "secret",
             Error::ProofRefused(_) => "proof",
             Error::ServerProof => "server-proof",
@@ -175,7 +183,7 @@ impl std::fmt::Display for Error {
         match self {
             // The words of a server may be anything at all.
             Error::Refused(refusal) => f.write_str(&show::clean(refusal.message.as_bytes())),
-            Error::Connect(why) | Error::Lost(why) | Error::Secret(why) => f.write_str(why),
+            Error::Connect(why) | Error::Lost(why) | Error::Identity(why) | Error::Secret(why) => f.write_str(why),
             Error::ProofRefused(why) => write!(f, "the server refused the proof of the shared secret: {}", show::clean(why.as_bytes())),
             Error::ServerProof => f.write_str("the server's proof of the shared secret is wrong: this is not the server that has it"),
             Error::Protocol(why) => write!(f, "the server broke the protocol: {}", show::clean(why.as_bytes())),

@@ -3,17 +3,20 @@
 
 use super::connection::{self, In, Interrupt, Out, Wait, explain};
 use super::rate::Rate;
+use super::secure::{self, Shaken};
+use super::trust::Trust;
 use super::url::{Place, Url};
-use super::{Error, Result};
+use super::{Error, Result, known_hosts};
 use crate::digest;
 use crate::error::{Code, Refusal};
 use crate::proof::{self, Mac, Role, Secret, Transcript};
+use crate::tls::EXPORTER;
 use crate::wire::drive::{self, Fault, Hello, Nothing, PROTOCOL, Prove, Proved, letter};
 use crate::wire::frame::{Broken, Header, MAX_DATA, Reader, Writer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,6 +33,10 @@ pub struct Options {
     pub stall_timeout: Duration,
     /// Stops everything when it becomes true.
     pub interrupt: Interrupt,
+    /// How servers under TLS are told from others.
+    pub trust: Trust,
+    /// Told to the user on the way, such as that a server was met for the first time.
+    pub notice: Option<fn(&str)>,
     /// Limit for the bytes of files, shared by whoever has a clone.
     pub rate: Option<Arc<Rate>>,
 }
@@ -42,6 +49,8 @@ impl Default for Options {
             connect_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(60),
             interrupt: Interrupt::default(),
+            trust: Trust::default(),
+            notice: None,
             rate: None,
         }
     }
@@ -52,6 +61,8 @@ impl Default for Options {
 pub struct SessionInfo {
     /// The MAC by which both ends proved the secret; None when the server asked for no proof.
     pub mac: Option<Mac>,
+    /// TLS version and cipher suite; None without TLS.
+    pub tls: Option<String>,
     /// A secret was given, and the server did not ask for it: nobody knows who that is.
     pub secret_unused: bool,
     /// Digests the server computes, the best first.
@@ -86,6 +97,8 @@ pub struct Client {
     pub(super) buffer: Vec<u8>,
     wait: Arc<Wait>,
     info: SessionInfo,
+    /// The name of the TLS channel (RFC 9266).
+    channel: Option<[u8; EXPORTER]>,
     broken: bool,
 }
 
@@ -93,16 +106,37 @@ impl Client {
     /// Connects and proves the secret, if the server asks for that.
     ///
     /// # Errors
-    /// `Connect`, `Lost`, `Secret`, `ProofRefused`, `ServerProof`, `Protocol`, `Interrupted`; `Refused` with `Code::Busy`
+    /// `Connect`, `Identity`, `Lost`, `Secret`, `ProofRefused`, `ServerProof`, `Protocol`, `Interrupted`; `Refused` with `Code::Busy`
     /// or `Code::Closing` when the server takes nobody now.
     pub fn connect(url: &Url, options: &Options) -> Result<Client> {
         let wait = Wait::new(options.interrupt.clone(), options.connect_timeout);
         let fd = match &url.place {
-            Place::Tcp(host, port) => connection::tcp(host, *port, &wait, options.connect_timeout)?,
+            Place::Tcp(host, port) | Place::Tls(host, port) => {
+                connection::tcp(host, *port, &wait, options.connect_timeout)?
+            }
             Place::Unix(path) => connection::unix(path, &wait, options.connect_timeout)?,
         };
         let twin = fd.try_clone().map_err(|e| Error::Connect(e.to_string()))?;
-        Client::over(fd, twin, options)
+        let Place::Tls(host, port) = &url.place else {
+            return Client::over(fd, twin, options);
+        };
+        let (place, limit) = ((host.as_str(), *port), options.connect_timeout);
+        let shaken = secure::shake_hands(fd.as_fd(), place, &options.trust, &wait, limit)?;
+        let client = Client::begin(fd, twin, options, Some(&shaken))?;
+        // Not sooner: one that fails the proof of the secret is nobody to be known from now on.
+        if let (Some(key), Some(hosts)) = (shaken.first_met, &options.trust.known_hosts) {
+            let server = known_hosts::name(host, *port);
+            if hosts.add(&server, key).map_err(Error::Identity)?
+                && let Some(notice) = options.notice
+            {
+                notice(&format!(
+                    "{}: met for the first time, known from now on by {key} ({})",
+                    super::show::clean(server.as_bytes()),
+                    hosts.path().display()
+                ));
+            }
+        }
+        Ok(client)
     }
 
     /// The same over a connection that exists already: two sockets or pipes, or one socket and its duplicate. Both are
@@ -115,6 +149,15 @@ impl Client {
         output: impl Into<OwnedFd>,
         options: &Options,
     ) -> Result<Client> {
+        Client::begin(input.into(), output.into(), options, None)
+    }
+
+    fn begin(
+        input: OwnedFd,
+        output: OwnedFd,
+        options: &Options,
+        shaken: Option<&Shaken>,
+    ) -> Result<Client> {
         let wait = Arc::new(Wait::new(
             options.interrupt.clone(),
             options.connect_timeout.min(options.stall_timeout),
@@ -124,22 +167,31 @@ impl Client {
             data: 0,
             idle: 0,
         };
+        let mut input = In::new(input, wait.clone())?;
+        let mut output = Out::new(output, wait.clone())?;
+        if let Some(shaken) = shaken {
+            input.secure(&shaken.secure);
+            output.secure(&shaken.secure);
+        }
         let mut client = Client {
-            reader: Reader::new(In::new(input.into(), wait.clone())?),
-            writer: Writer::new(Out::new(output.into(), wait.clone())?),
+            reader: Reader::new(input),
+            writer: Writer::new(output),
             interrupt: options.interrupt.clone(),
             rate: options.rate.clone(),
             buffer: Vec::new(),
             wait,
             info: SessionInfo {
                 mac: None,
+                tls: None,
                 secret_unused: false,
                 digests: Vec::new(),
                 commands: String::new(),
                 limits: nothing,
             },
+            channel: shaken.map(|shaken| shaken.exporter),
             broken: false,
         };
+        client.info.tls = shaken.map(|shaken| shaken.agreed.clone());
         client.shake_hands(options)?;
         client.wait.set_stall(options.stall_timeout);
         Ok(client)
@@ -149,6 +201,12 @@ impl Client {
     #[must_use]
     pub fn info(&self) -> &SessionInfo {
         &self.info
+    }
+
+    /// The name of the TLS channel, which a proof or a login made in it is bound to (RFC 9266, tls-exporter); None without TLS.
+    #[must_use]
+    pub fn channel_binding(&self) -> Option<&[u8]> {
+        self.channel.as_ref().map(|channel| &channel[..])
     }
 
     /// True while requests can be made. Also false when the server has closed an idle connection.
@@ -190,7 +248,9 @@ impl Client {
         self.send(letter::QUIT, &Nothing {})?;
         self.flush()?;
         // A newer server may say more than nothing.
-        self.expect::<serde_json::Value>(letter::OK).map(drop)
+        self.expect::<serde_json::Value>(letter::OK)?;
+        self.writer.sink().farewell();
+        Ok(())
     }
 
     fn shake_hands(&mut self, options: &Options) -> Result<()> {
@@ -254,10 +314,12 @@ impl Client {
             return Err(Error::Secret("the server asks for the shared secret: give its file with --secret-file or FORKFTP_SECRET_FILE".into()));
         };
         let nonce = proof::nonce().map_err(|e| Error::here(format!("no randomness: {e}")))?;
+        // A copy, since the transcript lives on while requests are made.
+        let channel = self.channel_binding().unwrap_or_default().to_vec();
         let seen = Transcript {
             hello: raw,
             client_nonce: &nonce,
-            channel: b"",
+            channel: &channel,
         };
         let proof = hex::encode(seen.prove(secret, Role::Client, mac));
         self.send(

@@ -3,6 +3,7 @@
 //! | form | meaning |
 //! |---|---|
 //! | `drive://host`, `drive://host:port`, `drive://[2001:db8::1]:port` | TCP; port 8888 unless given |
+//! | `drives://host` and so on | the same under TLS |
 //! | `drive://host/folder/file` | a path in the library |
 //! | `drive://host/folder/` | the same, and surely a folder |
 //! | `drive+unix:///run/forkftpd.sock` | a Unix socket |
@@ -33,6 +34,8 @@ pub struct Url {
 pub enum Place {
     /// Host name or address (IPv6 without brackets), and port.
     Tcp(String, u16),
+    /// The same, under TLS.
+    Tls(String, u16),
     /// Unix socket.
     Unix(PathBuf),
 }
@@ -90,10 +93,11 @@ impl FromStr for Url {
         if let Some(rest) = text.strip_prefix("drive+unix://") {
             return parse_unix(rest);
         }
-        let Some(rest) = text.strip_prefix("drive://") else {
+        let secure = text.strip_prefix("drives://");
+        let Some(rest) = secure.or_else(|| text.strip_prefix("drive://")) else {
             return Err(match text.split_once("://") {
                 Some((scheme, _)) => format!(
-                    "{scheme}: not a scheme of forkftp; drive://HOST[:PORT][/PATH] is, or drive+unix:///SOCKET[//PATH]"
+                    "{scheme}: not a scheme of forkftp; drive://HOST[:PORT][/PATH] is, drives:// with TLS, or drive+unix:///SOCKET[//PATH]"
                 ),
                 None => format!("{text} has no scheme; write drive://{text}"),
             });
@@ -142,7 +146,11 @@ impl FromStr for Url {
         };
         let (path, folder) = parse_path(path)?;
         Ok(Url {
-            place: Place::Tcp(host.into(), port),
+            place: if secure.is_some() {
+                Place::Tls(host.into(), port)
+            } else {
+                Place::Tcp(host.into(), port)
+            },
             path,
             folder,
         })
@@ -174,11 +182,13 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use std::os::unix::ffi::OsStrExt;
         match self {
-            Place::Tcp(host, port) => {
+            Place::Tcp(host, port) | Place::Tls(host, port) => {
+                let secure = matches!(self, Place::Tls(..));
+                let scheme = if secure { "drives" } else { "drive" };
                 if host.contains(':') {
-                    write!(f, "drive://[{host}]")?;
+                    write!(f, "{scheme}://[{host}]")?;
                 } else {
-                    write!(f, "drive://{host}")?;
+                    write!(f, "{scheme}://{host}")?;
                 }
                 if *port == PORT {
                     Ok(())
@@ -228,6 +238,13 @@ mod tests {
             ("drive://host", tcp("host", 8888), &b""[..], true),
             ("drive://host/", tcp("host", 8888), b"", true),
             ("drive://host:21/a/b", tcp("host", 21), b"a/b", false),
+            ("drives://h", Place::Tls("h".into(), 8888), b"", true),
+            (
+                "drives://[::1]:7/x",
+                Place::Tls("::1".into(), 7),
+                b"x",
+                false,
+            ),
             ("drive://10.0.0.1/a/", tcp("10.0.0.1", 8888), b"a", true),
             ("drive://[::1]/x", tcp("::1", 8888), b"x", false),
             (
@@ -261,6 +278,8 @@ mod tests {
             "http://host",
             "drive://",
             "drive:///x",
+            "drives://",
+            "drivess://h",
             "drive://u@h",
             "drive://h:0",
             "drive://h:65536",

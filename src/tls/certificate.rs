@@ -198,6 +198,7 @@ mod tests {
     use super::*;
 
     fn made(names: &[&str]) -> (Vec<u8>, Vec<u8>) {
+        use rcgen::PublicKeyData as _;
         let key = rcgen::KeyPair::generate().expect("key");
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         let mut asked = rcgen::CertificateParams::new(names).expect("names");
