@@ -64,9 +64,9 @@ pub(super) fn shake_hands(
     };
     outcome.map_err(|error| match explain(&error) {
         Error::Interrupted => Error::Interrupted,
-        _ if error.kind() == io::ErrorKind::InvalidData => {
-            Error::Connect(format!("{shown}: no TLS handshake: {error}"))
-        }
+        _ if error.kind() == io::ErrorKind::InvalidData => Error::Connect(format!(
+            "{shown}: no TLS handshake: {error} (a server without TLS is drive://)"
+        )),
         Error::Lost(why) => Error::Connect(format!("{shown}: no TLS handshake: {why}")),
         other => other,
     })?;

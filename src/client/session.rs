@@ -254,7 +254,16 @@ impl Client {
     }
 
     fn shake_hands(&mut self, options: &Options) -> Result<()> {
-        let header = self.next_frame().map_err(|error| match error {
+        let header = match self.reader.header() {
+            // How an alert and a handshake of TLS begin (RFC 8446, section 5.1).
+            Err(Broken::NoFrame(0x15 | 0x16)) if self.channel.is_none() => {
+                return Err(self.protocol("it speaks TLS: write drives:// for drive://"));
+            }
+            Ok(Some(header)) => Ok(header),
+            Ok(None) => self.next_frame(),
+            Err(broken) => Err(self.failed(broken)),
+        };
+        let header = header.map_err(|error| match error {
             Error::Protocol(why) => Error::Protocol(format!("{why}; is that a forkftp server?")),
             other => other,
         })?;

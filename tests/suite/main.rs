@@ -15,5 +15,6 @@ mod probe;
 mod publishing;
 mod resume;
 mod server;
+mod tls;
 mod transcript;
 mod walls;

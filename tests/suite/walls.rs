@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Both ways in which children come to be.
-const MODES: [&[&str]; 2] = [&[], &["--prefork", "2"]];
+pub const MODES: [&[&str]; 2] = [&[], &["--prefork", "2"]];
 
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
@@ -98,7 +98,7 @@ pub fn tcp_inode(link: &str) -> Option<&str> {
 }
 
 /// A field of /proc/PID/status.
-fn status(pid: u32, field: &str) -> String {
+pub fn status(pid: u32, field: &str) -> String {
     let all = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("status");
     let line = all
         .lines()
@@ -113,7 +113,7 @@ fn prove(peer: &mut Peer) {
     peer.list(&json!({"path": ""}));
 }
 
-fn broker_of(server: &Server) -> u32 {
+pub fn broker_of(server: &Server) -> u32 {
     let brokers = server.offspring("forkftpd:broker");
     assert_eq!(brokers.len(), 1, "{brokers:?}");
     brokers[0]
@@ -291,7 +291,7 @@ fn a_child_does_not_keep_what_its_walls_were_made_of() {
 }
 
 /// Whether any of `wanted` stands in the memory of a process; `Err` when it cannot be read.
-fn remembers(pid: u32, wanted: &[Vec<u8>]) -> std::io::Result<bool> {
+pub fn remembers(pid: u32, wanted: &[Vec<u8>]) -> std::io::Result<bool> {
     let memory = std::fs::File::open(format!("/proc/{pid}/mem"))?;
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let mut found = false;
@@ -316,7 +316,7 @@ fn remembers(pid: u32, wanted: &[Vec<u8>]) -> std::io::Result<bool> {
     Ok(found)
 }
 
-fn contains(content: &[u8], wanted: &[u8]) -> bool {
+pub fn contains(content: &[u8], wanted: &[u8]) -> bool {
     let mut rest = content;
     while let Some(at) = rest.iter().position(|byte| *byte == wanted[0]) {
         if rest[at..].starts_with(wanted) {
