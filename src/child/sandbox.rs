@@ -102,7 +102,7 @@ const POLICY: [Rule; 63] = [
     row(libc::SYS_recvfrom, "the client"),
     row(libc::SYS_sendto, "the client"),
     row(libc::SYS_recvmsg, "answers of the broker, with the library's descriptors"),
-    row(libc::SYS_sendmsg, "questions to the broker"),
+    row(libc::SYS_sendmsg, "questions to the broker; the client under TLS"),
     row(libc::SYS_sendfile, "files to the client"),
     row(libc::SYS_poll, "waiting with a deadline"),
     row(libc::SYS_ppoll, "waiting with a deadline, where poll is made of it"),
@@ -122,7 +122,7 @@ const POLICY: [Rule; 63] = [
     only(libc::SYS_fcntl, Only::Is(1, libc::F_GETFL as u32), "opening a listing, in the C library"),
     only(libc::SYS_fcntl, Only::Is(1, libc::F_GETFD as u32), "closing a descriptor, in builds that check themselves"),
     only(libc::SYS_fcntl, Only::Is(1, libc::F_SETFD as u32), "opening a listing, in the C library"),
-    row(libc::SYS_pread64, "small files, digests"),
+    row(libc::SYS_pread64, "small files, digests; files under TLS"),
     row(libc::SYS_pwrite64, "uploads"),
     row(libc::SYS_ftruncate, "an upload that begins anew"),
     row(libc::SYS_fdatasync, "uploads"),
@@ -139,7 +139,7 @@ const POLICY: [Rule; 63] = [
     row(libc::SYS_unlinkat, "staged names"),
     row(libc::SYS_mkdirat, "folders of an upload"),
     // The process itself.
-    row(libc::SYS_getrandom, "staged names"),
+    row(libc::SYS_getrandom, "staged names; TLS"),
     row(libc::SYS_clock_gettime, "where the kernel gives no clock to read without a call"),
     row(libc::SYS_brk, "memory"),
     // Memory that can be executed is never made.

@@ -29,6 +29,8 @@ impl Secure {
 enum Failed {
     /// The stream, or what came over it.
     Stream(io::Error),
+    /// The client left before the end of it, as those do who only look whether somebody listens.
+    Left,
     /// The broker, or this process itself.
     Inside(String),
 }
@@ -70,6 +72,10 @@ pub(super) fn begin(
         Err(failed) => failed,
     };
     let (exit, level, reason) = match &failed {
+        Failed::Left => {
+            let reason = "the client left before the end of it".to_owned();
+            (Exit::Cut, Level::Info, reason)
+        }
         Failed::Inside(reason) => (Exit::Cut, Level::Error, reason.clone()),
         Failed::Stream(error) => {
             let refusal = error
@@ -102,7 +108,7 @@ fn shake_hands(stream: &mut Stream, tls: &Tls, broker: &Broker) -> Result<String
         if secure.engine().has_to_push() {
             stream.output.push(false)?;
         } else if stream.input.pull()? == 0 {
-            return Err(io::Error::other("the client left before the end of it").into());
+            return Err(Failed::Left);
         } else {
             secure.engine().advance()?;
         }

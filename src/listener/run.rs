@@ -167,6 +167,7 @@ impl Listener {
                 let now = monotonic_millis();
                 if self.renewal.look(&mut self.service, &self.broker, now) {
                     pool::retire(&mut self.children);
+                    process::trim_heap();
                 }
             }
             self.unpause();

@@ -75,7 +75,14 @@ impl Engine {
         let mut rest = &self.raw[self.start..self.end];
         self.start += self.connection.read_tls(&mut rest)?;
         match self.connection.process_new_packets() {
-            Ok(_) => Ok(true),
+            Ok(state) => {
+                if state.peer_has_closed() {
+                    // What comes after a goodbye is nothing, and would never be read.
+                    self.start = self.end;
+                    self.ended = true;
+                }
+                Ok(true)
+            }
             Err(error) => Err(io::Error::new(io::ErrorKind::InvalidData, explain(&error))),
         }
     }
@@ -184,5 +191,162 @@ impl Engine {
             (Some(version), Some(suite)) => format!("{version:?} {:?}", suite.suite()),
             _ => "nothing yet".into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ALPN, provider};
+    use super::*;
+    use rustls::pki_types::PrivateKeyDer;
+    use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection};
+    use std::sync::Arc;
+
+    /// Two ends that have not spoken yet.
+    fn pair() -> (Engine, Engine) {
+        let made = rcgen::generate_simple_self_signed(vec!["h".to_owned()]).expect("made");
+        let key = PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("key");
+        let certificate = made.cert.der().clone();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).expect("root");
+        let mut server = ServerConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate], key)
+            .expect("certificate");
+        let mut client = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        server.alpn_protocols = vec![ALPN.to_vec()];
+        client.alpn_protocols = vec![ALPN.to_vec()];
+        let name = "h".try_into().expect("name");
+        let client = ClientConnection::new(Arc::new(client), name).expect("client");
+        let server = ServerConnection::new(Arc::new(server)).expect("server");
+        (Engine::new(client), Engine::new(server))
+    }
+
+    /// What `from` has to send; `to` reads it, `step` bytes at a time.
+    fn pass(from: &mut Engine, to: &mut Engine, step: usize) {
+        let mut wire = Vec::new();
+        while from.has_to_push() {
+            from.push(&mut wire).expect("push");
+        }
+        for piece in wire.chunks(step) {
+            let mut piece = piece;
+            while !piece.is_empty() {
+                to.pull(&mut piece).expect("pull");
+                to.advance().expect("handshake");
+                // Opens what came after the handshake, such as tickets.
+                let _ = to.has_more();
+            }
+        }
+    }
+
+    fn shaken(step: usize) -> (Engine, Engine) {
+        let (mut client, mut server) = pair();
+        while client.is_handshaking() || server.is_handshaking() {
+            pass(&mut client, &mut server, step);
+            pass(&mut server, &mut client, step);
+        }
+        (client, server)
+    }
+
+    #[test]
+    fn both_ends_name_the_channel_alike_and_no_other_so() {
+        let (client, server) = shaken(1000);
+        assert_eq!(client.exporter(), server.exporter());
+        assert!(client.exporter().is_ok());
+        assert_eq!((client.alpn(), server.alpn()), (Some(ALPN), Some(ALPN)));
+        let (other, _) = shaken(1000);
+        assert_ne!(client.exporter(), other.exporter());
+        assert!(pair().0.exporter().is_err(), "before there is a channel");
+    }
+
+    #[test]
+    fn bytes_come_out_as_they_went_in_however_they_were_cut() {
+        for step in [1, 7, 4096, 1 << 20] {
+            let (mut client, mut server) = shaken(step);
+            let content: Vec<u8> = (0..150_000u32).map(|n| (n * 7 + n / 251) as u8).collect();
+            let mut got = Vec::new();
+            let mut rest = &content[..];
+            while !rest.is_empty() {
+                assert!(!server.has_more());
+                let sealed = client.seal(rest).expect("seal");
+                assert!(sealed > 0 && sealed <= SEALED_AT_ONCE);
+                rest = &rest[sealed..];
+                let mut wire = Vec::new();
+                while client.has_to_push() {
+                    client.push(&mut wire).expect("push");
+                }
+                for piece in wire.chunks(step) {
+                    let mut piece = piece;
+                    while !piece.is_empty() {
+                        server.pull(&mut piece).expect("pull");
+                        let mut into = [0; 5000];
+                        while let Some(taken) = server.take(&mut into).expect("take") {
+                            got.extend_from_slice(&into[..taken]);
+                        }
+                    }
+                }
+            }
+            assert!(got == content, "in steps of {step}");
+            client.finish();
+            pass(&mut client, &mut server, step);
+            assert!(server.has_more());
+            assert_eq!(server.take(&mut [0; 9]).expect("end"), Some(0));
+        }
+    }
+
+    #[test]
+    fn an_end_without_a_goodbye_is_an_end_too() {
+        let (_, mut server) = shaken(1000);
+        assert_eq!(server.take(&mut [0; 9]).expect("nothing"), None);
+        assert_eq!(server.pull(&mut io::empty()).expect("pull"), 0);
+        assert_eq!(server.take(&mut [0; 9]).expect("end"), Some(0));
+    }
+
+    #[test]
+    fn what_follows_a_goodbye_is_not_looked_at() {
+        let (mut client, mut server) = shaken(1000);
+        client.seal(b"last words").expect("seal");
+        client.finish();
+        let mut wire = Vec::new();
+        while client.has_to_push() {
+            client.push(&mut wire).expect("push");
+        }
+        wire.extend_from_slice(&[0x16, 3, 3, 0, 9, 1, 0]);
+        server.pull(&mut &wire[..]).expect("pull");
+        let mut into = [0; 99];
+        assert_eq!(server.take(&mut into).expect("words"), Some(10));
+        for _ in 0..2 {
+            assert!(server.has_more());
+            assert_eq!(server.take(&mut into).expect("end"), Some(0));
+        }
+    }
+
+    #[test]
+    fn alerts_in_a_handshake_do_not_hold_it_up() {
+        let (_, mut server) = pair();
+        // Warning, close_notify (RFC 8446, section 6.1), as anybody can send it; and half of something.
+        let mut said = &[0x15, 3, 3, 0, 2, 1, 0, 0x16, 3, 3, 0, 9, 1, 0][..];
+        server.pull(&mut said).expect("pull");
+        let _ = server.advance();
+        assert!(server.is_handshaking());
+        assert_eq!(server.pull(&mut io::empty()).expect("end"), 0);
+    }
+
+    #[test]
+    fn what_is_tampered_with_is_an_error() {
+        let (mut client, mut server) = shaken(1000);
+        client.seal(b"a request").expect("seal");
+        let mut wire = Vec::new();
+        client.push(&mut wire).expect("push");
+        *wire.last_mut().expect("a byte") ^= 1;
+        server.pull(&mut &wire[..]).expect("pull");
+        let error = server.take(&mut [0; 9]).expect_err("tampered with");
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
     }
 }

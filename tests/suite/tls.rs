@@ -3,7 +3,7 @@
 
 use super::peer::{frame, noise, request};
 use super::server::{PATIENCE, SECRET, Server, eventually, forkftpd, new_certificate};
-use super::walls::{MODES, broker_of, remembers, skip, status};
+use super::walls::{MODES, broker_of, open_files, remembers, skip, status};
 use forkftp::client::{Client, Error, GetRequest, Options, PutRequest, Trust, Url};
 use forkftp::ipc::{self, Answer, Ask, Handshake, Report, Tell};
 use forkftp::proof::Secret;
@@ -322,6 +322,34 @@ fn a_handshake_is_random_in_each_child() {
             })
             .collect();
         assert_eq!(randoms.len(), 8);
+    }
+}
+
+#[test]
+fn a_child_keeps_nothing_of_the_handshake() {
+    for mode in MODES {
+        let server = Server::start(&[&["--tls"], mode].concat());
+        let mut stream = connect(&server, VERSIONS[0], &[ALPN]);
+        hear(&mut stream).expect("hello");
+        answers(&mut stream);
+        let line = server.wait_for(" secured ");
+        let (_, rest) = line.split_once("child[").expect("a process");
+        let pid: u32 = rest
+            .split(']')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("a number");
+        let files = open_files(pid);
+        if files.is_empty() {
+            return skip("the descriptors of children cannot be seen here");
+        }
+        assert_eq!(status(pid, "Seccomp"), "2");
+        assert_eq!(status(pid, "Threads"), "1");
+        // The client alone: the broker, over either of its descriptors, has nothing to be asked any more.
+        let sockets = files.iter().filter(|(_, link)| link.starts_with("socket:"));
+        assert_eq!(sockets.count(), 1, "{files:?}");
+        let sealed = files.iter().find(|(_, link)| link.contains("memfd"));
+        assert_eq!(sealed, None);
     }
 }
 
