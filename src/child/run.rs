@@ -6,7 +6,7 @@ use super::sandbox::Sandbox;
 use super::stream::{Limits, Stream};
 use crate::config::Config;
 use crate::log::{self, Level, Role};
-use crate::scoreboard::{Phase, Slot};
+use crate::scoreboard::{Phase, Protocol, Slot};
 use crate::sys::net::Peer;
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, process, signal};
@@ -52,6 +52,7 @@ pub struct Birth<'a> {
 /// Serves one client and leaves. The descriptors that belong to the listener have been closed before.
 pub fn run(birth: Birth<'_>) -> Infallible {
     log::event(Level::Info, "connected", &[("peer", &birth.peer)]);
+    birth.slot.say_protocol(Protocol::Drive);
     let limits = limits(birth.config, birth.accepted);
     // Lives as long as the process: a child leaves without dropping anything.
     let socket: &'static OwnedFd = Box::leak(Box::new(birth.socket));

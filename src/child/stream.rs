@@ -49,8 +49,13 @@ pub(super) struct Output {
     sent: u64,
     acknowledged: u64,
     acknowledged_at: u64,
+    /// Milliseconds spent in sending since it was last looked whose time that was, and when that was.
+    waited: u64,
+    looked_at: u64,
 }
 
+/// How often it is looked whether the client takes what is sent, in milliseconds.
+const LOOK: u64 = 1000;
 /// How long one blocking send waits before progress is looked at.
 const SEND_SECONDS: u32 = 1;
 /// How long a client that was cut off has to hear why, in milliseconds.
@@ -110,6 +115,8 @@ impl Stream {
             sent: 0,
             acknowledged: 0,
             acknowledged_at: monotonic_millis(),
+            waited: 0,
+            looked_at: monotonic_millis(),
         };
         Stream { input, output }
     }
@@ -170,6 +177,7 @@ impl Input {
     /// Waits until there is something to read.
     fn wait(&self) -> io::Result<()> {
         let deadline = self.deadline();
+        let began = monotonic_millis();
         loop {
             let left = deadline.saturating_sub(monotonic_millis());
             let timeout =
@@ -189,7 +197,12 @@ impl Input {
             match poll(&mut fds[..watched], timeout) {
                 Ok(0) if left == 0 => return Err(refusal(Code::Timeout)),
                 Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) if fds[0].any() == Some(true) => return Ok(()),
+                Ok(_) if fds[0].any() == Some(true) => {
+                    if self.phase == Phase::Busy {
+                        self.slot.waited(monotonic_millis().saturating_sub(began));
+                    }
+                    return Ok(());
+                }
                 Ok(_) => return Err(refusal(Code::Closing)),
                 Err(other) => return Err(other.into()),
             }
@@ -206,7 +219,7 @@ impl Read for Input {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.wait()?;
         let got = nix::unistd::read(self.fd, into)?;
-        self.slot.moved(got as u64);
+        self.slot.received(got as u64);
         Ok(got)
     }
 }
@@ -221,10 +234,13 @@ impl Output {
     ) -> io::Result<std::result::Result<usize, Errno>> {
         let mut left = count;
         while left > 0 {
+            let began = monotonic_millis();
             if !self.is_socket {
                 self.wait_for_room()?;
             }
-            match copy::send_file(self.fd.as_fd(), file, offset, left) {
+            let sent = copy::send_file(self.fd.as_fd(), file, offset, left);
+            self.note_wait(began);
+            match sent {
                 Ok(0) => break,
                 Ok(sent) => {
                     self.note(sent);
@@ -265,7 +281,24 @@ impl Output {
 
     fn note(&mut self, sent: usize) {
         self.sent += sent as u64;
-        self.slot.moved(sent as u64);
+        self.slot.sent(sent as u64);
+    }
+
+    /// Counts the time of one send. From time to time it is looked whose it was: the client's while there is something that it has
+    /// not acknowledged, otherwise that of the disk behind `send_file`.
+    fn note_wait(&mut self, began: u64) {
+        let now = monotonic_millis();
+        self.waited += now.saturating_sub(began);
+        if self.waited == 0 || now.saturating_sub(self.looked_at) < LOOK {
+            return;
+        }
+        let waiting = net::unacknowledged(self.fd.as_fd()).unwrap_or(0);
+        self.slot.taken(self.sent.saturating_sub(waiting));
+        if waiting > 0 {
+            self.slot.waited(self.waited);
+        }
+        self.waited = 0;
+        self.looked_at = now;
     }
 
     /// Called when nothing could be sent for a while: hangs up when the client has not taken anything for too long.
@@ -306,12 +339,14 @@ impl Sink for Output {
         // The stall is counted from the beginning of a send, however long the child did something else before.
         self.acknowledged_at = monotonic_millis();
         while !bytes.is_empty() {
+            let began = monotonic_millis();
             let sent = if self.is_socket {
                 net::send(self.fd.as_fd(), bytes, more)
             } else {
                 self.wait_for_room()?;
                 nix::unistd::write(self.fd, bytes)
             };
+            self.note_wait(began);
             match sent {
                 Ok(sent) => {
                     self.note(sent);

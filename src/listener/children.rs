@@ -1,5 +1,6 @@
 //! The table of living children, and their birth.
 
+use super::deadlines::Window;
 use super::events::{Event, Events, Place};
 use crate::broker::Control;
 use crate::child::{self, Birth, Sandbox};
@@ -33,6 +34,8 @@ pub(super) struct Child {
     pub(super) retired: bool,
     /// Bytes moved when it was last looked at, and when that last changed.
     pub(super) moved: (u64, u64),
+    /// What its rate is judged by.
+    pub(super) window: Window,
 }
 
 /// What is known of a child before it is born.
@@ -180,6 +183,7 @@ impl Children {
             channel,
             retired: false,
             moved: (0, since),
+            window: Window::default(),
         });
         self.living += 1;
         Ok(place)
