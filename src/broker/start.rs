@@ -1,15 +1,18 @@
 //! The listener's end: starting the broker, and talking to it.
 
 use crate::ipc::{self, Client, Report, Tell};
+use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, Result, channel};
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// How long the listener, which meanwhile does nothing else, waits for an order to be carried out, in milliseconds.
-const PATIENCE: u16 = 5000;
+const PATIENCE: u64 = 5000;
+/// The same for a broker that is set up: it reads its secrets from disks that may be slow.
+const START_PATIENCE: u64 = 30_000;
 
 /// A running broker, as the listener knows it.
 #[derive(Debug)]
@@ -37,13 +40,23 @@ impl Control {
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn();
-        started.map_err(|error| cannot(&error.to_string()))?;
+        let mut broker = started.map_err(|error| cannot(&error.to_string()))?;
         let control = Control {
             channel: ours,
             next: 1,
         };
-        let ruleset = control.report()?;
-        Ok((control, ruleset))
+        match control.await_report(START_PATIENCE) {
+            Ok(()) => control.report().map(|ruleset| (control, ruleset)),
+            Err(errno) => {
+                // It holds its end of the channel, or this would have been the channel's end: the pid is still its own.
+                let _ = broker.kill();
+                Err(vec![format!(
+                    "the broker was not set up within {} seconds ({}), and was ended: is a disk with the secret, the users or the library hanging?",
+                    START_PATIENCE / 1000,
+                    errno.desc()
+                )])
+            }
+        }
     }
 
     /// Readable when the broker has something to say or is gone.
@@ -101,10 +114,25 @@ impl Control {
     /// A broker that hangs must not take the listener with it: it is given up for this time.
     fn order(&self, order: &Tell) -> std::result::Result<Option<OwnedFd>, Vec<String>> {
         ipc::send(self.channel.as_fd(), order, &[], false).map_err(|errno| vec![gone(errno)])?;
-        let mut answers = [PollFd::new(self.channel.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut answers, PATIENCE) {
-            Ok(0) => Err(vec![gone(Errno::ETIMEDOUT)]),
-            _ => self.report(),
+        self.await_report(PATIENCE)
+            .map_err(|errno| vec![gone(errno)])?;
+        self.report()
+    }
+
+    /// Waits until there is a report, or the channel's end.
+    fn await_report(&self, millis: u64) -> Result<()> {
+        let until = monotonic_millis() + millis;
+        loop {
+            let left = until.saturating_sub(monotonic_millis());
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let mut answers = [PollFd::new(self.channel.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut answers, timeout) {
+                Ok(0) if left == 0 => return Err(Errno::ETIMEDOUT),
+                // A signal is not an answer.
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(other) => return Err(other),
+            }
         }
     }
 
