@@ -14,7 +14,7 @@
 //! | parent | [`listener`] |
 //! | processes | [`child`], [`client`]: never each other |
 //! | shared state | [`library`], [`scoreboard`] |
-//! | words | [`config`], [`proof`], [`digest`], [`log`], [`wire`] |
+//! | words | [`config`], [`control`], [`proof`], [`digest`], [`log`], [`wire`] |
 //! | ground | [`error`], [`sys`] |
 //!
 //! One download, one way: `listener::accept` forks, `child::run` prepares the process, `child::drive` takes the request that
@@ -31,6 +31,7 @@ pub mod rights;
 pub mod wire;
 
 pub mod config;
+pub mod control;
 pub mod log;
 pub mod scoreboard;
 

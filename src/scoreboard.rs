@@ -54,6 +54,15 @@ impl Protocol {
     }
 }
 
+/// A user's name as the scoreboard has room for it: at most `LONGEST_USER` bytes, cut between two letters.
+#[must_use]
+pub fn cut_user(name: &str) -> &str {
+    let end = (0..=LONGEST_USER.min(name.len()))
+        .rev()
+        .find(|&at| name.is_char_boundary(at));
+    &name[..end.unwrap_or(0)]
+}
+
 /// One child's page, in the child or in the listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot<'a>(&'a Cells);
@@ -131,21 +140,15 @@ impl<'a> Slot<'a> {
 
     /// Says who logged in. `name` is cut after `LONGEST_USER` bytes.
     pub fn say_user(self, name: &str) {
-        let end = (0..=LONGEST_USER.min(name.len()))
-            .rev()
-            .find(|&at| name.is_char_boundary(at))
-            .unwrap_or(0);
+        let name = cut_user(name);
         // Shown only once it is whole.
         self.0[USER_LENGTH].store(0, Relaxed);
-        for (cell, piece) in self.0[USER..USER_END]
-            .iter()
-            .zip(name.as_bytes()[..end].chunks(8))
-        {
+        for (cell, piece) in self.0[USER..USER_END].iter().zip(name.as_bytes().chunks(8)) {
             let mut bytes = [0; 8];
             bytes[..piece.len()].copy_from_slice(piece);
             cell.store(u64::from_ne_bytes(bytes), Relaxed);
         }
-        self.0[USER_LENGTH].store(end as u64, Relaxed);
+        self.0[USER_LENGTH].store(name.len() as u64, Relaxed);
     }
 
     /// The user's name as the child told it, none before a login: at most `LONGEST_USER` bytes, which a child that lost its mind

@@ -14,6 +14,9 @@ const PATIENCE: u64 = 5000;
 /// The same for a broker that is set up: it reads its secrets from disks that may be slow.
 const START_PATIENCE: u64 = 30_000;
 
+/// How long the listener waits for a broker that is behind before it sends a client away, in milliseconds.
+const BREATH: u16 = 50;
+
 /// A running broker, as the listener knows it.
 #[derive(Debug)]
 pub struct Control {
@@ -72,17 +75,27 @@ impl Control {
     pub fn introduce(&mut self, client: Option<Client>) -> Result<(OwnedFd, u64)> {
         let (child, broker) = channel::pair()?;
         let number = self.next;
-        ipc::send(
-            self.channel.as_fd(),
-            &Tell::Child {
-                child: number,
-                client,
-            },
-            &[broker.as_fd()],
-            false,
-        )?;
+        let told = Tell::Child {
+            child: number,
+            client,
+        };
+        let tell = || ipc::send(self.channel.as_fd(), &told, &[broker.as_fd()], false);
+        match tell() {
+            Err(Errno::EAGAIN) => {
+                self.await_room();
+                tell()?;
+            }
+            said => said?,
+        }
         self.next += 1;
         Ok((child, number))
+    }
+
+    /// Waits a moment for a broker that is behind: many clients came at once.
+    fn await_room(&self) {
+        let mut room = [PollFd::new(self.channel.as_fd(), PollFlags::POLLOUT)];
+        // Whether there is room now shows at the next try.
+        let _ = poll(&mut room, BREATH);
     }
 
     /// Says who the client of a warm child is.

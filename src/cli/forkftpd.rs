@@ -1,6 +1,7 @@
 //! The command line of the server.
 
 use super::generate;
+use super::who::{self, Kick, Who};
 use crate::broker::Control;
 use crate::child::{self, Sandbox};
 use crate::config::{Config, DEFAULT_FILE, Durability, EXAMPLE, Flags, Problem};
@@ -48,6 +49,10 @@ enum Command {
     Broker(Session),
     /// Serve one client on standard input and output, as inetd starts it.
     Session(Session),
+    /// Show who is connected, and what they are at.
+    Who(Who),
+    /// End sessions: one by its pid, or all of a user or an address.
+    Kick(Kick),
     /// Print the configuration file with every key and its default.
     Config,
     /// The secret that clients prove.
@@ -227,6 +232,8 @@ pub fn main() -> ExitCode {
             protocol: Protocol::Drive,
             serve,
         }) => session(&serve.flags(), &arguments),
+        Command::Who(who) => answer(who::who(&who)),
+        Command::Kick(kick) => answer(who::kick(&kick)),
         Command::Config => say(EXAMPLE),
         Command::Secret {
             command: SecretCommand::New { file },
@@ -246,6 +253,10 @@ fn say(text: &str) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+fn answer(answered: Result<String, Vec<String>>) -> ExitCode {
+    answered.map_or_else(|problems| refuse(&problems), |text| say(&text))
 }
 
 fn refuse(problems: &[String]) -> ExitCode {

@@ -3,3 +3,4 @@
 pub mod forkftp;
 pub mod forkftpd;
 mod generate;
+mod who;

@@ -13,7 +13,7 @@ use crate::log::{self, Format};
 use crate::sys::privs::Identity;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is waited for before an upload counts as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -269,5 +269,20 @@ impl Config {
             &text,
             flags,
         )
+    }
+
+    /// The control socket that the file names, whatever else is in it: for those who ask a server that may have been started with
+    /// other flags.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no configuration.
+    pub fn control_of(named: Option<&Path>) -> Result<Option<PathBuf>, Vec<Problem>> {
+        let (path, text) = file::read(named)?;
+        let control = file::parse(path.as_deref(), &text)?.control;
+        let folder = path.as_deref().and_then(Path::parent);
+        Ok(control.map(|control| {
+            let control = control.into_inner();
+            folder.map_or_else(|| control.clone(), |folder| folder.join(&control))
+        }))
     }
 }

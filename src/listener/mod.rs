@@ -3,6 +3,7 @@
 
 mod admission;
 mod children;
+mod control;
 mod deadlines;
 mod events;
 mod pool;
@@ -10,5 +11,6 @@ mod reload;
 mod run;
 mod shutdown;
 mod sockets;
+mod weather;
 
 pub use run::run;

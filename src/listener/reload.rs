@@ -1,5 +1,7 @@
 //! SIGHUP: the configuration is read again, for new clients. What is broken changes nothing, and is said.
 
+use super::control::Door;
+use super::events::Events;
 use super::sockets::{self, Socket};
 use crate::broker::Control;
 use crate::child::Sandbox;
@@ -13,6 +15,8 @@ pub(super) struct Service {
     pub(super) config: Config,
     pub(super) sandbox: Sandbox,
     pub(super) sockets: Vec<Socket>,
+    /// For administrators; none when none is configured, and once the server ends.
+    pub(super) door: Option<Door>,
 }
 
 /// Reads and opens everything anew.
@@ -25,11 +29,17 @@ pub(super) fn open(flags: &Flags, ruleset: Option<OwnedFd>) -> Result<Service, V
     log::set(config.log_format, config.log_level);
     let sandbox = prepare(&config, ruleset).map_err(|problem| vec![problem])?;
     let sockets = sockets::open(&config.listen).map_err(|problem| vec![problem])?;
+    let door = open_door(&config).map_err(|problem| vec![problem])?;
     Ok(Service {
         config,
         sandbox,
         sockets,
+        door,
     })
+}
+
+fn open_door(config: &Config) -> Result<Option<Door>, String> {
+    config.control.as_deref().map(Door::open).transpose()
 }
 
 /// Makes the children's walls, and says at start which stand.
@@ -70,6 +80,7 @@ fn prepare(config: &Config, ruleset: Option<OwnedFd>) -> Result<Sandbox, String>
 /// Lines for the operator; `service` is as it was.
 pub(super) fn renew(
     service: &mut Service,
+    events: &Events,
     broker: &Control,
     flags: &Flags,
     most_clients: u32,
@@ -81,6 +92,11 @@ pub(super) fn renew(
             "max_clients and prefork together are more than the {most_clients} the server was started for: restart it"
         )]);
     }
+    let door = if config.control.as_deref() == service.door.as_ref().map(Door::path) {
+        None
+    } else {
+        Some(open_door(&config).map_err(|problem| vec![problem])?)
+    };
     let added: Vec<Socket> = config
         .listen
         .iter()
@@ -101,6 +117,12 @@ pub(super) fn renew(
     service.sockets.extend(added);
     gone.into_iter().for_each(sockets::close);
     log::set(config.log_format, config.log_level);
+    if let Some(new) = door {
+        let old = std::mem::replace(&mut service.door, new);
+        if let Some(old) = old {
+            old.close(events);
+        }
+    }
     service.config = config;
     service.sandbox = sandbox;
     Ok(())
