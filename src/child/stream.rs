@@ -52,7 +52,18 @@ pub(super) struct Output {
     /// Milliseconds spent in sending since it was last looked whose time that was, and when that was.
     waited: u64,
     looked_at: u64,
+    /// Bytes of files that went out without a moment's waiting, in a row.
+    fast: u64,
 }
+
+/// Most bytes of a file that one call sends. The kernel waits anew for each 64 KiB of it, and while it is inside, nobody sees
+/// that anything moves: a slow client has to look slow, and not stalled.
+const PIECE: usize = 128 * 1024;
+/// The same for a client that takes them as fast as they come; who has taken more than any buffer holds is one.
+const FAST_PIECE: usize = 1024 * 1024;
+const FAST_BYTES: u64 = 16 * 1024 * 1024;
+/// A call that takes this long waited, in milliseconds.
+const A_MOMENT: u64 = 3;
 
 /// How often it is looked whether the client takes what is sent, in milliseconds.
 const LOOK: u64 = 1000;
@@ -117,6 +128,7 @@ impl Stream {
             acknowledged_at: monotonic_millis(),
             waited: 0,
             looked_at: monotonic_millis(),
+            fast: 0,
         };
         Stream { input, output }
     }
@@ -238,8 +250,18 @@ impl Output {
             if !self.is_socket {
                 self.wait_for_room()?;
             }
-            let sent = copy::send_file(self.fd.as_fd(), file, offset, left);
-            self.note_wait(began);
+            let most = if self.fast < FAST_BYTES {
+                PIECE
+            } else {
+                FAST_PIECE
+            };
+            let sent = copy::send_file(self.fd.as_fd(), file, offset, left.min(most));
+            let went = sent.as_ref().map_or(0, |&sent| sent as u64);
+            self.fast = if self.note_wait(began) < A_MOMENT {
+                self.fast + went
+            } else {
+                0
+            };
             match sent {
                 Ok(0) => break,
                 Ok(sent) => {
@@ -285,12 +307,13 @@ impl Output {
     }
 
     /// Counts the time of one send. From time to time it is looked whose it was: the client's while there is something that it has
-    /// not acknowledged, otherwise that of the disk behind `send_file`.
-    fn note_wait(&mut self, began: u64) {
+    /// not acknowledged, otherwise that of the disk behind `send_file`. Returns the milliseconds.
+    fn note_wait(&mut self, began: u64) -> u64 {
         let now = monotonic_millis();
-        self.waited += now.saturating_sub(began);
+        let took = now.saturating_sub(began);
+        self.waited += took;
         if self.waited == 0 || now.saturating_sub(self.looked_at) < LOOK {
-            return;
+            return took;
         }
         let waiting = net::unacknowledged(self.fd.as_fd()).unwrap_or(0);
         self.slot.taken(self.sent.saturating_sub(waiting));
@@ -299,6 +322,7 @@ impl Output {
         }
         self.waited = 0;
         self.looked_at = now;
+        took
     }
 
     /// Called when nothing could be sent for a while: hangs up when the client has not taken anything for too long.

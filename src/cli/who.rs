@@ -137,7 +137,11 @@ fn exchange(path: &Path, request: &Request) -> std::io::Result<Reply> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_string(request)?;
     line.push('\n');
-    (&stream).write_all(line.as_bytes())?;
+    match (&stream).write_all(line.as_bytes()) {
+        // Turned away before it was asked: the answer says why.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
     let mut answer = String::new();
     BufReader::new(stream).read_line(&mut answer)?;
     if !answer.ends_with('\n') {

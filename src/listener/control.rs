@@ -383,7 +383,7 @@ fn kick(whom: &Whom, (uid, pid): (u32, i32), hall: &mut Hall<'_>) -> Reply {
     }
     let message = match whom {
         Whom::Pid(pid) if waits => {
-            format!("{pid} is a child without a client: there is no session to end")
+            format!("pid {pid} is a child without a client: there is no session to end")
         }
         Whom::Pid(pid) => {
             format!("no session of this server has the pid {pid}: forkftpd who shows them")
