@@ -153,6 +153,17 @@ impl Hasher {
     }
 }
 
+/// Computes one of each kind, and forgets it. What the crates find out about the processor at their first use, by instructions
+/// that are slow in virtual machines, is then known to every process forked later.
+pub fn warm_up() {
+    let bytes = [0; 8192];
+    for kind in Kind::ALL {
+        let mut hasher = Hasher::new(kind);
+        hasher.update(&bytes);
+        std::hint::black_box(hasher.finish());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

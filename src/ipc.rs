@@ -9,6 +9,7 @@ use crate::error::Code;
 use crate::proof::Mac;
 use crate::rights::Rights;
 use crate::sys::net::Peer;
+use crate::sys::privs::Identity;
 use crate::sys::{Result, channel};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,14 +17,35 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 /// Longest message in either direction, bytes.
 pub const MAX_MESSAGE: usize = 8 * 1024;
 
+/// Descriptors a child may have open: a walk of the deepest folders holds two each, a batch of uploads two each.
+pub const DESCRIPTORS: u64 = 640;
+
+/// True when a child can make no new descriptor before its client is let in, and the broker lifts that: where it cannot be moved
+/// into an empty root folder, in which there is nothing to open.
+#[must_use]
+pub fn shuts_descriptors(identity: Option<Identity>) -> bool {
+    identity.is_none()
+}
+
+/// Logins that one connection may try.
+pub const LOGIN_ATTEMPTS: u32 = 3;
+
 /// How far a child has come. It goes forward only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// It has no client yet.
     Waiting,
+    /// The client speaks TLS: a signature may be asked for, twice at most, and then the hello.
+    Securing,
     /// The hello was given out, and a proof is awaited: the one question there is, once.
     Challenged,
-    /// The library was given out, or never will be: nothing may be asked.
+    /// A login is awaited, or the word that none will come.
+    Login,
+    /// The first half of a login was answered: the second is awaited, once.
+    Answering,
+    /// The library was given out. What is used up of a quota may be told.
+    In,
+    /// Nothing will be given out: nothing may be asked.
     Over,
 }
 
@@ -42,12 +64,28 @@ pub struct Grant {
     pub download_rate: Option<u64>,
     /// There is a quota: uploads and removals are told to the broker.
     pub quota: bool,
+    /// The last descriptor is a Landlock ruleset to be entered first.
+    pub narrower: bool,
 }
 
 /// A child's question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Ask {
+    /// The signature of a TLS handshake. In `Securing`, as often as `MOST_SIGNATURES`.
+    Sign {
+        /// SHA-256 of the certificate the client was shown, in hexadecimal: there may be a newer one meanwhile.
+        leaf: String,
+        /// The signature scheme that the client chose (RFC 8446, section 4.2.3).
+        scheme: u16,
+        /// What it is to be made of.
+        handshake: Handshake,
+    },
+    /// The TLS handshake is over: the hello, please. In `Securing`.
+    Secured {
+        /// The channel's name, `tls::EXPORTER` bytes in hexadecimal (RFC 9266).
+        exporter: String,
+    },
     /// Is this the client's proof? In `Challenged`.
     Prove {
         /// The client's nonce, in hexadecimal.
@@ -57,17 +95,96 @@ pub enum Ask {
         /// Its proof, in hexadecimal.
         proof: String,
     },
+    /// What follows this first message of SCRAM? In `Login`.
+    LoginFirst {
+        /// As the client sent it.
+        message: String,
+    },
+    /// Is this last message of SCRAM right? In `Answering`.
+    LoginFinal {
+        /// As the client sent it.
+        message: String,
+    },
+    /// Is this the user's password? In `Login`, for protocols that have nothing better.
+    Password {
+        /// Who they say they are.
+        user: String,
+        /// As it was typed.
+        password: String,
+    },
+    /// May this client go on without a login? In `Login`.
+    Anonymous,
+    /// Is there room in the quota for this much more? In `In`. What is reserved is given back by `Spent`, or when the child ends.
+    Reserve {
+        /// Bytes of an upload.
+        bytes: u64,
+        /// New files.
+        files: u64,
+    },
+    /// What came of reservations and removals. In `In`.
+    Spent {
+        /// Reserved before, and not any more.
+        reserved_bytes: u64,
+        /// The same for files.
+        reserved_files: u64,
+        /// Bytes that are in the home now and were not before.
+        bytes: i64,
+        /// The same for files.
+        files: i64,
+    },
 }
+
+/// Signatures that one client's handshake may need; one does, and a second is for nothing we know.
+pub const MOST_SIGNATURES: u32 = 2;
+
+/// The parts of what a TLS server signs, in hexadecimal. The broker puts them together itself, so that nothing else gets under its
+/// signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Handshake {
+    /// Of a CertificateVerify (RFC 8446, section 4.4.3).
+    Tls13 {
+        /// The transcript's hash: 32 or 48 bytes.
+        hash: String,
+    },
+    /// Of a ServerKeyExchange (RFC 8422, section 5.4).
+    Tls12 {
+        /// 32 bytes.
+        client_random: String,
+        /// 32 bytes.
+        server_random: String,
+        /// The ServerECDHParams: a named curve and a point on it.
+        params: String,
+    },
+}
+
+/// What everybody may know of the server's certificate and of its key, for the listener to make ready. Too long for a message: it
+/// goes as a sealed file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// The certificates, DER in hexadecimal, the server's own first.
+    pub certificates: Vec<String>,
+    /// The signature schemes of the key, the best first.
+    pub schemes: Vec<u16>,
+}
+
+/// Most bytes of a sealed `Chain`.
+pub const MAX_CHAIN: usize = 256 * 1024;
 
 /// What the broker says to a child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// Unasked, as soon as there is a client: the payload of the `H` frame.
+    /// Unasked, as soon as there is a client, but to one that speaks TLS in answer to `Secured`: the payload of the `H` frame.
     Hello {
         /// JSON text.
         payload: String,
         /// The library at once, where no proof is wanted; otherwise a proof has to follow.
         entry: Option<Grant>,
+    },
+    /// To `Sign`.
+    Signed {
+        /// The signature, in hexadecimal.
+        signature: String,
     },
     /// To `Prove`: it is; this is the server's own, in hexadecimal. With it comes the library.
     Proved {
@@ -76,6 +193,20 @@ pub enum Answer {
         /// What this client may do; none when a login has to follow.
         entry: Option<Grant>,
     },
+    /// To `LoginFirst`: the server's first message of SCRAM.
+    Continue {
+        /// For the client.
+        message: String,
+    },
+    /// To `LoginFinal`, `Password` and `Anonymous`: the client is in. With it comes the library.
+    Welcome {
+        /// The server's last message of SCRAM, if it was that.
+        message: Option<String>,
+        /// What this client may do.
+        entry: Grant,
+    },
+    /// To `Reserve` and `Spent`: it is noted.
+    Noted,
     /// Not so.
     Refused {
         /// For programs.
@@ -86,6 +217,12 @@ pub enum Answer {
 }
 
 impl Client {
+    /// True when nothing is given out before the client has proved something, or said that it will not.
+    #[must_use]
+    pub fn has_to_ask(&self) -> bool {
+        self.proof || self.login != Login::None
+    }
+
     /// The client of `peer` at a socket that listens as `listen` says.
     #[must_use]
     pub fn at(listen: &Listen, peer: Peer) -> Client {
@@ -99,12 +236,14 @@ impl Client {
 }
 
 impl Answer {
-    /// True when the descriptors of the library (root, stage, partials) go with it.
+    /// True when the library's descriptors go with it.
     #[must_use]
     pub fn opens_library(&self) -> bool {
         matches!(
             self,
-            Answer::Hello { entry: Some(_), .. } | Answer::Proved { entry: Some(_), .. }
+            Answer::Hello { entry: Some(_), .. }
+                | Answer::Proved { entry: Some(_), .. }
+                | Answer::Welcome { .. }
         )
     }
 }
@@ -138,9 +277,13 @@ pub enum Tell {
         child: u64,
         /// Its client.
         client: Client,
+        /// Its process.
+        pid: i32,
     },
     /// Read the configuration, the secret and the library again.
     Reload,
+    /// Read the certificate and its key again.
+    Renew,
     /// Remove what is left in the stage.
     Sweep,
 }
@@ -148,8 +291,13 @@ pub enum Tell {
 /// What the broker says to the listener.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Report {
-    /// It is set up, or did what it was told.
-    Ready,
+    /// It is set up, or did what it was told. Descriptors go with it, in this order.
+    Ready {
+        /// The Landlock ruleset of the children.
+        ruleset: bool,
+        /// A sealed `Chain`.
+        chain: bool,
+    },
     /// It could not: lines for the operator.
     Problems(Vec<String>),
 }
@@ -171,6 +319,28 @@ pub fn send<T: Serialize>(
     channel::send(to, &bytes, descriptors, wait)
 }
 
+/// A message, and the process that sent it where the channel knows.
+pub type FromWhom<T> = (T, Option<i32>);
+
+/// Receives one message with nothing along, and without waiting; None at the end of the channel.
+///
+/// # Errors
+/// As `receive`; EBADMSG also for one that brings descriptors.
+pub fn receive_from<T: DeserializeOwned>(from: BorrowedFd<'_>) -> Result<Option<FromWhom<T>>> {
+    let mut buffer = [0; MAX_MESSAGE];
+    let Some(got) = channel::receive(from, &mut buffer, false)? else {
+        return Ok(None);
+    };
+    if !got.descriptors.is_empty() {
+        return Err(nix::errno::Errno::EBADMSG);
+    }
+    parse(&buffer[..got.length]).map(|message| Some((message, got.sender)))
+}
+
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|_| nix::errno::Errno::EBADMSG)
+}
+
 /// Receives one message; None at the end of the channel.
 ///
 /// # Errors
@@ -182,10 +352,7 @@ pub fn receive<T: DeserializeOwned>(
     let mut buffer = [0; MAX_MESSAGE];
     match channel::receive(from, &mut buffer, wait)? {
         None => Ok(None),
-        Some((length, descriptors)) => match serde_json::from_slice(&buffer[..length]) {
-            Ok(message) => Ok(Some((message, descriptors))),
-            Err(_) => Err(nix::errno::Errno::EBADMSG),
-        },
+        Some(got) => parse(&buffer[..got.length]).map(|message| Some((message, got.descriptors))),
     }
 }
 

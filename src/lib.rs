@@ -14,7 +14,7 @@
 //! | parent | [`listener`] |
 //! | processes | [`child`], [`client`]: never each other |
 //! | shared state | [`library`], [`scoreboard`] |
-//! | words | [`config`], [`proof`], [`digest`], [`log`], [`wire`] |
+//! | words | [`config`], [`control`], [`users`], [`proof`], [`scram`], [`digest`], [`tls`], [`log`], [`wire`] |
 //! | ground | [`error`], [`sys`] |
 //!
 //! One download, one way: `listener::accept` forks, `child::run` prepares the process, `child::drive` takes the request that
@@ -28,14 +28,18 @@ pub mod sys;
 pub mod digest;
 pub mod proof;
 pub mod rights;
+pub mod scram;
+pub mod tls;
 pub mod wire;
 
 pub mod config;
+pub mod control;
 pub mod log;
 pub mod scoreboard;
 
 pub mod ipc;
 pub mod library;
+pub mod users;
 
 pub mod broker;
 pub mod child;

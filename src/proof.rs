@@ -96,41 +96,59 @@ impl Secret {
     /// # Errors
     /// A sentence with the file, what is wrong and the remedy.
     pub fn from_file(path: &std::path::Path) -> Result<Secret, String> {
-        use std::io::Read;
-        use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-        let say = |what: String| format!("secret {}: {what}", path.display());
-        // Non-blocking: a pipe in its place is refused below, not waited for.
-        let opened = std::fs::OpenOptions::new()
-            .read(true)
-            .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
-            .open(path);
-        let file = opened.map_err(|e| {
-            say(format!(
-                "{e}; make one with: forkftpd secret new {}",
+        let make = format!("make one with: forkftpd secret new {}", path.display());
+        let content = read_private(path, "secret", MAX_SECRET + 2, &make)?;
+        Secret::new(&content).map_err(|e| {
+            format!(
+                "secret {}: {e}; make one with: forkftpd secret new FILE",
                 path.display()
-            ))
-        })?;
-        let facts = file.metadata().map_err(|e| say(e.to_string()))?;
-        if !facts.is_file() {
-            return Err(say("not a regular file".into()));
-        }
-        let mode = facts.permissions().mode() & 0o777;
-        if mode & 0o077 != 0 {
-            return Err(say(format!(
-                "mode {mode:04o} lets others than its owner (uid {}) at it; run: chmod 600 {}",
-                facts.uid(),
-                path.display()
-            )));
-        }
-        let mut content = Vec::with_capacity(MAX_SECRET + 2);
-        file.take(MAX_SECRET as u64 + 2)
-            .read_to_end(&mut content)
-            .map_err(|e| say(e.to_string()))?;
-        let secret = Secret::new(&content)
-            .map_err(|e| say(format!("{e}; make one with: forkftpd secret new FILE")));
-        content.fill(0);
-        secret
+            )
+        })
     }
+}
+
+/// The content of a file that only its owner may read or write. `what` it is and what to do when it is not there (`missing`) go into
+/// the sentence of an error. At most `most` bytes are read; more are refused.
+///
+/// # Errors
+/// A sentence with the file, what is wrong and the remedy.
+pub fn read_private(
+    path: &std::path::Path,
+    what: &str,
+    most: usize,
+    missing: &str,
+) -> Result<zeroize::Zeroizing<Vec<u8>>, String> {
+    use std::io::Read;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+    let say = |why: String| format!("{what} {}: {why}", path.display());
+    // Non-blocking: a pipe in its place is refused below, not waited for.
+    let opened = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(nix::fcntl::OFlag::O_NONBLOCK.bits())
+        .open(path);
+    let file = opened.map_err(|e| say(format!("{e}; {missing}")))?;
+    let facts = file.metadata().map_err(|e| say(e.to_string()))?;
+    if !facts.is_file() {
+        return Err(say("not a regular file".into()));
+    }
+    let mode = facts.permissions().mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(say(format!(
+            "mode {mode:04o} lets others than its owner (uid {}) at it; run: chmod 600 {}",
+            facts.uid(),
+            path.display()
+        )));
+    }
+    // Room for all of it at once: a buffer that grows leaves copies behind.
+    let size = usize::try_from(facts.len()).unwrap_or(usize::MAX).min(most);
+    let mut content = zeroize::Zeroizing::new(Vec::with_capacity(size + 2));
+    file.take(most as u64 + 1)
+        .read_to_end(&mut content)
+        .map_err(|e| say(e.to_string()))?;
+    if content.len() > most {
+        return Err(say(format!("more than {most} bytes")));
+    }
+    Ok(content)
 }
 
 /// What both ends have seen of one handshake.

@@ -1,7 +1,8 @@
 //! What a child tells the listener while it works: one page of shared counters each. The child writes what it is
-//! doing, the listener reads it to keep deadlines, and sets the one word that asks the child to end.
+//! doing, the listener reads it to keep deadlines and to say who is there, and sets the one word that asks the child to end.
 //!
-//! A child that lies here lies about itself alone; counts and limits do not rest on it.
+//! A child that lies here lies about itself alone; counts and limits do not rest on it, and its client's address is never taken
+//! from here. Nothing is locked: a reading that meets a writing is a mixture of both, and harms nobody.
 
 use crate::sys::process::monotonic_millis;
 use crate::sys::shared::{Cells, Pages};
@@ -9,8 +10,19 @@ use std::sync::atomic::Ordering::Relaxed;
 
 const PHASE: usize = 0;
 const SINCE: usize = 1;
-const MOVED: usize = 2;
+const WORKED: usize = 2;
 const DRAIN: usize = 3;
+const RECEIVED: usize = 4;
+const SENT: usize = 5;
+const TAKEN: usize = 6;
+const WAITED: usize = 7;
+const PROTOCOL: usize = 8;
+const USER_LENGTH: usize = 9;
+const USER: usize = 10;
+const USER_END: usize = USER + LONGEST_USER / 8;
+
+/// Bytes of a user's name that are told; a longer one is cut.
+pub const LONGEST_USER: usize = 64;
 
 /// What a child is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +37,32 @@ pub enum Phase {
     Busy = 3,
 }
 
+/// What a child speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Protocol {
+    /// The drive protocol.
+    Drive = 1,
+}
+
+impl Protocol {
+    /// The name in listings and URLs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Drive => "drive",
+        }
+    }
+}
+
+/// A user's name as the scoreboard has room for it: at most `LONGEST_USER` bytes, cut between two letters.
+#[must_use]
+pub fn cut_user(name: &str) -> &str {
+    let end = (0..=LONGEST_USER.min(name.len()))
+        .rev()
+        .find(|&at| name.is_char_boundary(at));
+    &name[..end.unwrap_or(0)]
+}
+
 /// One child's page, in the child or in the listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot<'a>(&'a Cells);
@@ -36,8 +74,19 @@ pub struct Reading {
     pub phase: Phase,
     /// Since when, on the monotonic clock, in milliseconds.
     pub since: u64,
-    /// Bytes moved in this session, in both directions.
+    /// What moves as long as anything does: bytes in both directions, and bytes that were worked on meanwhile.
     pub moved: u64,
+    /// Bytes from the client.
+    pub received: u64,
+    /// Bytes to the client, as far as the kernel took them.
+    pub sent: u64,
+    /// Bytes that crossed the network in requests: those received, and those sent that the client acknowledged. Behind by a
+    /// second at most while the child waits for its client.
+    pub carried: u64,
+    /// Milliseconds in which the child waited for its client within requests.
+    pub waited: u64,
+    /// What it speaks; none before it said so.
+    pub protocol: Option<Protocol>,
 }
 
 impl<'a> Slot<'a> {
@@ -63,8 +112,18 @@ impl<'a> Slot<'a> {
 
     /// Makes the page that of a new child. Called by the listener before it forks.
     pub fn reset(self, phase: Phase) {
-        self.0[MOVED].store(0, Relaxed);
-        self.0[DRAIN].store(0, Relaxed);
+        for cell in [
+            WORKED,
+            DRAIN,
+            RECEIVED,
+            SENT,
+            TAKEN,
+            WAITED,
+            PROTOCOL,
+            USER_LENGTH,
+        ] {
+            self.0[cell].store(0, Relaxed);
+        }
         self.enter(phase);
     }
 
@@ -74,24 +133,83 @@ impl<'a> Slot<'a> {
         self.0[PHASE].store(phase as u64, Relaxed);
     }
 
-    /// Says that bytes moved.
+    /// Says what the child speaks.
+    pub fn say_protocol(self, protocol: Protocol) {
+        self.0[PROTOCOL].store(protocol as u64, Relaxed);
+    }
+
+    /// Says who logged in. `name` is cut after `LONGEST_USER` bytes.
+    pub fn say_user(self, name: &str) {
+        let name = cut_user(name);
+        // Shown only once it is whole.
+        self.0[USER_LENGTH].store(0, Relaxed);
+        for (cell, piece) in self.0[USER..USER_END].iter().zip(name.as_bytes().chunks(8)) {
+            let mut bytes = [0; 8];
+            bytes[..piece.len()].copy_from_slice(piece);
+            cell.store(u64::from_ne_bytes(bytes), Relaxed);
+        }
+        self.0[USER_LENGTH].store(name.len() as u64, Relaxed);
+    }
+
+    /// The user's name as the child told it, none before a login: at most `LONGEST_USER` bytes, which a child that lost its mind
+    /// may have made anything. Whoever shows it cleans it.
+    #[must_use]
+    pub fn user(self) -> Option<String> {
+        let length = self.0[USER_LENGTH].load(Relaxed).min(LONGEST_USER as u64) as usize;
+        let mut bytes = [0; LONGEST_USER];
+        for (cell, piece) in self.0[USER..USER_END].iter().zip(bytes.chunks_mut(8)) {
+            piece.copy_from_slice(&cell.load(Relaxed).to_ne_bytes());
+        }
+        (length > 0).then(|| String::from_utf8_lossy(&bytes[..length]).into_owned())
+    }
+
+    /// Says that bytes were worked on which do not travel: a digest goes on.
     pub fn moved(self, bytes: u64) {
-        self.0[MOVED].fetch_add(bytes, Relaxed);
+        self.0[WORKED].fetch_add(bytes, Relaxed);
+    }
+
+    /// Says that bytes came from the client.
+    pub fn received(self, bytes: u64) {
+        self.0[RECEIVED].fetch_add(bytes, Relaxed);
+    }
+
+    /// Says that bytes went to the client.
+    pub fn sent(self, bytes: u64) {
+        self.0[SENT].fetch_add(bytes, Relaxed);
+    }
+
+    /// Says how many bytes of all that were sent the client has acknowledged.
+    pub fn taken(self, bytes: u64) {
+        self.0[TAKEN].store(bytes, Relaxed);
+    }
+
+    /// Says that the child waited for its client within a request, in milliseconds.
+    pub fn waited(self, millis: u64) {
+        self.0[WAITED].fetch_add(millis, Relaxed);
     }
 
     /// What the page says. An impossible phase counts as the one with the shortest deadline.
     #[must_use]
     pub fn read(self) -> Reading {
-        let phase = match self.0[PHASE].load(Relaxed) {
+        let cell = |index: usize| self.0[index].load(Relaxed);
+        let phase = match cell(PHASE) {
             0 => Phase::Waiting,
             2 => Phase::Idle,
             3 => Phase::Busy,
             _ => Phase::Handshake,
         };
+        // Before what was carried meanwhile: a reading in between is in the client's favour.
+        let waited = cell(WAITED);
+        let (received, sent) = (cell(RECEIVED), cell(SENT));
         Reading {
             phase,
-            since: self.0[SINCE].load(Relaxed),
-            moved: self.0[MOVED].load(Relaxed),
+            since: cell(SINCE),
+            moved: cell(WORKED).wrapping_add(received).wrapping_add(sent),
+            received,
+            sent,
+            carried: received.wrapping_add(cell(TAKEN)),
+            waited,
+            protocol: (cell(PROTOCOL) == Protocol::Drive as u64).then_some(Protocol::Drive),
         }
     }
 
@@ -118,14 +236,50 @@ mod tests {
         slot.reset(Phase::Handshake);
         slot.enter(Phase::Busy);
         slot.moved(7);
-        slot.moved(5);
+        slot.received(5);
+        slot.sent(3);
+        slot.taken(2);
+        slot.waited(9);
+        slot.say_protocol(Protocol::Drive);
         let reading = slot.read();
-        assert_eq!((reading.phase, reading.moved), (Phase::Busy, 12));
+        assert_eq!((reading.phase, reading.moved), (Phase::Busy, 15));
+        assert_eq!((reading.received, reading.sent, reading.carried), (5, 3, 7));
+        assert_eq!(
+            (reading.waited, reading.protocol),
+            (9, Some(Protocol::Drive))
+        );
         assert!(!slot.asked_to_end());
         slot.ask_to_end();
         assert!(slot.asked_to_end());
         slot.reset(Phase::Waiting);
         assert_eq!((slot.read().moved, slot.asked_to_end()), (0, false));
         assert_eq!(Slot::of(&pages, 0).read().phase, Phase::Waiting);
+    }
+
+    #[test]
+    fn a_name_is_read_as_it_was_told_and_no_lie_about_it_does_harm() {
+        let pages = Pages::new(1).expect("pages");
+        let slot = Slot::of(&pages, 0);
+        slot.reset(Phase::Handshake);
+        assert_eq!(slot.user(), None);
+        let sixty_four = "é".repeat(32);
+        for name in ["anna", "grün 文件", sixty_four.as_str()] {
+            slot.say_user(name);
+            assert_eq!(slot.user().as_deref(), Some(name));
+        }
+        slot.say_user(&format!("x{}", "é".repeat(40)));
+        assert_eq!(
+            slot.user(),
+            Some(format!("x{}", "é".repeat(31))),
+            "cut between two letters"
+        );
+        for cell in &pages.page(0)[USER_LENGTH..] {
+            cell.store(u64::MAX, Relaxed);
+        }
+        let told = slot.user().expect("something");
+        assert_eq!(told, "\u{fffd}".repeat(LONGEST_USER));
+        assert_eq!(slot.read().protocol, None);
+        slot.reset(Phase::Waiting);
+        assert_eq!(slot.user(), None, "not the name of the page's last tenant");
     }
 }

@@ -1,124 +1,436 @@
-//! What the broker says to a child: the hello as soon as there is a client, and one answer to one question. A question out
+//! What the broker says to a child: the hello as soon as there is a client, and one answer to each question. A question out
 //! of phase, or one that cannot be read, ends the child's channel, and nothing else.
 
-use super::keys::Keys;
-use crate::config::Files;
+use super::desk::{self, Desk, Name};
+use super::login::{Attempt, Passed};
+use super::{quota, sign};
+use crate::config::{Account, Login};
 use crate::digest::Kind;
-use crate::error::Code;
-use crate::ipc::{Answer, Ask, Client, Grant, Phase};
+use crate::error::{Code, Refusal};
+use crate::ipc::{Answer, Ask, Client, Grant, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
+use crate::scram::Verifier;
+use crate::sys::process::monotonic_millis;
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
 use crate::wire::frame::{MAX_CONTROL, MAX_DATA};
+use crate::wire::path::RelPath;
+use std::os::fd::{AsFd, OwnedFd};
 
 /// One child, as the broker knows it.
 #[derive(Debug)]
 pub(super) struct Dealing {
-    phase: Phase,
+    pub(super) phase: Phase,
+    pub(super) client: Option<Client>,
     /// The hello that was given out.
     hello: Vec<u8>,
+    /// Signatures that were given out.
+    signatures: u32,
+    /// The name of the client's TLS channel (RFC 9266); empty without TLS.
+    pub(super) exporter: Vec<u8>,
+    /// A login under way.
+    pub(super) attempt: Option<Attempt>,
+    failures: u32,
+    /// Who is in.
+    inside: Option<Inside>,
 }
 
-/// An answer, or why the channel ends.
-pub(super) type Reply = Result<Answer, &'static str>;
+/// Somebody who was let in, until the channel ends.
+#[derive(Debug)]
+struct Inside {
+    name: Name,
+    home: RelPath,
+    quota: Option<quota::Limits>,
+    /// Where their cut uploads are, if they have a quota.
+    partials: Option<OwnedFd>,
+    /// Reserved, and not given back yet.
+    reserved: quota::Amount,
+}
+
+/// What is said to a child.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) answer: Answer,
+    pub(super) descriptors: Vec<OwnedFd>,
+    /// How long it is held back, in milliseconds.
+    pub(super) delay: u64,
+}
+
+impl From<Answer> for Reply {
+    fn from(answer: Answer) -> Reply {
+        Reply {
+            answer,
+            descriptors: Vec::new(),
+            delay: 0,
+        }
+    }
+}
+
+impl Reply {
+    fn refused(code: Code, message: &str) -> Reply {
+        let message = message.to_owned();
+        Answer::Refused { code, message }.into()
+    }
+}
+
+/// What comes of a question.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Say(Reply),
+    /// A password has to be hashed first, elsewhere: `Dealing::hashed` follows.
+    Hash(Box<Verifier>, String),
+    /// The channel ends.
+    CutOff(&'static str),
+}
+
+impl From<Reply> for Outcome {
+    fn from(reply: Reply) -> Outcome {
+        Outcome::Say(reply)
+    }
+}
 
 impl Dealing {
     pub(super) fn new() -> Dealing {
         Dealing {
             phase: Phase::Waiting,
+            client: None,
             hello: Vec::new(),
+            signatures: 0,
+            exporter: Vec::new(),
+            attempt: None,
+            failures: 0,
+            inside: None,
         }
     }
 
-    /// The hello for a client that has come.
-    pub(super) fn greet(&mut self, keys: &Keys, client: &Client) -> Reply {
-        let proof = client.proof;
+    /// What is said to a child whose client has come: the hello, but to one that speaks TLS nothing yet.
+    pub(super) fn meet(&mut self, desk: &mut Desk, client: Client) -> Option<Outcome> {
         if self.phase != Phase::Waiting {
-            return Err("a second client");
+            return Some(Outcome::CutOff("a second client"));
         }
-        if proof && keys.secret.is_none() {
-            return Err("a proof is wanted, and there is no secret");
+        self.client = Some(client);
+        if client.tls {
+            self.phase = Phase::Securing;
+            return None;
         }
-        let nonce = proof::nonce().map_err(|_| "the kernel has no randomness")?;
-        let macs: &[&str] = if proof {
-            &["hmac-sha256", "hmac-md5"]
-        } else {
-            &[]
+        Some(self.greet(desk, client))
+    }
+
+    /// The hello.
+    fn greet(&mut self, desk: &mut Desk, client: Client) -> Outcome {
+        if client.proof && desk.keys.secret.is_none() {
+            return Outcome::CutOff("a proof is wanted, and there is no secret");
+        }
+        let Ok(nonce) = proof::nonce() else {
+            return Outcome::CutOff("the kernel has no randomness");
         };
+        let names = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         let hello = Hello {
             protocol: PROTOCOL.into(),
             nonce: hex::encode(nonce),
-            macs: macs.iter().map(|mac| (*mac).to_owned()).collect(),
+            macs: names(if client.proof {
+                &["hmac-sha256", "hmac-md5"]
+            } else {
+                &[]
+            }),
             login: client.login.as_str().into(),
-            mechanisms: Vec::new(),
+            mechanisms: names(match client.login {
+                Login::None => &[],
+                _ if self.exporter.is_empty() => &["SCRAM-SHA-256"],
+                _ => &["SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"],
+            }),
             digests: Kind::ALL.to_vec(),
             commands: COMMANDS.into(),
             limits: Limits {
                 control: MAX_CONTROL as u32,
                 data: MAX_DATA as u32,
-                idle: keys.config.idle_seconds,
+                idle: desk.keys.config.idle_seconds,
             },
         };
-        let payload = serde_json::to_string(&hello).map_err(|_| "the hello cannot be written")?;
+        let Ok(payload) = serde_json::to_string(&hello) else {
+            return Outcome::CutOff("the hello cannot be written");
+        };
         self.hello = payload.clone().into_bytes();
-        self.phase = if proof {
-            Phase::Challenged
-        } else {
-            Phase::Over
-        };
-        let entry = (!proof).then(|| self.anonymous(keys));
-        Ok(Answer::Hello { payload, entry })
-    }
-
-    /// What somebody may do who did not log in.
-    fn anonymous(&self, keys: &Keys) -> Grant {
-        let account = &keys.config.anonymous;
-        Grant {
-            user: None,
-            rights: account.rights,
-            files: Files {
-                largest_file: account.largest_file.or(keys.config.files.largest_file),
-                umask: account.umask.unwrap_or(keys.config.files.umask),
-                ..keys.config.files
-            },
-            upload_rate: account.upload_rate,
-            download_rate: account.download_rate,
-            quota: account.quota.is_some() || account.quota_files.is_some(),
+        if client.proof {
+            self.phase = Phase::Challenged;
+            return Reply::from(Answer::Hello {
+                payload,
+                entry: None,
+            })
+            .into();
         }
+        self.past_the_proof(desk, client, |entry| Answer::Hello { payload, entry })
     }
 
     /// Answers `question`.
-    pub(super) fn answer(&mut self, keys: &Keys, question: Ask) -> Reply {
+    pub(super) fn answer(&mut self, desk: &mut Desk, question: Ask) -> Outcome {
+        let Some(client) = self.client else {
+            return Outcome::CutOff("a question, and no client");
+        };
         match (self.phase, question) {
+            (
+                Phase::Securing,
+                Ask::Sign {
+                    leaf,
+                    scheme,
+                    handshake,
+                },
+            ) => {
+                self.signatures += 1;
+                if self.signatures > MOST_SIGNATURES {
+                    return Outcome::CutOff("one signature too many");
+                }
+                match desk.keys.tls.sign(&leaf, scheme, &handshake) {
+                    Ok(signature) => Reply::from(Answer::Signed { signature }).into(),
+                    Err(why) => Outcome::CutOff(why),
+                }
+            }
+            (Phase::Securing, Ask::Secured { exporter }) => match sign::exporter(&exporter) {
+                Ok(exporter) => {
+                    self.exporter = exporter;
+                    self.greet(desk, client)
+                }
+                Err(why) => Outcome::CutOff(why),
+            },
             (Phase::Challenged, Ask::Prove { nonce, mac, proof }) => {
                 // One attempt: whatever comes of it, this phase is over.
                 self.phase = Phase::Over;
-                self.answer_prove(keys, &nonce, mac, &proof)
+                self.answer_prove(desk, client, &nonce, mac, &proof)
             }
-            _ => Err("a question out of its phase"),
+            (Phase::Login, Ask::LoginFirst { message }) => self.answer_first(desk, &message),
+            (Phase::Answering, Ask::LoginFinal { message }) => {
+                self.answer_final(desk, client, &message)
+            }
+            (Phase::Login, Ask::Password { user, password }) => {
+                self.answer_password(desk, client, user, password)
+            }
+            (Phase::Login, Ask::Anonymous) => self.answer_anonymous(desk, client),
+            (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
+            (
+                Phase::In,
+                Ask::Spent {
+                    reserved_bytes,
+                    reserved_files,
+                    bytes,
+                    files,
+                },
+            ) => {
+                let reserved = quota::Amount {
+                    bytes: reserved_bytes,
+                    files: reserved_files,
+                };
+                self.answer_spent(desk, reserved, bytes, files)
+            }
+            _ => Outcome::CutOff("a question out of its phase"),
         }
     }
 
-    fn answer_prove(&self, keys: &Keys, nonce: &str, mac: Mac, given: &str) -> Reply {
-        let refused = |code: Code, message: &str| {
-            let message = message.to_owned();
-            Ok(Answer::Refused { code, message })
+    fn answer_prove(
+        &mut self,
+        desk: &mut Desk,
+        client: Client,
+        nonce: &str,
+        mac: Mac,
+        given: &str,
+    ) -> Outcome {
+        let Some(secret) = &desk.keys.secret else {
+            return Outcome::CutOff("a proof, and no secret");
         };
-        let secret = keys.secret.as_ref().ok_or("a proof, and no secret")?;
         let mut client_nonce = [0; NONCE];
         if hex::decode_to_slice(nonce, &mut client_nonce).is_err() {
-            return refused(Code::Request, "the nonce is not 32 bytes in hexadecimal");
+            let what = "the nonce is not 32 bytes in hexadecimal";
+            return Reply::refused(Code::Request, what).into();
         }
         let seen = Transcript {
             hello: &self.hello,
             client_nonce: &client_nonce,
-            channel: b"",
+            channel: &self.exporter,
         };
-        match hex::decode(given) {
-            Ok(given) if seen.verify(secret, Role::Client, mac, &given) => {}
-            _ => return refused(Code::Proof, Code::Proof.text()),
+        let proved = match hex::decode(given) {
+            Ok(given) => seen.verify(secret, Role::Client, mac, &given),
+            Err(_) => false,
+        };
+        let (source, now, limits) = (client.peer.source(), monotonic_millis(), desk.limits());
+        if !proved || desk.throttle.is_banned(source, limits, now) {
+            let mut reply = Reply::refused(Code::Proof, Code::Proof.text());
+            reply.delay = desk.throttle.failed(source, None, limits, now);
+            return reply.into();
         }
         let proof = hex::encode(seen.prove(secret, Role::Server, mac));
-        let entry = Some(self.anonymous(keys));
-        Ok(Answer::Proved { proof, entry })
+        self.past_the_proof(desk, client, |entry| Answer::Proved { proof, entry })
+    }
+
+    /// Lets the client in, or has it log in; `say` makes the answer of what it may do already.
+    fn past_the_proof(
+        &mut self,
+        desk: &mut Desk,
+        client: Client,
+        say: impl FnOnce(Option<Grant>) -> Answer,
+    ) -> Outcome {
+        if client.login != Login::None {
+            self.phase = Phase::Login;
+            return Reply::from(say(None)).into();
+        }
+        self.let_in(desk, client, None, |entry| say(Some(entry)))
+    }
+
+    fn answer_anonymous(&mut self, desk: &mut Desk, client: Client) -> Outcome {
+        if client.login != Login::Optional {
+            return Reply::refused(Code::Login, "log in first").into();
+        }
+        self.let_in(desk, client, None, |entry| Answer::Welcome {
+            message: None,
+            entry,
+        })
+    }
+
+    /// What comes of a finished attempt to log in.
+    pub(super) fn settle(
+        &mut self,
+        desk: &mut Desk,
+        client: Client,
+        name: &str,
+        passed: Passed,
+    ) -> Outcome {
+        let (source, now, limits) = (client.peer.source(), monotonic_millis(), desk.limits());
+        let wait = desk.throttle.delay_of(source, name, limits, now);
+        let barred = desk.throttle.is_banned(source, limits, now)
+            || !desk.keys.may_come(name, desk::address(&client));
+        let message = match passed {
+            Passed::Yes { message } if !barred => message,
+            Passed::Yes { .. } | Passed::No => {
+                self.failures += 1;
+                self.phase = if self.failures < LOGIN_ATTEMPTS {
+                    Phase::Login
+                } else {
+                    Phase::Over
+                };
+                let mut reply = Reply::refused(Code::Login, Code::Login.text());
+                reply.delay = wait + desk.throttle.failed(source, Some(name), limits, now);
+                return reply.into();
+            }
+        };
+        desk.throttle.succeeded(source, name, limits, now);
+        let welcome = |entry| Answer::Welcome { message, entry };
+        match self.let_in(desk, client, Some(name.to_owned()), welcome) {
+            Outcome::Say(reply) => Reply {
+                delay: reply.delay + wait,
+                ..reply
+            }
+            .into(),
+            other => other,
+        }
+    }
+
+    /// Lends the library to the child.
+    fn let_in(
+        &mut self,
+        desk: &mut Desk,
+        client: Client,
+        name: Name,
+        say: impl FnOnce(Grant) -> Answer,
+    ) -> Outcome {
+        self.phase = Phase::Over;
+        let account = match &name {
+            Some(name) => desk.keys.account(name).cloned(),
+            None => Some(desk.keys.config.anonymous.clone()),
+        };
+        let Some(account) = account else {
+            return Reply::refused(Code::Login, Code::Login.text()).into();
+        };
+        if name.is_none() && !account.admits(desk::address(&client)) {
+            return Reply::refused(Code::Denied, "not from where you are").into();
+        }
+        let quota = match self.open_quota(desk, &account) {
+            Ok(quota) => quota,
+            Err(refusal) => return Reply::refused(refusal.code, &refusal.message).into(),
+        };
+        let admission = desk.keys.admit(name.as_deref(), &account, client.login);
+        let Some(admission) = admission else {
+            let what = "this server cannot serve you; its operator finds the reason in the log";
+            return Reply::refused(Code::Io, what).into();
+        };
+        if !desk.enter(&name, account.sessions) {
+            let what = "as many sessions of this user as may be at once";
+            return Reply::refused(Code::Busy, what).into();
+        }
+        let partials = match (&quota, admission.descriptors.get(2)) {
+            (Some(_), Some(folder)) => folder.try_clone().ok(),
+            _ => None,
+        };
+        self.phase = Phase::In;
+        self.inside = Some(Inside {
+            name,
+            home: account.home,
+            quota,
+            partials,
+            reserved: quota::Amount::default(),
+        });
+        Outcome::Say(Reply {
+            answer: say(admission.grant),
+            descriptors: admission.descriptors,
+            delay: 0,
+        })
+    }
+
+    fn open_quota(
+        &self,
+        desk: &mut Desk,
+        account: &Account,
+    ) -> Result<Option<quota::Limits>, Refusal> {
+        let Some(limits) = quota::Limits::of(account) else {
+            return Ok(None);
+        };
+        desk.quotas.open(&desk.keys, &account.home)?;
+        Ok(Some(limits))
+    }
+
+    fn answer_reserve(&mut self, desk: &mut Desk, bytes: u64, files: u64) -> Outcome {
+        let Some(inside) = &mut self.inside else {
+            return Outcome::CutOff("a reservation of nobody");
+        };
+        let Some(limits) = inside.quota else {
+            return Outcome::CutOff("a reservation without a quota");
+        };
+        let wanted = quota::Amount { bytes, files };
+        let partials = inside.partials.as_ref().map(AsFd::as_fd);
+        let reserved = desk.quotas.reserve(&inside.home, partials, limits, wanted);
+        match reserved {
+            Ok(()) => {
+                inside.reserved = inside.reserved.plus(wanted);
+                Reply::from(Answer::Noted).into()
+            }
+            Err(refusal) => Reply::refused(refusal.code, &refusal.message).into(),
+        }
+    }
+
+    fn answer_spent(
+        &mut self,
+        desk: &mut Desk,
+        reserved: quota::Amount,
+        bytes: i64,
+        files: i64,
+    ) -> Outcome {
+        let Some(inside) = &mut self.inside else {
+            return Outcome::CutOff("spendings of nobody");
+        };
+        let Some(left) = inside.reserved.minus(reserved) else {
+            return Outcome::CutOff("more is given back than was reserved");
+        };
+        inside.reserved = left;
+        match desk.quotas.spend(&inside.home, reserved, bytes, files) {
+            Ok(()) => Reply::from(Answer::Noted).into(),
+            Err(refusal) => Reply::refused(refusal.code, &refusal.message).into(),
+        }
+    }
+
+    /// The channel has ended.
+    pub(super) fn leave(self, desk: &mut Desk) {
+        if let Some(inside) = self.inside {
+            desk.leave(&inside.name);
+            if inside.quota.is_some() {
+                // Whatever became of its uploads, they are not under way any more.
+                let _ = desk.quotas.spend(&inside.home, inside.reserved, 0, 0);
+            }
+        }
     }
 }

@@ -1,16 +1,24 @@
 //! What the broker alone holds. Loaded whole or not at all: a damaged part means no service.
 
-use crate::config::{Config, Flags};
+use super::sign::Pairs;
+use crate::config::{Account, Config, Flags};
 use crate::library::Library;
 use crate::log::{self, Level};
-use crate::proof::Secret;
+use crate::proof::{self, Secret};
+use crate::scram::Verifier;
+use crate::users::Users;
+use std::net::IpAddr;
 
 /// Secrets, and the library.
 #[derive(Debug)]
 pub(super) struct Keys {
     pub(super) config: Config,
     pub(super) secret: Option<Secret>,
+    pub(super) tls: Pairs,
     pub(super) library: Library,
+    users: Users,
+    /// Makes the verifiers of users that there are not.
+    nobody: [u8; 32],
 }
 
 impl Keys {
@@ -29,14 +37,57 @@ impl Keys {
             .map(Secret::from_file)
             .transpose()
             .map_err(one)?;
+        let users = config.users_file.as_deref().map(Users::load);
+        let users = users.transpose()?.unwrap_or_default();
+        let nobody = proof::nonce().map_err(|error| one(format!("no randomness: {error}")))?;
+        let tls = Pairs::load(config.tls.as_ref()).map_err(one)?;
         let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
         let keys = Keys {
             config,
             secret,
+            tls,
             library,
+            users,
+            nobody,
         };
         keys.sweep();
         Ok(keys)
+    }
+
+    /// Takes over what has to stay the same when everything is read again.
+    pub(super) fn succeed(&mut self, before: &mut Keys) {
+        self.nobody = before.nobody;
+        self.tls.succeed(std::mem::take(&mut before.tls));
+    }
+
+    /// The verifier of `name`; that of nobody, which no password fits, when there is no such user.
+    pub(super) fn verifier(&self, name: &str) -> Verifier {
+        match self.users.get(name) {
+            Some(user) => user.verifier.clone(),
+            None => Verifier::mock(&self.nobody, name),
+        }
+    }
+
+    /// What is decided about `name`.
+    pub(super) fn account(&self, name: &str) -> Option<&Account> {
+        self.users.get(name).map(|user| &user.account)
+    }
+
+    /// True when `name` is a user, not shut out, and at an address they may come from.
+    pub(super) fn may_come(&self, name: &str, address: Option<IpAddr>) -> bool {
+        let user = self.users.get(name);
+        user.is_some_and(|user| !user.disabled && user.account.admits(address))
+    }
+
+    /// Reads the certificate and its key again, and nothing else.
+    ///
+    /// # Errors
+    /// Lines for the operator; what there was stays.
+    pub(super) fn renew(&mut self) -> Result<(), Vec<String>> {
+        let renewed = Pairs::load(self.config.tls.as_ref()).map_err(|problem| vec![problem])?;
+        let old = std::mem::replace(&mut self.tls, renewed);
+        self.tls.succeed(old);
+        Ok(())
     }
 
     /// Removes what is left in the staging area.

@@ -2,11 +2,20 @@
 //! listens, so that no other process ever has them in memory. It answers one question at a time, touches no network, and
 //! believes no child.
 
+mod admit;
 mod answer;
+mod desk;
+mod hasher;
 mod keys;
+mod login;
+mod quota;
+mod remembered;
 mod run;
+mod sign;
 mod start;
+mod throttle;
 mod walls;
 
 pub use run::run;
-pub use start::Control;
+pub use sign::Pair;
+pub use start::{Control, Setup};

@@ -1,27 +1,43 @@
 //! The broker's life: set up, then one question at a time, until the listener is gone.
 
-use super::answer::{Dealing, Reply};
+use super::answer::{Dealing, Outcome, Reply};
+use super::desk::Desk;
+use super::hasher::Hasher;
 use super::keys::Keys;
+use super::sign::Pair;
 use super::walls;
 use crate::config::Flags;
-use crate::ipc::{self, Ask, Client, Report, Tell};
+use crate::ipc::{self, Ask, Client, DESCRIPTORS, Report, Tell, shuts_descriptors};
 use crate::log::{self, Level, Role};
-use crate::sys::{Errno, process, signal};
+use crate::sys::process::monotonic_millis;
+use crate::sys::{Errno, privs, process, signal};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
 
-/// The listener's channel among the events; children have numbers from 1.
+/// The listener's channel among the events; children have numbers from 1, and hashers from here.
 const CONTROL: u64 = 0;
+const HASHERS: u64 = 1 << 63;
 const AT_ONCE: usize = 64;
 
 struct Broker<'a> {
     flags: &'a Flags,
-    keys: Keys,
+    desk: Desk,
+    hasher: Hasher,
     /// None once the listener is gone.
     control: Option<OwnedFd>,
     epoll: Epoll,
-    children: HashMap<u64, (OwnedFd, Dealing)>,
+    children: HashMap<u64, Child>,
+    /// Answers that are held back, and until when.
+    later: Vec<(u64, u64, Reply)>,
+}
+
+/// A child's channel.
+struct Child {
+    channel: OwnedFd,
+    dealing: Dealing,
+    /// The process that asked last.
+    pid: Option<i32>,
 }
 
 /// Serves the listener at the other end of `control` until it is gone. Returns the exit code.
@@ -72,12 +88,33 @@ fn tell(control: &OwnedFd, report: &Report, code: i32) -> i32 {
     code
 }
 
-/// Reports that everything is loaded, and gives the walls of the children along.
+/// Reports that everything is loaded, and gives the walls of the children and the certificate along.
 fn ready(control: &OwnedFd, keys: &Keys) -> Result<(), Errno> {
     let ruleset = walls::ruleset(&keys.library);
-    let given: Vec<_> = ruleset.iter().map(AsFd::as_fd).collect();
-    ipc::send(control.as_fd(), &Report::Ready, &given, true)
+    let chain = keys.tls.current().map(Pair::publish).transpose()?;
+    let report = Report::Ready {
+        ruleset: ruleset.is_some(),
+        chain: chain.is_some(),
+    };
+    let given: Vec<_> = ruleset.iter().chain(&chain).map(AsFd::as_fd).collect();
+    ipc::send(control.as_fd(), &report, &given, true)
 }
+
+/// The same of the certificate alone.
+fn renewed(control: &OwnedFd, keys: &Keys) -> Result<(), Errno> {
+    let chain = keys.tls.current().map(Pair::publish).transpose()?;
+    let report = Report::Ready {
+        ruleset: false,
+        chain: chain.is_some(),
+    };
+    let given: Vec<_> = chain.iter().map(AsFd::as_fd).collect();
+    ipc::send(control.as_fd(), &report, &given, true)
+}
+
+const DONE: Report = Report::Ready {
+    ruleset: false,
+    chain: false,
+};
 
 impl Broker<'_> {
     fn new(flags: &Flags, keys: Keys, control: OwnedFd) -> Result<Broker<'_>, Errno> {
@@ -86,10 +123,12 @@ impl Broker<'_> {
         ready(&control, &keys)?;
         Ok(Broker {
             flags,
-            keys,
+            desk: Desk::new(keys).map_err(|_| Errno::EIO)?,
+            hasher: Hasher::new(),
             control: Some(control),
             epoll,
             children: HashMap::new(),
+            later: Vec::new(),
         })
     }
 
@@ -97,7 +136,7 @@ impl Broker<'_> {
         let mut events = [EpollEvent::empty(); AT_ONCE];
         // Without a listener no child comes; those that are at it may finish.
         while self.control.is_some() || !self.children.is_empty() {
-            let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+            let count = match self.epoll.wait(&mut events, self.timeout()) {
                 Err(Errno::EINTR) => 0,
                 Ok(count) => count,
                 Err(errno) => {
@@ -116,12 +155,29 @@ impl Broker<'_> {
                 }
             }
             for event in &events[..count] {
-                if event.data() != CONTROL {
-                    self.hear_child(event.data());
+                match event.data() {
+                    CONTROL => {}
+                    number if number >= HASHERS => self.hashed(number - HASHERS),
+                    child => self.hear_child(child),
                 }
             }
+            self.say_what_is_due();
+            self.hash();
         }
         0
+    }
+
+    fn shuts(&self) -> bool {
+        shuts_descriptors(self.desk.keys.config.identity)
+    }
+
+    /// Until the next answer that is held back is due.
+    fn timeout(&self) -> EpollTimeout {
+        let Some(due) = self.later.iter().map(|(due, ..)| *due).min() else {
+            return EpollTimeout::NONE;
+        };
+        let left = due.saturating_sub(monotonic_millis());
+        EpollTimeout::try_from(left.min(60_000) as i32).unwrap_or(EpollTimeout::ZERO)
     }
 
     /// Takes one message of the listener, if there is one. `Err` with the exit code when it makes no sense.
@@ -152,12 +208,25 @@ impl Broker<'_> {
                     self.welcome(child, channel, client);
                 }
             }
-            Tell::Accepted { child, client } => self.greet(child, client),
+            Tell::Accepted { child, client, pid } => {
+                // It shut itself in before it had a client, and could still open one descriptor for it.
+                let shut = if client.has_to_ask() && self.shuts() {
+                    privs::shut_descriptors(pid, DESCRIPTORS)
+                } else {
+                    Ok(())
+                };
+                match shut {
+                    Ok(()) => self.greet(child, client),
+                    Err(errno) => self.cut_off(child, errno.desc()),
+                }
+            }
             Tell::Reload => {
                 let _ = match Keys::load(self.flags) {
-                    Ok(keys) => {
-                        self.keys = keys;
-                        ready(control, &self.keys)
+                    Ok(mut keys) => {
+                        keys.succeed(&mut self.desk.keys);
+                        self.desk.keys = keys;
+                        self.desk.remembered.clear();
+                        ready(control, &self.desk.keys)
                     }
                     Err(problems) => {
                         let report = Report::Problems(problems);
@@ -165,9 +234,18 @@ impl Broker<'_> {
                     }
                 };
             }
+            Tell::Renew => {
+                let _ = match self.desk.keys.renew() {
+                    Ok(()) => renewed(control, &self.desk.keys),
+                    Err(problems) => {
+                        let report = Report::Problems(problems);
+                        ipc::send(control.as_fd(), &report, &[], true)
+                    }
+                };
+            }
             Tell::Sweep => {
-                self.keys.sweep();
-                let _ = ipc::send(control.as_fd(), &Report::Ready, &[], true);
+                self.desk.keys.sweep();
+                let _ = ipc::send(control.as_fd(), &DONE, &[], true);
             }
         }
         Ok(Some(()))
@@ -181,59 +259,136 @@ impl Broker<'_> {
             log::event(Level::Error, "a child cannot be heard", &[("error", &why)]);
             return;
         }
-        self.children.insert(child, (channel, Dealing::new()));
+        let new = Child {
+            channel,
+            dealing: Dealing::new(),
+            pid: None,
+        };
+        self.children.insert(child, new);
         if let Some(client) = client {
             self.greet(child, client);
         }
     }
 
     fn greet(&mut self, child: u64, client: Client) {
-        if let Some((_, dealing)) = self.children.get_mut(&child) {
-            let reply = dealing.greet(&self.keys, &client);
-            self.say(child, reply);
+        let met = self
+            .children
+            .get_mut(&child)
+            .and_then(|known| known.dealing.meet(&mut self.desk, client));
+        if let Some(outcome) = met {
+            self.carry_out(child, outcome);
         }
     }
 
     fn hear_child(&mut self, child: u64) {
-        let Some((channel, dealing)) = self.children.get_mut(&child) else {
+        let Some(known) = self.children.get_mut(&child) else {
             return;
         };
-        match ipc::receive::<Ask>(channel.as_fd(), false) {
+        match ipc::receive_from::<Ask>(known.channel.as_fd()) {
             Err(Errno::EAGAIN) => {}
             Ok(None) => self.forget(child),
-            Ok(Some((question, _))) => {
-                let reply = dealing.answer(&self.keys, question);
-                self.say(child, reply);
+            Ok(Some((question, pid))) => {
+                known.pid = pid.filter(|pid| *pid > 0);
+                let outcome = known.dealing.answer(&mut self.desk, question);
+                self.carry_out(child, outcome);
             }
-            Err(_) => self.say(child, Err("a message that is no question")),
+            Err(_) => self.cut_off(child, "a message that is no question"),
         }
     }
 
-    /// Sends an answer to a child, or cuts it off.
-    fn say(&mut self, child: u64, reply: Reply) {
-        let Some((channel, _)) = self.children.get(&child) else {
+    fn carry_out(&mut self, child: u64, outcome: Outcome) {
+        match outcome {
+            Outcome::Say(reply) if reply.delay == 0 => self.say(child, &reply),
+            Outcome::Say(reply) => {
+                self.later
+                    .push((monotonic_millis() + reply.delay, child, reply));
+            }
+            Outcome::Hash(verifier, password) => {
+                if !self.hasher.take(child, verifier, password)
+                    && let Some(known) = self.children.get_mut(&child)
+                {
+                    let outcome = known.dealing.too_busy();
+                    self.carry_out(child, outcome);
+                }
+            }
+            Outcome::CutOff(why) => self.cut_off(child, why),
+        }
+    }
+
+    fn say_what_is_due(&mut self) {
+        let now = monotonic_millis();
+        while let Some(at) = self.later.iter().position(|(due, ..)| *due <= now) {
+            let (_, child, reply) = self.later.swap_remove(at);
+            self.say(child, &reply);
+        }
+    }
+
+    /// Starts as many hashers as there may be.
+    fn hash(&mut self) {
+        loop {
+            let started = match self.hasher.start() {
+                Ok(Some((number, answer))) => {
+                    let heard = EpollEvent::new(EpollFlags::EPOLLIN, HASHERS | number);
+                    self.epoll.add(answer, heard)
+                }
+                Ok(None) => return,
+                Err(errno) => Err(errno),
+            };
+            if let Err(errno) = started {
+                let why = errno.desc();
+                log::event(
+                    Level::Error,
+                    "a password cannot be hashed",
+                    &[("error", &why)],
+                );
+                // Those that run have an end, and then it is tried again.
+                return;
+            }
+        }
+    }
+
+    fn hashed(&mut self, number: u64) {
+        if let Some(answer) = self.hasher.answer_of(number) {
+            let _ = self.epoll.delete(answer);
+        }
+        let Some((child, right)) = self.hasher.finish(number) else {
             return;
         };
-        let said = match &reply {
-            Err(why) => {
-                log::event(Level::Error, "a child was cut off", &[("reason", why)]);
-                Err(Errno::EPROTO)
-            }
-            // A child that does not take its answers is not waited for.
-            Ok(answer) if answer.opens_library() => {
-                let library = self.keys.library.descriptors();
-                ipc::send(channel.as_fd(), answer, &library, false)
-            }
-            Ok(answer) => ipc::send(channel.as_fd(), answer, &[], false),
+        if let Some(known) = self.children.get_mut(&child) {
+            let outcome = known.dealing.hashed(&mut self.desk, right);
+            self.carry_out(child, outcome);
+        }
+    }
+
+    /// Sends an answer to a child. One that does not take its answers is not waited for.
+    fn say(&mut self, child: u64, reply: &Reply) {
+        let Some(known) = self.children.get(&child) else {
+            return;
         };
+        // The way to new descriptors was shut; what it is lent comes by it, and all it opens there.
+        let opened = match known.pid {
+            Some(pid) if reply.answer.opens_library() && self.shuts() => {
+                privs::open_descriptors(pid, DESCRIPTORS)
+            }
+            _ => Ok(()),
+        };
+        let lent: Vec<_> = reply.descriptors.iter().map(AsFd::as_fd).collect();
+        let said =
+            opened.and_then(|()| ipc::send(known.channel.as_fd(), &reply.answer, &lent, false));
         if said.is_err() {
             self.forget(child);
         }
     }
 
+    fn cut_off(&mut self, child: u64, why: &str) {
+        log::event(Level::Error, "a child was cut off", &[("reason", &why)]);
+        self.forget(child);
+    }
+
     fn forget(&mut self, child: u64) {
-        if let Some((channel, _)) = self.children.remove(&child) {
-            let _ = self.epoll.delete(&channel);
+        if let Some(known) = self.children.remove(&child) {
+            let _ = self.epoll.delete(&known.channel);
+            known.dealing.leave(&mut self.desk);
         }
     }
 }

@@ -1,15 +1,30 @@
 //! The listener's end: starting the broker, and talking to it.
 
 use crate::ipc::{self, Client, Report, Tell};
+use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, Result, channel};
-use nix::poll::{PollFd, PollFlags, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 /// How long the listener, which meanwhile does nothing else, waits for an order to be carried out, in milliseconds.
-const PATIENCE: u16 = 5000;
+const PATIENCE: u64 = 5000;
+/// The same for a broker that is set up: it reads its secrets from disks that may be slow.
+const START_PATIENCE: u64 = 30_000;
+
+/// How long the listener waits for a broker that is behind before it sends a client away, in milliseconds.
+const BREATH: u16 = 50;
+
+/// What the broker makes for the children, and the listener hands down to them.
+#[derive(Debug)]
+pub struct Setup {
+    /// The Landlock ruleset, if this kernel has any.
+    pub ruleset: Option<OwnedFd>,
+    /// The server's certificates, sealed, if any client speaks TLS.
+    pub chain: Option<OwnedFd>,
+}
 
 /// A running broker, as the listener knows it.
 #[derive(Debug)]
@@ -20,13 +35,11 @@ pub struct Control {
 
 impl Control {
     /// Starts the broker from this same program, with the command line's `arguments`, and waits until it is set up. With it
-    /// comes the Landlock ruleset of the children, if this kernel has any.
+    /// comes what the children are to be given.
     ///
     /// # Errors
     /// Lines for the operator: what the broker could not do, or why it could not be started.
-    pub fn start(
-        arguments: &[OsString],
-    ) -> std::result::Result<(Control, Option<OwnedFd>), Vec<String>> {
+    pub fn start(arguments: &[OsString]) -> std::result::Result<(Control, Setup), Vec<String>> {
         let cannot = |what: &str| vec![format!("the broker cannot be started: {what}")];
         let (ours, theirs) = channel::pair().map_err(|errno| cannot(errno.desc()))?;
         // The file this process runs, even if another has taken its name meanwhile.
@@ -37,13 +50,23 @@ impl Control {
             .stdin(Stdio::from(theirs))
             .stdout(Stdio::null())
             .spawn();
-        started.map_err(|error| cannot(&error.to_string()))?;
+        let mut broker = started.map_err(|error| cannot(&error.to_string()))?;
         let control = Control {
             channel: ours,
             next: 1,
         };
-        let ruleset = control.report()?;
-        Ok((control, ruleset))
+        match control.await_report(START_PATIENCE) {
+            Ok(()) => control.report().map(|setup| (control, setup)),
+            Err(errno) => {
+                // It holds its end of the channel, or this would have been the channel's end: the pid is still its own.
+                let _ = broker.kill();
+                Err(vec![format!(
+                    "the broker was not set up within {} seconds ({}), and was ended: is a disk with the secret, the users or the library hanging?",
+                    START_PATIENCE / 1000,
+                    errno.desc()
+                )])
+            }
+        }
     }
 
     /// Readable when the broker has something to say or is gone.
@@ -58,39 +81,58 @@ impl Control {
     /// EAGAIN when the broker is behind; EMFILE; EPIPE when it is gone.
     pub fn introduce(&mut self, client: Option<Client>) -> Result<(OwnedFd, u64)> {
         let (child, broker) = channel::pair()?;
+        channel::know_senders(broker.as_fd())?;
         let number = self.next;
-        ipc::send(
-            self.channel.as_fd(),
-            &Tell::Child {
-                child: number,
-                client,
-            },
-            &[broker.as_fd()],
-            false,
-        )?;
+        let told = Tell::Child {
+            child: number,
+            client,
+        };
+        let tell = || ipc::send(self.channel.as_fd(), &told, &[broker.as_fd()], false);
+        match tell() {
+            Err(Errno::EAGAIN) => {
+                self.await_room();
+                tell()?;
+            }
+            said => said?,
+        }
         self.next += 1;
         Ok((child, number))
     }
 
-    /// Says who the client of a warm child is.
+    /// Waits a moment for a broker that is behind: many clients came at once.
+    fn await_room(&self) {
+        let mut room = [PollFd::new(self.channel.as_fd(), PollFlags::POLLOUT)];
+        // Whether there is room now shows at the next try.
+        let _ = poll(&mut room, BREATH);
+    }
+
+    /// Says who the client of a warm child is, and which process it is.
     ///
     /// # Errors
     /// As `introduce`.
-    pub fn accepted(&self, child: u64, client: Client) -> Result<()> {
+    pub fn accepted(&self, child: u64, client: Client, pid: i32) -> Result<()> {
         ipc::send(
             self.channel.as_fd(),
-            &Tell::Accepted { child, client },
+            &Tell::Accepted { child, client, pid },
             &[],
             false,
         )
     }
 
-    /// Has the broker read everything again; returns the children's new ruleset.
+    /// Has the broker read everything again; returns what the children are to be given from now on.
     ///
     /// # Errors
     /// Lines for the operator; the broker goes on with what it had.
-    pub fn reload(&self) -> std::result::Result<Option<OwnedFd>, Vec<String>> {
+    pub fn reload(&self) -> std::result::Result<Setup, Vec<String>> {
         self.order(&Tell::Reload)
+    }
+
+    /// Has the broker read the certificate and its key again; returns the new chain.
+    ///
+    /// # Errors
+    /// As `reload`.
+    pub fn renew(&self) -> std::result::Result<Option<OwnedFd>, Vec<String>> {
+        self.order(&Tell::Renew).map(|setup| setup.chain)
     }
 
     /// Has the broker remove what is left in the stage.
@@ -99,18 +141,40 @@ impl Control {
     }
 
     /// A broker that hangs must not take the listener with it: it is given up for this time.
-    fn order(&self, order: &Tell) -> std::result::Result<Option<OwnedFd>, Vec<String>> {
+    fn order(&self, order: &Tell) -> std::result::Result<Setup, Vec<String>> {
         ipc::send(self.channel.as_fd(), order, &[], false).map_err(|errno| vec![gone(errno)])?;
-        let mut answers = [PollFd::new(self.channel.as_fd(), PollFlags::POLLIN)];
-        match poll(&mut answers, PATIENCE) {
-            Ok(0) => Err(vec![gone(Errno::ETIMEDOUT)]),
-            _ => self.report(),
+        self.await_report(PATIENCE)
+            .map_err(|errno| vec![gone(errno)])?;
+        self.report()
+    }
+
+    /// Waits until there is a report, or the channel's end.
+    fn await_report(&self, millis: u64) -> Result<()> {
+        let until = monotonic_millis() + millis;
+        loop {
+            let left = until.saturating_sub(monotonic_millis());
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+            let mut answers = [PollFd::new(self.channel.as_fd(), PollFlags::POLLIN)];
+            match poll(&mut answers, timeout) {
+                Ok(0) if left == 0 => return Err(Errno::ETIMEDOUT),
+                // A signal is not an answer.
+                Ok(0) | Err(Errno::EINTR) => {}
+                Ok(_) => return Ok(()),
+                Err(other) => return Err(other),
+            }
         }
     }
 
-    fn report(&self) -> std::result::Result<Option<OwnedFd>, Vec<String>> {
+    fn report(&self) -> std::result::Result<Setup, Vec<String>> {
         match ipc::receive::<Report>(self.channel.as_fd(), true) {
-            Ok(Some((Report::Ready, given))) => Ok(given.into_iter().next()),
+            Ok(Some((Report::Ready { ruleset, chain }, given))) => {
+                let mut given = given.into_iter();
+                let mut next = |there: bool| if there { given.next() } else { None };
+                Ok(Setup {
+                    ruleset: next(ruleset),
+                    chain: next(chain),
+                })
+            }
             Ok(Some((Report::Problems(problems), _))) => Err(problems),
             Ok(None) => Err(vec![gone(Errno::EPIPE)]),
             Err(errno) => Err(vec![gone(errno)]),

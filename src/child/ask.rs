@@ -2,9 +2,9 @@
 //! answer, or answers something else, ends the session: nothing goes on without it.
 
 use crate::error::Refusal;
-use crate::ipc::{self, Answer, Ask, Grant};
+use crate::ipc::{self, Answer, Ask, Grant, Handshake};
 use crate::library::Library;
-use crate::sys::Errno;
+use crate::sys::{Errno, privs, process};
 use crate::wire::drive::Prove;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -43,13 +43,50 @@ pub(super) struct Admitted {
     pub(super) library: Library,
 }
 
-fn admitted(given: Vec<OwnedFd>, grant: Grant) -> Result<Admitted, Unanswered> {
+/// Takes what an answer brought, and enters the narrower walls if there are any.
+fn admitted(mut given: Vec<OwnedFd>, grant: Grant) -> Result<Admitted, Unanswered> {
+    if grant.narrower {
+        let ruleset = given.pop().ok_or(Errno::EPROTO)?;
+        privs::restrict_files(ruleset.as_fd())?;
+    }
+    process::set_umask(grant.files.umask);
     let library = Library::from_descriptors(given, grant.files)
         .ok_or_else(|| Unanswered::Gone("the broker gave no library".into()))?;
     Ok(Admitted { grant, library })
 }
 
 impl Broker {
+    /// The signature of a TLS handshake by the key of the certificate `leaf`.
+    pub(super) fn ask_sign(
+        &self,
+        leaf: &str,
+        scheme: u16,
+        handshake: Handshake,
+    ) -> Result<Vec<u8>, Unanswered> {
+        let leaf = leaf.to_owned();
+        let question = Ask::Sign {
+            leaf,
+            scheme,
+            handshake,
+        };
+        match ipc::call(&self.0, &question)? {
+            (Answer::Signed { signature }, _) => hex::decode(signature)
+                .map_err(|_| Unanswered::Gone("the broker's signature is none".into())),
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// Says that the TLS handshake is over, and what the channel is called; the hello comes in answer.
+    pub(super) fn tell_secured(&self, exporter: &[u8]) -> Result<(), Unanswered> {
+        let exporter = hex::encode(exporter);
+        Ok(ipc::send(
+            self.0.as_fd(),
+            &Ask::Secured { exporter },
+            &[],
+            true,
+        )?)
+    }
+
     /// The payload of the hello; and the library, unless a proof has to come first.
     pub(super) fn hear_hello(&self) -> Result<(String, Option<Admitted>), Unanswered> {
         let heard = ipc::receive(self.0.as_fd(), true)?;
@@ -62,8 +99,8 @@ impl Broker {
         }
     }
 
-    /// The server's proof, and the library, if the client's proof is right. There is nothing to ask after that.
-    pub(super) fn ask_prove(self, prove: Prove) -> Result<(String, Option<Admitted>), Unanswered> {
+    /// The server's proof if the client's is right, and the library unless a login has to follow.
+    pub(super) fn ask_prove(&self, prove: Prove) -> Result<(String, Option<Admitted>), Unanswered> {
         let Prove { nonce, mac, proof } = prove;
         match ipc::call(&self.0, &Ask::Prove { nonce, mac, proof })? {
             (Answer::Proved { proof, entry }, given) => {
@@ -73,4 +110,68 @@ impl Broker {
             (other, _) => unexpected(other),
         }
     }
+
+    /// The server's first message of SCRAM.
+    pub(super) fn ask_login_first(&self, message: String) -> Result<String, Unanswered> {
+        match ipc::call(&self.0, &Ask::LoginFirst { message })? {
+            (Answer::Continue { message }, _) => Ok(message),
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// The server's last message of SCRAM, and the library, if the client's last is right.
+    pub(super) fn ask_login_final(
+        &self,
+        message: String,
+    ) -> Result<(String, Admitted), Unanswered> {
+        match ipc::call(&self.0, &Ask::LoginFinal { message })? {
+            (
+                Answer::Welcome {
+                    message: Some(message),
+                    entry,
+                },
+                given,
+            ) => Ok((message, admitted(given, entry)?)),
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// The library, for a client that does not log in.
+    pub(super) fn ask_anonymous(&self) -> Result<Admitted, Unanswered> {
+        match ipc::call(&self.0, &Ask::Anonymous)? {
+            (Answer::Welcome { entry, .. }, given) => admitted(given, entry),
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// Room in the quota.
+    pub(super) fn ask_reserve(&self, bytes: u64, files: u64) -> Result<(), Unanswered> {
+        self.note(&Ask::Reserve { bytes, files })
+    }
+
+    /// What came of reservations and removals.
+    pub(super) fn ask_spent(&self, spent: Spent) -> Result<(), Unanswered> {
+        self.note(&Ask::Spent {
+            reserved_bytes: spent.reserved_bytes,
+            reserved_files: spent.reserved_files,
+            bytes: spent.bytes,
+            files: spent.files,
+        })
+    }
+
+    fn note(&self, ask: &Ask) -> Result<(), Unanswered> {
+        match ipc::call(&self.0, ask)? {
+            (Answer::Noted, _) => Ok(()),
+            (other, _) => unexpected(other),
+        }
+    }
+}
+
+/// What has been used of a quota, and what was reserved for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Spent {
+    pub(super) reserved_bytes: u64,
+    pub(super) reserved_files: u64,
+    pub(super) bytes: i64,
+    pub(super) files: i64,
 }

@@ -5,7 +5,10 @@ mod ask;
 mod drive;
 mod run;
 mod sandbox;
+mod secure;
+mod signer;
 mod stream;
 
 pub use run::{Birth, Exit, over_descriptors, run};
-pub use sandbox::Sandbox;
+pub use sandbox::{Entering, Sandbox};
+pub use signer::Tls;

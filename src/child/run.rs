@@ -2,16 +2,19 @@
 
 use super::ask::Broker;
 use super::drive;
-use super::sandbox::Sandbox;
+use super::sandbox::{Entering, Sandbox};
+use super::secure;
+use super::signer::Tls;
 use super::stream::{Limits, Stream};
 use crate::config::Config;
+use crate::ipc::Client;
 use crate::log::{self, Level, Role};
-use crate::scoreboard::{Phase, Slot};
+use crate::scoreboard::{Phase, Protocol, Slot};
 use crate::sys::net::Peer;
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, process, signal};
 use std::convert::Infallible;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// How a child's life went: its exit code, which the listener reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +36,8 @@ pub enum Exit {
 pub struct Birth<'a> {
     /// The connection.
     pub socket: OwnedFd,
-    /// Who is at its other end.
-    pub peer: Peer,
+    /// Who is at its other end, and what is asked of them.
+    pub client: Client,
     /// When the connection was accepted, on the monotonic clock, in milliseconds.
     pub accepted: u64,
     /// Its page of the scoreboard.
@@ -43,27 +46,51 @@ pub struct Birth<'a> {
     pub drain: BorrowedFd<'a>,
     /// The deadlines.
     pub config: &'a Config,
-    /// Its walls.
-    pub sandbox: &'a Sandbox,
+    /// Its walls; none when it stands inside already.
+    pub sandbox: Option<&'a Sandbox>,
     /// Its channel to the broker.
     pub broker: OwnedFd,
+    /// For a client that speaks TLS.
+    pub tls: Option<&'a Tls>,
 }
 
 /// Serves one client and leaves. The descriptors that belong to the listener have been closed before.
 pub fn run(birth: Birth<'_>) -> Infallible {
-    log::event(Level::Info, "connected", &[("peer", &birth.peer)]);
+    let peer = birth.client.peer;
+    log::event(Level::Info, "connected", &[("peer", &peer)]);
+    birth.slot.say_protocol(Protocol::Drive);
     let limits = limits(birth.config, birth.accepted);
     // Lives as long as the process: a child leaves without dropping anything.
     let socket: &'static OwnedFd = Box::leak(Box::new(birth.socket));
     // No client byte has been read so far.
     let ready = Stream::over_socket(socket, Some(birth.drain), birth.slot, limits)
         .map_err(|errno| ("socket", errno))
-        .and_then(|stream| birth.sandbox.enter().map(|()| stream));
+        .and_then(|stream| match birth.sandbox {
+            Some(sandbox) => sandbox.enter(entering(&birth.client)).map(|()| stream),
+            None => Ok(stream),
+        });
     let exit = match ready {
-        Ok(stream) => drive::serve(stream, birth.peer, Broker(birth.broker)),
-        Err((step, errno)) => unfit(birth.peer, step, errno),
+        Ok(stream) => serve(stream, &birth.client, Broker(birth.broker), birth.tls),
+        Err((step, errno)) => unfit(peer, step, errno),
     };
     process::exit(exit as i32)
+}
+
+/// The client's session, inside TLS if there is to be any.
+fn serve(mut stream: Stream, client: &Client, broker: Broker, tls: Option<&Tls>) -> Exit {
+    match tls.map(|tls| secure::begin(&mut stream, tls, &broker, client.peer)) {
+        None | Some(Ok(())) => drive::serve(stream, client, broker),
+        Some(Err(exit)) => exit,
+    }
+}
+
+/// How a child for `client` shuts itself in.
+fn entering(client: &Client) -> Entering {
+    if client.has_to_ask() {
+        Entering::Shut
+    } else {
+        Entering::Open
+    }
 }
 
 /// A child that cannot be set up and shut in serves nobody.
@@ -82,12 +109,14 @@ fn unfit(peer: Peer, step: &str, errno: Errno) -> Exit {
 pub fn over_descriptors(
     read: OwnedFd,
     write: OwnedFd,
+    client: &Client,
     config: &Config,
     sandbox: &Sandbox,
     broker: OwnedFd,
+    tls: Option<&Tls>,
 ) -> Exit {
     log::become_role(Role::Child);
-    let peer = crate::sys::net::peer_of(read.as_fd()).unwrap_or(Peer::Pipe);
+    let peer = client.peer;
     let slot = Slot::unread();
     slot.enter(Phase::Handshake);
     let (read, write): (&'static OwnedFd, &'static OwnedFd) =
@@ -96,9 +125,9 @@ pub fn over_descriptors(
     let ready = signal::child_defaults()
         .map_err(|errno| ("signals", errno))
         .and_then(|()| Stream::over_pair(read, write, slot, limits).map_err(|e| ("socket", e)))
-        .and_then(|stream| sandbox.enter().map(|()| stream));
+        .and_then(|stream| sandbox.enter(entering(client)).map(|()| stream));
     match ready {
-        Ok(stream) => drive::serve(stream, peer, Broker(broker)),
+        Ok(stream) => serve(stream, client, Broker(broker), tls),
         Err((step, errno)) => unfit(peer, step, errno),
     }
 }

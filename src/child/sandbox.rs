@@ -3,13 +3,11 @@
 //! fails ends the child.
 
 use crate::config::{Config, Level};
+use crate::ipc::{DESCRIPTORS, shuts_descriptors};
 use crate::sys::privs::{self, Identity};
 use crate::sys::seccomp::{Filter, Only, Rule};
 use crate::sys::{Errno, Result, process};
 use std::os::fd::{AsFd, OwnedFd};
-
-/// Descriptors a child may have open: a walk of `MAX_DEPTH` folders holds two each, a batch of uploads two each.
-const DESCRIPTORS: u64 = 640;
 
 /// Everything a child needs to shut itself in, made once and inherited.
 #[derive(Debug)]
@@ -22,6 +20,19 @@ pub struct Sandbox {
     /// Landlock: the library, and nothing else. Made by the broker, which alone knows where that is.
     ruleset: Option<OwnedFd>,
     filter: Filter,
+    /// For warm children, who shut themselves in before they have a client.
+    warm: Filter,
+}
+
+/// What a process is when it shuts itself in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entering {
+    /// It waits for a client, which it will accept.
+    Warm,
+    /// It has a client, that has to prove something before any file can be opened.
+    Shut,
+    /// It has a client, that is let in as it is.
+    Open,
 }
 
 impl Sandbox {
@@ -38,6 +49,7 @@ impl Sandbox {
             empty,
             ruleset,
             filter: Filter::new(&POLICY),
+            warm: Filter::new(&[&POLICY[..], &WARM[..]].concat()),
         })
     }
 
@@ -45,7 +57,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// Any step's: the process must not serve.
-    pub fn enter(&self) -> std::result::Result<(), (&'static str, Errno)> {
+    pub fn enter(&self, entering: Entering) -> std::result::Result<(), (&'static str, Errno)> {
         let step = |name: &'static str| move |errno: Errno| (name, errno);
         if let Some(empty) = &self.empty {
             privs::enter_root(empty.as_fd()).map_err(step("chroot"))?;
@@ -55,7 +67,8 @@ impl Sandbox {
             privs::become_user(identity).map_err(step("setresuid"))?;
         }
         privs::no_new_privs().map_err(step("no_new_privs"))?;
-        privs::limit(DESCRIPTORS).map_err(step("setrlimit"))?;
+        let shut = entering == Entering::Shut && shuts_descriptors(self.identity);
+        privs::limit(DESCRIPTORS, shut).map_err(step("setrlimit"))?;
         if self.level != Level::Off {
             match &self.ruleset {
                 Some(ruleset) => {
@@ -70,7 +83,11 @@ impl Sandbox {
         if self.level == Level::Off {
             return Ok(());
         }
-        self.filter.install().map_err(step("seccomp"))
+        let filter = match entering {
+            Entering::Warm => &self.warm,
+            Entering::Shut | Entering::Open => &self.filter,
+        };
+        filter.install().map_err(step("seccomp"))
     }
 
     /// The descriptors that a child needs until it has entered.
@@ -95,14 +112,14 @@ const fn only(call: libc::c_long, only: Only, why: &'static str) -> Rule {
 /// executable memory, none that opens by an old way (open, creat), sends a signal, or changes an identity; what openat and
 /// openat2 may reach is Landlock's to say.
 #[rustfmt::skip]
-const POLICY: [Rule; 63] = [
+const POLICY: [Rule; 65] = [
     // The client's connection, and the broker's channel.
     row(libc::SYS_read, "requests; a pipe pair's input"),
     row(libc::SYS_write, "the log; a pipe pair's output"),
     row(libc::SYS_recvfrom, "the client"),
     row(libc::SYS_sendto, "the client"),
     row(libc::SYS_recvmsg, "answers of the broker, with the library's descriptors"),
-    row(libc::SYS_sendmsg, "questions to the broker"),
+    row(libc::SYS_sendmsg, "questions to the broker; the client under TLS"),
     row(libc::SYS_sendfile, "files to the client"),
     row(libc::SYS_poll, "waiting with a deadline"),
     row(libc::SYS_ppoll, "waiting with a deadline, where poll is made of it"),
@@ -111,7 +128,7 @@ const POLICY: [Rule; 63] = [
     // Files below the library's descriptor.
     row(libc::SYS_openat2, "the one door"),
     row(libc::SYS_openat, "staged files, by descriptor and name"),
-    row(libc::SYS_close, "everything"),
+    only(libc::SYS_close, Only::AtLeast(0, 3), "everything but the standard three: while they are open, the limit of descriptors shuts every way to a new one until the broker lifts it"),
     row(libc::SYS_fstat, "what an open object is"),
     row(libc::SYS_newfstatat, "entries of a listing; fstat of the C library"),
     row(libc::SYS_statx, "fstat of the standard library"),
@@ -122,7 +139,7 @@ const POLICY: [Rule; 63] = [
     only(libc::SYS_fcntl, Only::Is(1, libc::F_GETFL as u32), "opening a listing, in the C library"),
     only(libc::SYS_fcntl, Only::Is(1, libc::F_GETFD as u32), "closing a descriptor, in builds that check themselves"),
     only(libc::SYS_fcntl, Only::Is(1, libc::F_SETFD as u32), "opening a listing, in the C library"),
-    row(libc::SYS_pread64, "small files, digests"),
+    row(libc::SYS_pread64, "small files, digests; files under TLS"),
     row(libc::SYS_pwrite64, "uploads"),
     row(libc::SYS_ftruncate, "an upload that begins anew"),
     row(libc::SYS_fdatasync, "uploads"),
@@ -132,14 +149,16 @@ const POLICY: [Rule; 63] = [
     row(libc::SYS_flock, "one writer of a partial"),
     row(libc::SYS_fgetxattr, "kept digests"),
     row(libc::SYS_fsetxattr, "kept digests"),
-    only(libc::SYS_utimensat, Only::Null(1), "the time of an upload: of a descriptor, never of a path, which Landlock would not stop"),
+    only(libc::SYS_utimensat, Only::Null(1), "the time of a file: of a descriptor, never of a path, which Landlock would not stop"),
     row(libc::SYS_linkat, "publishing"),
-    row(libc::SYS_renameat, "publishing over an old file"),
-    row(libc::SYS_renameat2, "the same, where renameat is made of it"),
-    row(libc::SYS_unlinkat, "staged names"),
-    row(libc::SYS_mkdirat, "folders of an upload"),
+    row(libc::SYS_renameat, "publishing over an old file; a name that replaces another"),
+    row(libc::SYS_renameat2, "a new name that replaces nothing; renameat, where it is made of this"),
+    row(libc::SYS_unlinkat, "staged names; what clients remove"),
+    row(libc::SYS_mkdirat, "folders"),
+    row(libc::SYS_umask, "what new files of this user allow others"),
+    row(libc::SYS_landlock_restrict_self, "the narrower walls of a user, which only take away"),
     // The process itself.
-    row(libc::SYS_getrandom, "staged names"),
+    row(libc::SYS_getrandom, "staged names; TLS"),
     row(libc::SYS_clock_gettime, "where the kernel gives no clock to read without a call"),
     row(libc::SYS_brk, "memory"),
     // Memory that can be executed is never made.
@@ -164,4 +183,17 @@ const POLICY: [Rule; 63] = [
     row(libc::SYS_gettid, "the C library"),
     row(libc::SYS_exit, "the end"),
     row(libc::SYS_exit_group, "the end"),
+];
+
+/// What a warm child may do besides, to come to its client. It holds listening sockets until then, and none after.
+#[rustfmt::skip]
+const WARM: [Rule; 8] = [
+    row(libc::SYS_epoll_wait, "waiting for a client, or for the word to leave"),
+    row(libc::SYS_epoll_pwait, "the same, where epoll_wait is made of it"),
+    row(libc::SYS_accept4, "its client"),
+    row(libc::SYS_getpeername, "who it is"),
+    row(libc::SYS_getsockopt, "who it is, on a Unix socket"),
+    only(libc::SYS_setsockopt, Only::Is(2, libc::SO_SNDTIMEO as u32), "how long sending to it may take"),
+    row(libc::SYS_clock_nanosleep, "a pause while the machine is out of something"),
+    only(libc::SYS_close_range, Only::AtLeast(0, 3), "the listening sockets, once there is a client"),
 ];

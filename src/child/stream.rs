@@ -1,6 +1,7 @@
 //! The client's connection as a child uses it: reads and writes that know how long the client may take, and tell the
 //! scoreboard what moves. The listener keeps the same deadlines with a little grace, in case this process does not.
 
+use super::secure::{self, Secure};
 use crate::error::{Code, Refusal};
 use crate::scoreboard::{Phase, Slot};
 use crate::sys::process::monotonic_millis;
@@ -37,6 +38,8 @@ pub(super) struct Input {
     limits: Limits,
     phase: Phase,
     since: u64,
+    /// None without TLS.
+    secure: Option<Secure>,
 }
 
 /// What is sent to the client.
@@ -49,8 +52,28 @@ pub(super) struct Output {
     sent: u64,
     acknowledged: u64,
     acknowledged_at: u64,
+    /// None without TLS.
+    secure: Option<Secure>,
+    /// Of a file, on the way to be sealed; made when it is needed.
+    piece: Vec<u8>,
+    /// Milliseconds spent in sending since it was last looked whose time that was, and when that was.
+    waited: u64,
+    looked_at: u64,
+    /// Bytes of files that went out without a moment's waiting, in a row.
+    fast: u64,
 }
 
+/// Most bytes of a file that one call sends. The kernel waits anew for each 64 KiB of it, and while it is inside, nobody sees
+/// that anything moves: a slow client has to look slow, and not stalled.
+const PIECE: usize = 128 * 1024;
+/// The same for a client that takes them as fast as they come; who has taken more than any buffer holds is one.
+const FAST_PIECE: usize = 1024 * 1024;
+const FAST_BYTES: u64 = 16 * 1024 * 1024;
+/// A call that takes this long waited, in milliseconds.
+const A_MOMENT: u64 = 3;
+
+/// How often it is looked whether the client takes what is sent, in milliseconds.
+const LOOK: u64 = 1000;
 /// How long one blocking send waits before progress is looked at.
 const SEND_SECONDS: u32 = 1;
 /// How long a client that was cut off has to hear why, in milliseconds.
@@ -101,6 +124,7 @@ impl Stream {
             limits,
             phase: Phase::Handshake,
             since: monotonic_millis(),
+            secure: None,
         };
         let output = Output {
             fd: write,
@@ -110,8 +134,19 @@ impl Stream {
             sent: 0,
             acknowledged: 0,
             acknowledged_at: monotonic_millis(),
+            secure: None,
+            piece: Vec::new(),
+            waited: 0,
+            looked_at: monotonic_millis(),
+            fast: 0,
         };
         Stream { input, output }
+    }
+
+    /// From now on all goes by way of `secure`.
+    pub(super) fn secure(&mut self, secure: &Secure) {
+        self.input.secure = Some(secure.clone());
+        self.output.secure = Some(secure.clone());
     }
 }
 
@@ -128,7 +163,33 @@ impl Input {
     /// True when the client has sent something that is not read yet.
     pub(super) fn is_waiting(&self) -> bool {
         let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
-        poll(&mut fds, PollTimeout::ZERO) == Ok(1)
+        let mut is_readable = || poll(&mut fds, PollTimeout::ZERO) == Ok(1);
+        let Some(secure) = &self.secure else {
+            return is_readable();
+        };
+        // Under TLS what is readable need not be anything for us: it is opened to see.
+        let mut engine = secure.engine();
+        engine.has_more()
+            || is_readable()
+                && match engine.pull(&mut secure::Wire(self.fd)) {
+                    Ok(came) => {
+                        self.slot.moved(came as u64);
+                        engine.has_more()
+                    }
+                    // Whoever reads next meets it again.
+                    Err(_) => true,
+                }
+    }
+
+    /// Waits for something to come and hands it to the engine. Returns how many bytes; 0 at the end of the stream.
+    pub(super) fn pull(&mut self) -> io::Result<usize> {
+        self.wait()?;
+        let Some(secure) = &self.secure else {
+            return Ok(0);
+        };
+        let came = secure.engine().pull(&mut secure::Wire(self.fd))?;
+        self.slot.received(came as u64);
+        Ok(came)
     }
 
     /// Reads away what the client still sends, for a moment: closing with bytes unread would make the kernel throw away the
@@ -170,6 +231,7 @@ impl Input {
     /// Waits until there is something to read.
     fn wait(&self) -> io::Result<()> {
         let deadline = self.deadline();
+        let began = monotonic_millis();
         loop {
             let left = deadline.saturating_sub(monotonic_millis());
             let timeout =
@@ -189,7 +251,12 @@ impl Input {
             match poll(&mut fds[..watched], timeout) {
                 Ok(0) if left == 0 => return Err(refusal(Code::Timeout)),
                 Ok(0) | Err(Errno::EINTR) => {}
-                Ok(_) if fds[0].any() == Some(true) => return Ok(()),
+                Ok(_) if fds[0].any() == Some(true) => {
+                    if self.phase == Phase::Busy {
+                        self.slot.waited(monotonic_millis().saturating_sub(began));
+                    }
+                    return Ok(());
+                }
                 Ok(_) => return Err(refusal(Code::Closing)),
                 Err(other) => return Err(other.into()),
             }
@@ -204,9 +271,19 @@ fn refusal(code: Code) -> io::Error {
 
 impl Read for Input {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if let Some(secure) = self.secure.clone() {
+            loop {
+                // In a statement of its own: the engine is let go of before it is pulled.
+                let taken = secure.engine().take(into)?;
+                match taken {
+                    Some(taken) => return Ok(taken),
+                    None => self.pull()?,
+                };
+            }
+        }
         self.wait()?;
         let got = nix::unistd::read(self.fd, into)?;
-        self.slot.moved(got as u64);
+        self.slot.received(got as u64);
         Ok(got)
     }
 }
@@ -219,12 +296,28 @@ impl Output {
         mut offset: u64,
         count: usize,
     ) -> io::Result<std::result::Result<usize, Errno>> {
+        if self.secure.is_some() {
+            return self.send_sealed(file, offset, count);
+        }
         let mut left = count;
         while left > 0 {
+            let began = monotonic_millis();
             if !self.is_socket {
                 self.wait_for_room()?;
             }
-            match copy::send_file(self.fd.as_fd(), file, offset, left) {
+            let most = if self.fast < FAST_BYTES {
+                PIECE
+            } else {
+                FAST_PIECE
+            };
+            let sent = copy::send_file(self.fd.as_fd(), file, offset, left.min(most));
+            let went = sent.as_ref().map_or(0, |&sent| sent as u64);
+            self.fast = if self.note_wait(began) < A_MOMENT {
+                self.fast + went
+            } else {
+                0
+            };
+            match sent {
                 Ok(0) => break,
                 Ok(sent) => {
                     self.note(sent);
@@ -246,6 +339,76 @@ impl Output {
         Ok(Ok(count - left))
     }
 
+    /// The same under TLS, where they have to be touched.
+    fn send_sealed(
+        &mut self,
+        file: BorrowedFd<'_>,
+        mut offset: u64,
+        count: usize,
+    ) -> io::Result<std::result::Result<usize, Errno>> {
+        let mut piece = std::mem::take(&mut self.piece);
+        if piece.is_empty() {
+            piece = secure::piece();
+        }
+        let mut left = count;
+        let outcome = loop {
+            let most = left.min(piece.len());
+            if most == 0 {
+                break Ok(Ok(count));
+            }
+            match copy::read_at(file, &mut piece[..most], offset) {
+                Ok(0) => break Ok(Ok(count - left)),
+                Ok(got) => {
+                    left -= got;
+                    offset += got as u64;
+                    if let Err(error) = self.send(&piece[..got], left > 0) {
+                        break Err(error);
+                    }
+                }
+                Err(of_the_file) => break Ok(Err(of_the_file)),
+            }
+        };
+        self.piece = piece;
+        outcome
+    }
+
+    /// Sends what is sealed. `more` says that further bytes follow at once.
+    pub(super) fn push(&mut self, more: bool) -> io::Result<()> {
+        let Some(secure) = self.secure.clone() else {
+            return Ok(());
+        };
+        while secure.engine().has_to_push() {
+            let began = monotonic_millis();
+            if !self.is_socket {
+                self.wait_for_room()?;
+            }
+            let mut to = secure::To {
+                fd: self.fd,
+                is_socket: self.is_socket,
+                more,
+            };
+            let sent = secure.engine().push(&mut to);
+            self.note_wait(began);
+            match sent {
+                Ok(sent) => self.note(sent),
+                Err(error) => match secure::errno(&error) {
+                    Some(Errno::EAGAIN) => self.check_progress()?,
+                    Some(Errno::EINTR) => {}
+                    _ => return Err(error),
+                },
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes leave of a client under TLS (close_notify), so that it knows the end from a cut. Without TLS nothing is said.
+    pub(super) fn farewell(&mut self) {
+        if let Some(secure) = &self.secure {
+            secure.engine().finish();
+        }
+        let _ = self.push(false);
+    }
+
     /// Sends `count` zeros.
     pub(super) fn send_zeros(&mut self, mut count: usize) -> io::Result<()> {
         while count > 0 {
@@ -258,6 +421,7 @@ impl Output {
 
     /// Says that nothing more will be sent.
     pub(super) fn finish(&mut self) {
+        self.farewell();
         if self.is_socket {
             net::finish_sending(self.fd.as_fd());
         }
@@ -265,7 +429,26 @@ impl Output {
 
     fn note(&mut self, sent: usize) {
         self.sent += sent as u64;
-        self.slot.moved(sent as u64);
+        self.slot.sent(sent as u64);
+    }
+
+    /// Counts the time of one send. From time to time it is looked whose it was: the client's while there is something that it has
+    /// not acknowledged, otherwise that of the disk behind `send_file`. Returns the milliseconds.
+    fn note_wait(&mut self, began: u64) -> u64 {
+        let now = monotonic_millis();
+        let took = now.saturating_sub(began);
+        self.waited += took;
+        if self.waited == 0 || now.saturating_sub(self.looked_at) < LOOK {
+            return took;
+        }
+        let waiting = net::unacknowledged(self.fd.as_fd()).unwrap_or(0);
+        self.slot.taken(self.sent.saturating_sub(waiting));
+        if waiting > 0 {
+            self.slot.waited(self.waited);
+        }
+        self.waited = 0;
+        self.looked_at = now;
+        took
     }
 
     /// Called when nothing could be sent for a while: hangs up when the client has not taken anything for too long.
@@ -305,13 +488,23 @@ impl Sink for Output {
     fn send(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
         // The stall is counted from the beginning of a send, however long the child did something else before.
         self.acknowledged_at = monotonic_millis();
+        if let Some(secure) = self.secure.clone() {
+            while !bytes.is_empty() {
+                let sealed = secure.engine().seal(bytes)?;
+                bytes = &bytes[sealed..];
+                self.push(more || !bytes.is_empty())?;
+            }
+            return Ok(());
+        }
         while !bytes.is_empty() {
+            let began = monotonic_millis();
             let sent = if self.is_socket {
                 net::send(self.fd.as_fd(), bytes, more)
             } else {
                 self.wait_for_room()?;
                 nix::unistd::write(self.fd, bytes)
             };
+            self.note_wait(began);
             match sent {
                 Ok(sent) => {
                     self.note(sent);

@@ -1,19 +1,25 @@
 //! The command line of the client: one table for parsing, `--help`, man pages and completions. What the commands do is in
 //! `client`.
 
+use super::{manage, password};
 use crate::client::exit::{Exit, TABLE};
+use crate::client::known_hosts::KnownHosts;
 use crate::client::rate::Rate;
 use crate::client::report::{self, Report, say};
-use crate::client::{Interrupt, Link, Options, Url, download, listing, local, shell, show, upload};
+use crate::client::{
+    Interrupt, Link, Login, Options, SessionInfo, Trust, Url, download, listing, local, shell,
+    show, upload,
+};
 use crate::digest::Kind;
 use crate::proof::Secret;
+use crate::tls::Fingerprint;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use std::ffi::OsString;
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,8 +30,9 @@ use std::time::Duration;
 /// A download has its name only when all of it has come and its digest was right; an upload appears on the server only when it
 /// is whole, and is reported done only when the server has it as safe as it says.
 ///
-/// URL is `drive://HOST[:PORT][/PATH]`; the port is 8888 unless given, an IPv6 address stands in brackets, %XX stands for
-/// any byte. A server at a Unix socket is `drive+unix:///SOCKET[//PATH]`.
+/// URL is `drive://[USER@]HOST[:PORT][/PATH]`; the port is 8888 unless given, an IPv6 address stands in brackets, %XX stands for
+/// any byte. `drives://` is the same under TLS. A server at a Unix socket is `drive+unix://[USER@]/SOCKET[//PATH]`. The
+/// password of USER is asked for, or comes from --password-file; it is never sent.
 #[derive(Debug, Parser)]
 #[command(name = "forkftp", version, propagate_version = true, after_help = TABLE, subcommand_required = true, arg_required_else_help = true)]
 pub struct Forkftp {
@@ -45,6 +52,19 @@ struct Common {
     /// Refuse a server that asks for no proof, and so gives none of its own.
     #[arg(long, global = true)]
     require_proof: bool,
+    /// File with the password of the user whom the URL names; without it the password is asked for.
+    ///
+    /// Nobody but its owner may be able to read it (chmod 600).
+    #[arg(long, global = true, value_name = "FILE", env = "FORKFTP_PASSWORD_FILE", value_hint = clap::ValueHint::FilePath)]
+    password_file: Option<PathBuf>,
+    /// Under TLS: trust the authorities in this PEM file, and no others.
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "pin", value_hint = clap::ValueHint::FilePath)]
+    ca: Option<PathBuf>,
+    /// Under TLS: the key the server has to have, sha256:DIGITS, as forkftpd check prints it.
+    ///
+    /// Without this and --ca a server is known by the key it had when it was met first, or by the system's authorities.
+    #[arg(long, global = true, value_name = "FINGERPRINT")]
+    pin: Option<Fingerprint>,
     /// Give up when nothing has moved for this many seconds. Connecting has at most 15 of them.
     #[arg(long, global = true, value_name = "SECONDS", default_value = "60", value_parser = clap::value_parser!(u32).range(1..=86_400))]
     timeout: u32,
@@ -63,10 +83,30 @@ enum Command {
     /// Put files.
     ///
     /// The server shows a file when all of it has come and its digest is right. Symbolic links named here are followed, those
-    /// in a folder sent with -r are not; hidden names and special files in it are passed over, empty folders too.
+    /// in a folder sent with -r are not; hidden names and special files in it are passed over.
     Put(Put),
+    /// Make a folder.
+    Mkdir(manage::Mkdir),
+    /// Give a file or folder another name, in this folder or in another one.
+    ///
+    /// The name changes in one step. A folder never replaces anything; a file replaces a file with --overwrite.
+    Mv(manage::Mv),
+    /// Remove files and folders.
+    ///
+    /// There is no way back. What cannot be removed is said, one line each, and the rest is removed all the same. Links, hidden
+    /// names and special files that are on the server cannot be seen or removed from here, nor can a folder that has one in it.
+    Rm(manage::Rm),
+    /// What is under a name: type, size, time of change.
+    Stat(manage::Stat),
+    /// Set the time of change of a file that is there.
+    Touch(manage::Touch),
     /// Prove the secret and measure how long an echo takes.
     Ping(Ping),
+    /// The servers under TLS that were met before, and their keys.
+    KnownHosts {
+        #[command(subcommand)]
+        command: KnownHostsCommand,
+    },
     /// Talk to a server: a menu, line editing, completion of names on both sides.
     ///
     /// Commands can also come from a file or pipe on standard input; the first that fails then ends the shell, unless its line begins
@@ -75,6 +115,35 @@ enum Command {
         /// The server, and the folder to start in.
         #[arg(value_hint = clap::ValueHint::Url)]
         url: Url,
+    },
+}
+
+impl Command {
+    fn url(&self) -> Option<&Url> {
+        match self {
+            Command::KnownHosts { .. } => None,
+            Command::List(List { url, .. })
+            | Command::Get(Get { url, .. })
+            | Command::Put(Put { url, .. })
+            | Command::Mkdir(manage::Mkdir { url, .. })
+            | Command::Mv(manage::Mv { url, .. })
+            | Command::Rm(manage::Rm { url, .. })
+            | Command::Stat(manage::Stat { url, .. })
+            | Command::Touch(manage::Touch { url, .. })
+            | Command::Ping(Ping { url, .. })
+            | Command::Shell { url } => Some(url),
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+enum KnownHostsCommand {
+    /// Show them, one a line.
+    List,
+    /// Forget a server: it is met for the first time again.
+    Remove {
+        /// HOST:PORT, or HOST for all its ports.
+        host: String,
     },
 }
 
@@ -181,7 +250,13 @@ pub fn main() -> ExitCode {
         Command::List(list) => run_list(&list, options),
         Command::Get(get) => run_get(&get, options),
         Command::Put(put) => run_put(&put, options),
+        Command::Mkdir(mkdir) => manage::run_mkdir(&mkdir, options),
+        Command::Mv(mv) => manage::run_mv(&mv, options),
+        Command::Rm(rm) => manage::run_rm(&rm, options),
+        Command::Stat(stat) => manage::run_stat(&stat, options),
+        Command::Touch(touch) => manage::run_touch(&touch, options),
         Command::Ping(ping) => run_ping(&ping, options),
+        Command::KnownHosts { command } => run_known_hosts(&command),
         Command::Shell { url } => shell::run(Link::new(url, options.0), &options.1),
     }
     .into()
@@ -198,6 +273,11 @@ fn options(
         .map(Secret::from_file)
         .transpose()
         .map_err(|why| (Exit::Proof, why))?;
+    // Before the signals are ours, so that Ctrl-C ends it; and before connecting: a server waits for a few seconds only.
+    let login = match command.url() {
+        Some(url) => login(common.password_file.as_deref(), url)?,
+        None => None,
+    };
     let flag = Arc::new(AtomicBool::new(false));
     // The shell, which takes the flag back when it prompts, would outlive the other two.
     let signals: &[i32] = if matches!(command, Command::Shell { .. }) {
@@ -223,15 +303,41 @@ fn options(
     let options = Options {
         secret,
         require_proof: common.require_proof,
+        login,
         connect_timeout: timeout.min(Duration::from_secs(15)),
         stall_timeout: timeout,
         interrupt: Interrupt::on(flag.clone()),
+        trust: Trust {
+            pin: common.pin,
+            authorities: common.ca.clone(),
+            known_hosts: KnownHosts::of_user(),
+        },
+        notice: Some(say),
         rate: rate.map(|rate| Arc::new(Rate::new(rate))),
     };
     Ok((options, flag))
 }
 
-type Ready = (Options, Arc<AtomicBool>);
+/// Who logs in at `url`, with the password from `file` or from the terminal.
+fn login(file: Option<&Path>, url: &Url) -> Result<Option<Login>, (Exit, String)> {
+    let Some(user) = &url.user else {
+        return Ok(None);
+    };
+    let refused = |why: String| (Exit::Proof, why);
+    let password = match file {
+        Some(file) => password::from_file(file).map_err(refused)?,
+        // Also with something else on standard input, which may be what is put.
+        None => password::typed(&format!("Password of {}: ", show::clean(user.as_bytes()))).map_err(
+            |error| match error.kind() {
+                std::io::ErrorKind::Interrupted => (Exit::Interrupted, "interrupted".into()),
+                _ => refused(format!("the password of {user} cannot be asked for ({error}): name a file with --password-file or FORKFTP_PASSWORD_FILE")),
+            },
+        )?,
+    };
+    Login::new(user, &password).map(Some).map_err(refused)
+}
+
+pub(super) type Ready = (Options, Arc<AtomicBool>);
 
 impl Moving {
     fn report(&self, verb: &'static str) -> Report {
@@ -363,9 +469,23 @@ fn run_ping(ping: &Ping, (options, _): Ready) -> Exit {
             Some(mac) => format!("both ends proved the secret by {mac}"),
             None => "no proof asked for".to_owned(),
         };
+        let user = match link.info() {
+            Some(SessionInfo {
+                user: Some(user),
+                rights: Some(rights),
+                ..
+            }) => {
+                format!(", logged in as {} ({rights})", show::clean(user.as_bytes()))
+            }
+            Some(info) if info.login_offered => ", anonymous".to_owned(),
+            _ => String::new(),
+        };
         line(&format!(
-            "connected in {:.2} ms, {proved}",
-            begin.elapsed().as_secs_f64() * 1e3
+            "connected in {:.2} ms, {}{proved}{user}",
+            begin.elapsed().as_secs_f64() * 1e3,
+            link.info()
+                .and_then(|info| info.tls.as_ref())
+                .map_or_else(String::new, |tls| format!("{tls}, "))
         ));
         let mut best = Duration::MAX;
         for number in 1..=ping.count {
@@ -397,18 +517,43 @@ fn run_ping(ping: &Ping, (options, _): Ready) -> Exit {
     }
 }
 
+fn run_known_hosts(command: &KnownHostsCommand) -> Exit {
+    let Some(hosts) = KnownHosts::of_user() else {
+        say("known-hosts: neither XDG_CONFIG_HOME nor HOME says where they would be");
+        return Exit::Local;
+    };
+    let done = match command {
+        KnownHostsCommand::List => hosts.entries().map(|entries| {
+            for (host, key) in entries {
+                line(&format!("{} {key}", show::clean(host.as_bytes())));
+            }
+        }),
+        KnownHostsCommand::Remove { host } => hosts.remove(host).and_then(|gone| match gone {
+            0 => Err(format!("{} is not known", show::clean(host.as_bytes()))),
+            _ => Ok(()),
+        }),
+    };
+    match done {
+        Ok(()) => Exit::Done,
+        Err(why) => {
+            say(&format!("known-hosts: {why}"));
+            Exit::Local
+        }
+    }
+}
+
 /// A line of output; a reader that has gone has seen enough.
 fn line(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-fn usage(why: &str) -> Exit {
+pub(super) fn usage(why: &str) -> Exit {
     say(why);
     Exit::Usage
 }
 
 /// The user meant to know whom they talk to.
-fn warn_unproved(link: &Link) {
+pub(super) fn warn_unproved(link: &Link) {
     if link.info().is_some_and(|info| info.secret_unused) {
         say(
             "the server did not ask for the secret: it has not proved who it is (--require-proof refuses such a server)",
@@ -435,6 +580,9 @@ mod tests {
             &["forkftp", "put", "drive://h/a"],
             &["forkftp", "ping", "drive://h", "-c", "0"],
             &["forkftp", "get", "drive://h/a", "-j", "0"],
+            &["forkftp", "rm", "drive://h/a"],
+            &["forkftp", "mv", "drive://h/a", "b"],
+            &["forkftp", "touch", "drive://h", "a", "--time", "yesterday"],
         ] {
             assert!(Forkftp::try_parse_from(bad).is_err(), "{bad:?}");
         }

@@ -1,8 +1,9 @@
 //! The command line of the server.
 
-use super::generate;
+use super::who::{self, Kick, Who};
+use super::{certificate, generate, user};
 use crate::broker::Control;
-use crate::child::{self, Sandbox};
+use crate::child::{self, Sandbox, Tls};
 use crate::config::{Config, DEFAULT_FILE, Durability, EXAMPLE, Flags, Problem};
 use crate::ipc::Client;
 use crate::library::Library;
@@ -10,6 +11,7 @@ use crate::log::{self, Format, Level};
 use crate::proof::Secret;
 use crate::sys::net::Peer;
 use crate::sys::process;
+use crate::users::Users;
 use crate::{broker, config, listener, sys};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -48,12 +50,23 @@ enum Command {
     Broker(Session),
     /// Serve one client on standard input and output, as inetd starts it.
     Session(Session),
+    /// Show who is connected, and what they are at.
+    Who(Who),
+    /// End sessions: one by its pid, or all of a user or an address.
+    Kick(Kick),
     /// Print the configuration file with every key and its default.
     Config,
     /// The secret that clients prove.
     Secret {
         #[command(subcommand)]
         command: SecretCommand,
+    },
+    /// Who may log in, and what they may do: the users' file.
+    User(user::UserArgs),
+    /// The certificate of listeners with tls = true.
+    Cert {
+        #[command(subcommand)]
+        command: CertCommand,
     },
     /// Write man pages and shell completions into a folder.
     #[command(hide = true)]
@@ -69,6 +82,23 @@ enum SecretCommand {
     New {
         /// The file.
         file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CertCommand {
+    /// Make a self-signed certificate and its private key (ECDSA P-256), good for ten years.
+    ///
+    /// Prints the fingerprint that clients show and take (`--pin`). Files that are there are left alone.
+    New {
+        /// A host name or IP address that clients call this server by; may be given several times. Without any: this machine's own
+        /// name, localhost, 127.0.0.1 and ::1.
+        #[arg(long, value_name = "NAME_OR_IP")]
+        host: Vec<String>,
+        /// The certificate's file, for tls_certificate.
+        certificate: PathBuf,
+        /// The private key's file, of mode 0600, for tls_key.
+        key: PathBuf,
     },
 }
 
@@ -227,11 +257,28 @@ pub fn main() -> ExitCode {
             protocol: Protocol::Drive,
             serve,
         }) => session(&serve.flags(), &arguments),
+        Command::Who(who) => answer(who::who(&who)),
+        Command::Kick(kick) => answer(who::kick(&kick)),
         Command::Config => say(EXAMPLE),
         Command::Secret {
             command: SecretCommand::New { file },
         } => match new_secret(&file) {
             Ok(()) => ExitCode::SUCCESS,
+            Err(problem) => refuse(&[problem]),
+        },
+        Command::User(arguments) => match user::run(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(problems) => refuse(&problems),
+        },
+        Command::Cert {
+            command:
+                CertCommand::New {
+                    host,
+                    certificate,
+                    key,
+                },
+        } => match certificate::new(&host, &certificate, &key) {
+            Ok(text) => say(&text),
             Err(problem) => refuse(&[problem]),
         },
         Command::Generate { folder } => match generate::all(&folder) {
@@ -246,6 +293,10 @@ fn say(text: &str) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::FAILURE,
     }
+}
+
+fn answer(answered: Result<String, Vec<String>>) -> ExitCode {
+    answered.map_or_else(|problems| refuse(&problems), |text| say(&text))
 }
 
 fn refuse(problems: &[String]) -> ExitCode {
@@ -265,10 +316,13 @@ fn check(flags: &Flags) -> ExitCode {
     let opened = load(flags).and_then(|config| {
         let secret = config.secret_file.as_deref().map(Secret::from_file);
         secret.transpose().map_err(one)?;
+        config.users_file.as_deref().map(Users::load).transpose()?;
+        let described = config.tls.as_ref().map(certificate::describe);
+        let described = described.transpose().map_err(one)?.unwrap_or_default();
         let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
-        Ok((config, library))
+        Ok((config, library, described))
     });
-    let (config, library) = match opened {
+    let (config, library, described) = match opened {
         Ok(opened) => opened,
         Err(problems) => return refuse(&problems),
     };
@@ -293,8 +347,14 @@ fn check(flags: &Flags) -> ExitCode {
         } else {
             "NO PROOF is asked: every local program may read and write"
         };
-        text += &format!("listen drive://{}: {proof}\n", listen.address);
+        let (scheme, tls) = if listen.tls {
+            ("drives", "TLS, ")
+        } else {
+            ("drive", "")
+        };
+        text += &format!("listen {scheme}://{}: {tls}{proof}\n", listen.address);
     }
+    text += &described;
     let mode = if config.prefork == 0 {
         "one child forked for each client".to_owned()
     } else {
@@ -309,22 +369,29 @@ fn check(flags: &Flags) -> ExitCode {
 
 fn session(flags: &Flags, arguments: &[OsString]) -> ExitCode {
     let begun = load(flags).and_then(|config| {
-        let (mut control, ruleset) = Control::start(arguments)?;
+        let (mut control, setup) = Control::start(arguments)?;
         let peer = sys::net::peer_of(std::io::stdin().as_fd()).unwrap_or(Peer::Pipe);
         // As the first listening socket has it.
         let listen = config
             .listen
             .first()
             .ok_or_else(|| vec!["nothing listens".to_owned()])?;
-        let introduced = control.introduce(Some(Client::at(listen, peer)));
+        let client = Client::at(listen, peer);
+        let introduced = control.introduce(Some(client));
         let (broker, _) = introduced.map_err(|errno| vec![errno.desc().to_owned()])?;
-        let sandbox = Sandbox::prepare(&config, ruleset)
+        let sandbox = Sandbox::prepare(&config, setup.ruleset)
             .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;
+        let chain = setup.chain.filter(|_| listen.tls);
+        let tls = chain.map(Tls::prepare).transpose();
+        let tls = tls.map_err(|problem| vec![problem])?;
+        if listen.tls && tls.is_none() {
+            return Err(vec!["the broker gave no certificate".into()]);
+        }
         // The broker goes on until this one child is done; its control is not for a child's hands.
         drop(control);
-        Ok((config, sandbox, broker))
+        Ok((config, client, sandbox, broker, tls))
     });
-    let (config, sandbox, broker) = match begun {
+    let (config, client, sandbox, broker, tls) = match begun {
         Ok(begun) => begun,
         Err(problems) => return refuse(&problems),
     };
@@ -337,7 +404,16 @@ fn session(flags: &Flags, arguments: &[OsString]) -> ExitCode {
         return refuse(&["standard input or output is closed".into()]);
     };
     // Shut in, it could not go through the ways in which a program usually ends.
-    process::exit(child::over_descriptors(read, write, &config, &sandbox, broker) as i32)
+    let exit = child::over_descriptors(
+        read,
+        write,
+        &client,
+        &config,
+        &sandbox,
+        broker,
+        tls.as_ref(),
+    );
+    process::exit(exit as i32)
 }
 
 fn new_secret(file: &std::path::Path) -> Result<(), String> {

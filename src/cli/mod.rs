@@ -1,5 +1,10 @@
 //! The command lines of both programs: parsing, help, man pages and completions from one table each.
 
+mod certificate;
 pub mod forkftp;
 pub mod forkftpd;
 mod generate;
+mod manage;
+mod password;
+mod user;
+mod who;

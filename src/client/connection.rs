@@ -1,6 +1,7 @@
 //! The two descriptors of a connection: non-blocking, with one way of waiting that knows the stall deadline and
 //! Ctrl-C. Run by the client under `session`; knows nothing of frames.
 
+use super::secure::{Secure, Wire};
 use super::{Error, Result};
 use crate::sys::{self, Errno, connect};
 use crate::wire::frame;
@@ -90,15 +91,22 @@ impl Wait {
         );
     }
 
-    /// Waits until `fd` is ready for `what`, has ended or has failed.
+    /// Waits until `fd` is ready for `what`, has ended or has failed. While the other end still takes something of what it was
+    /// sent, something moves, whatever is waited for: a server may take long over bytes that the kernel took at once.
     pub(super) fn until(&self, fd: BorrowedFd<'_>, what: PollFlags) -> io::Result<()> {
         let stall = Duration::from_millis(self.stall.load(Ordering::Relaxed));
-        let begin = Instant::now();
+        let mut begin = Instant::now();
+        let mut on_its_way = None;
         loop {
             if self.interrupt.is_set() {
                 return Err(io::Error::other(Stop::Interrupted));
             }
             let Some(left) = stall.checked_sub(begin.elapsed()) else {
+                let now = sys::net::unacknowledged(fd).unwrap_or(0);
+                if on_its_way.is_some_and(|before| now < before) {
+                    (begin, on_its_way) = (Instant::now(), Some(now));
+                    continue;
+                }
                 return Err(io::Error::other(Stop::Stalled(stall.as_secs().max(1))));
             };
             let slice = PollTimeout::try_from(left.min(SLICE)).unwrap_or(PollTimeout::ZERO);
@@ -109,6 +117,10 @@ impl Wait {
                 slice
             };
             match poll(&mut [PollFd::new(fd, what)], slice) {
+                // Most waits are over before this one system call more.
+                Ok(0) if on_its_way.is_none() => {
+                    on_its_way = Some(sys::net::unacknowledged(fd).unwrap_or(0));
+                }
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(()),
                 Err(other) => return Err(other.into()),
@@ -143,6 +155,8 @@ pub(super) fn explain(error: &io::Error) -> Error {
 pub(super) struct In {
     fd: OwnedFd,
     wait: Arc<Wait>,
+    /// None without TLS.
+    secure: Option<Secure>,
 }
 
 impl In {
@@ -153,11 +167,54 @@ impl In {
                 super::show::reason(e)
             ))
         })?;
-        Ok(In { fd, wait })
+        Ok(In {
+            fd,
+            wait,
+            secure: None,
+        })
+    }
+
+    /// From now on all goes by way of `secure`.
+    pub(super) fn secure(&mut self, secure: &Secure) {
+        self.secure = Some(secure.clone());
+    }
+
+    fn read_secure(&self, secure: &Secure, into: &mut [u8]) -> io::Result<usize> {
+        loop {
+            if self.wait.interrupt.is_set() {
+                return Err(io::Error::other(Stop::Interrupted));
+            }
+            let pulled = {
+                let mut engine = secure.engine();
+                if let Some(taken) = engine.take(into)? {
+                    return Ok(taken);
+                }
+                // What TLS itself has to say in answer, such as to a change of keys; what does not go now goes with the next
+                // request.
+                while engine.has_to_push() && engine.push(&mut Wire(self.fd.as_fd())).is_ok() {}
+                engine.pull(&mut Wire(self.fd.as_fd()))
+            };
+            match pulled {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait.until(self.fd.as_fd(), PollFlags::POLLIN)?
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// True when a read would return something now: bytes, the end, or an error.
     pub(super) fn is_ready(&self) -> bool {
+        if let Some(secure) = &self.secure {
+            // What has come need not be anything for us: it is opened to see.
+            let mut engine = secure.engine();
+            return engine.has_more()
+                || match engine.pull(&mut Wire(self.fd.as_fd())) {
+                    Ok(_) => engine.has_more(),
+                    Err(error) => error.kind() != io::ErrorKind::WouldBlock,
+                };
+        }
         matches!(
             poll(
                 &mut [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)],
@@ -170,6 +227,9 @@ impl In {
 
 impl io::Read for In {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if let Some(secure) = &self.secure {
+            return self.read_secure(secure, into);
+        }
         loop {
             if self.wait.interrupt.is_set() {
                 return Err(io::Error::other(Stop::Interrupted));
@@ -190,6 +250,8 @@ pub(super) struct Out {
     wait: Arc<Wait>,
     /// MSG_MORE and MSG_NOSIGNAL exist for sockets only; a pipe takes write(2).
     socket: bool,
+    /// None without TLS.
+    secure: Option<Secure>,
 }
 
 impl Out {
@@ -201,12 +263,64 @@ impl Out {
             ))
         })?;
         let socket = !matches!(sys::net::peer_of(fd.as_fd()), Ok(sys::net::Peer::Pipe));
-        Ok(Out { fd, wait, socket })
+        Ok(Out {
+            fd,
+            wait,
+            socket,
+            secure: None,
+        })
+    }
+
+    /// From now on all goes by way of `secure`.
+    pub(super) fn secure(&mut self, secure: &Secure) {
+        self.secure = Some(secure.clone());
+    }
+
+    fn send_secure(&self, secure: &Secure, mut bytes: &[u8]) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let sealed = secure.engine().seal(bytes)?;
+            bytes = &bytes[sealed..];
+            self.push(secure)?;
+        }
+        Ok(())
+    }
+
+    fn push(&self, secure: &Secure) -> io::Result<()> {
+        loop {
+            if self.wait.interrupt.is_set() {
+                return Err(io::Error::other(Stop::Interrupted));
+            }
+            let pushed = {
+                let mut engine = secure.engine();
+                if !engine.has_to_push() {
+                    return Ok(());
+                }
+                engine.push(&mut Wire(self.fd.as_fd()))
+            };
+            match pushed {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.wait.until(self.fd.as_fd(), PollFlags::POLLOUT)?
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Takes leave under TLS (close_notify). Without TLS nothing is said.
+    pub(super) fn farewell(&self) {
+        if let Some(secure) = &self.secure {
+            secure.engine().finish();
+            let _ = self.push(secure);
+        }
     }
 }
 
 impl frame::Sink for Out {
     fn send(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
+        if let Some(secure) = &self.secure {
+            return self.send_secure(secure, bytes);
+        }
         while !bytes.is_empty() {
             if self.wait.interrupt.is_set() {
                 return Err(io::Error::other(Stop::Interrupted));

@@ -16,7 +16,7 @@ pub enum Exit {
     Usage = 2,
     /// No connection, or it was lost, or the server broke the protocol.
     Connection = 3,
-    /// The shared secret was not proved, by us or by the server, or cannot be used.
+    /// The shared secret or the password was not proved, by us or by the server, or cannot be used.
     Proof = 4,
     /// Bytes did not have the digest that was announced; nothing of that file was kept.
     Digest = 5,
@@ -24,6 +24,8 @@ pub enum Exit {
     Local = 6,
     /// The server is full or going down: try again later.
     Busy = 7,
+    /// The server under TLS is not the one that is meant.
+    Identity = 8,
     /// Ctrl-C.
     Interrupted = 130,
 }
@@ -35,17 +37,19 @@ Exit codes:
     1  the server refused a request
     2  the command line was wrong
     3  no connection, or it was lost, or the server broke the protocol
-    4  the shared secret was not proved (by us or by the server) or cannot be used
+    4  the shared secret or the password was not proved (by us or by the server) or
+       cannot be used
     5  a digest did not match; nothing of that file was kept
     6  a local file could not be read or written, or was in the way
     7  the server is full or going down: try again later
+    8  the server's certificate or key is not the one that is known or asked for
   130  interrupted
 
-If several failures occur, the first of this list counts: 130, 4, 3, 7, 5, 6, 1.";
+If several failures occur, the first of this list counts: 130, 8, 4, 3, 7, 5, 6, 1.";
 
 impl Exit {
     /// Worst last.
-    const ORDER: [Exit; 9] = [
+    const ORDER: [Exit; 10] = [
         Exit::Done,
         Exit::Refused,
         Exit::Local,
@@ -53,6 +57,7 @@ impl Exit {
         Exit::Busy,
         Exit::Connection,
         Exit::Proof,
+        Exit::Identity,
         Exit::Usage,
         Exit::Interrupted,
     ];
@@ -71,7 +76,13 @@ impl Exit {
             Error::Connect(_) | Error::Lost(_) | Error::Protocol(_) | Error::Unanswered => {
                 Exit::Connection
             }
-            Error::Secret(_) | Error::ProofRefused(_) | Error::ServerProof => Exit::Proof,
+            Error::Identity(_) => Exit::Identity,
+            Error::Secret(_)
+            | Error::ProofRefused(_)
+            | Error::ServerProof
+            | Error::Login(_)
+            | Error::LoginRefused(_)
+            | Error::ServerLogin => Exit::Proof,
             Error::Digest { .. } => Exit::Digest,
             Error::Local { .. } => Exit::Local,
             Error::Interrupted => Exit::Interrupted,

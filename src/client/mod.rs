@@ -6,13 +6,15 @@
 //! |---|---|
 //! | [`url`] | which server and which path |
 //! | `connection` | descriptors: waiting, stalls, Ctrl-C |
+//! | `secure`, `trust`, [`known_hosts`] | TLS, and whether the server is the one that is meant |
 //! | `session` | [`Client`]: proof, frames, `ping`, `quit` |
-//! | `list`, `get`, `put` | the three requests, one at a time and pipelined |
+//! | `login` | [`Login`]: who we are, if the server wants to know |
+//! | `list`, `get`, `put`, `manage` | the requests, one at a time and pipelined |
 //! | [`local`] | files and folders on this side, safely |
-//! | [`rate`], [`show`], [`exit`] | how fast, how it looks, how it ends |
+//! | [`rate`], [`show`], [`moment`], [`exit`] | how fast, how it looks, when, how it ends |
 //! | `link` | [`Link`]: a server that is talked to again and again |
 //! | `batch`, [`report`] | many files over several connections, and the account of it |
-//! | [`download`], [`upload`], [`listing`] | the commands `get`, `put` and `list` |
+//! | [`download`], [`upload`], [`listing`], [`removal`], [`stating`] | the commands `get`, `put`, `list`, `rm` and `stat` |
 //! | [`progress`] | bars |
 //! | [`shell`] | the shell |
 //!
@@ -49,19 +51,27 @@ mod connection;
 pub mod download;
 pub mod exit;
 mod get;
+pub mod known_hosts;
 mod link;
 mod list;
 pub mod listing;
 pub mod local;
+mod login;
+mod manage;
+pub mod moment;
 pub mod progress;
 mod put;
 pub mod rate;
+pub mod removal;
 pub mod report;
 #[cfg(test)]
 mod scripted;
+mod secure;
 mod session;
 pub mod shell;
 pub mod show;
+pub mod stating;
+mod trust;
 pub mod upload;
 pub mod url;
 
@@ -69,8 +79,10 @@ pub use connection::Interrupt;
 pub use get::{GetRequest, Got, Sink};
 pub use link::Link;
 pub use list::MAX_KEPT;
+pub use login::Login;
 pub use put::{PutRequest, Source};
 pub use session::{Client, Options, SessionInfo};
+pub use trust::Trust;
 pub use url::Url;
 
 use crate::error::{Code, Refusal};
@@ -88,12 +100,20 @@ pub enum Error {
     Connect(String),
     /// The connection was lost, or nothing moved on it for too long.
     Lost(String),
+    /// The server's certificate is not the one that is meant, or whether it is cannot be said.
+    Identity(String),
     /// The server wants proof of a shared secret, and there is none, or it cannot be used.
     Secret(String),
     /// The server did not accept our proof.
     ProofRefused(String),
     /// The server's own proof is wrong: it is not the one that has the secret.
     ServerProof,
+    /// Nobody can log in: the server wants a user and none was named, or has none, or the password cannot be used.
+    Login(String),
+    /// The server did not accept the user with this password.
+    LoginRefused(String),
+    /// The server's last message of the login is wrong: it does not know this user.
+    ServerLogin,
     /// The server broke the protocol. Nothing more it says is looked at.
     Protocol(String),
     /// The bytes that came are not those of the file.
@@ -150,9 +170,12 @@ impl Error {
             Error::Refused(refusal) => refusal.code.as_str(),
             Error::Connect(_) => "connect",
             Error::Lost(_) => "lost",
+            Error::Identity(_) => "identity",
             Error::Secret(_) => "secret",
             Error::ProofRefused(_) => "proof",
             Error::ServerProof => "server-proof",
+            Error::Login(_) | Error::LoginRefused(_) => "login",
+            Error::ServerLogin => "server-login",
             Error::Protocol(_) => "protocol",
             Error::Digest { .. } => "digest",
             Error::Local { .. } => "local",
@@ -162,7 +185,7 @@ impl Error {
     }
 }
 
-/// True for the codes after which the server closes (`PROTOCOL.md`, section 8).
+/// True for the codes after which the server closes (`PROTOCOL.md`, section 9).
 fn code_ends(code: Code) -> bool {
     matches!(
         code,
@@ -175,9 +198,11 @@ impl std::fmt::Display for Error {
         match self {
             // The words of a server may be anything at all.
             Error::Refused(refusal) => f.write_str(&show::clean(refusal.message.as_bytes())),
-            Error::Connect(why) | Error::Lost(why) | Error::Secret(why) => f.write_str(why),
+            Error::Connect(why) | Error::Lost(why) | Error::Identity(why) | Error::Secret(why) | Error::Login(why) => f.write_str(why),
             Error::ProofRefused(why) => write!(f, "the server refused the proof of the shared secret: {}", show::clean(why.as_bytes())),
             Error::ServerProof => f.write_str("the server's proof of the shared secret is wrong: this is not the server that has it"),
+            Error::LoginRefused(why) => write!(f, "the server refused the login: {}", show::clean(why.as_bytes())),
+            Error::ServerLogin => f.write_str("the server could not show that it knows this user: it is another server, or somebody pretends to be it"),
             Error::Protocol(why) => write!(f, "the server broke the protocol: {}", show::clean(why.as_bytes())),
             Error::Digest { announced, found } => {
                 write!(f, "the digest does not match: announced {}, received {found}", show::clean(announced.as_bytes()))
@@ -195,6 +220,7 @@ impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Error {
         match refusal.code {
             Code::Proof => Error::ProofRefused(refusal.message),
+            Code::Login => Error::LoginRefused(refusal.message),
             _ => Error::Refused(refusal),
         }
     }

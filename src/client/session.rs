@@ -1,19 +1,24 @@
 //! One session with one server: the proof, frames and what can go wrong with them, echo and quit. Run by the client. The
-//! three requests are in `list`, `get` and `put`.
+//! requests are in `list`, `get`, `put` and `manage`.
 
 use super::connection::{self, In, Interrupt, Out, Wait, explain};
+use super::login::Login;
 use super::rate::Rate;
+use super::secure::{self, Shaken};
+use super::trust::Trust;
 use super::url::{Place, Url};
-use super::{Error, Result};
+use super::{Error, Result, known_hosts};
 use crate::digest;
 use crate::error::{Code, Refusal};
 use crate::proof::{self, Mac, Role, Secret, Transcript};
+use crate::rights::Rights;
+use crate::tls::EXPORTER;
 use crate::wire::drive::{self, Fault, Hello, Nothing, PROTOCOL, Prove, Proved, letter};
 use crate::wire::frame::{Broken, Header, MAX_DATA, Reader, Writer};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -24,12 +29,18 @@ pub struct Options {
     pub secret: Option<Secret>,
     /// Refuse a server that asks for no proof: one that cannot show that it has the secret either.
     pub require_proof: bool,
+    /// Who logs in; nobody when absent. An address that names another user is refused.
+    pub login: Option<Login>,
     /// Longest time to connect and shake hands.
     pub connect_timeout: Duration,
     /// Longest time in which nothing moves, later on.
     pub stall_timeout: Duration,
     /// Stops everything when it becomes true.
     pub interrupt: Interrupt,
+    /// How servers under TLS are told from others.
+    pub trust: Trust,
+    /// Told to the user on the way, such as that a server was met for the first time.
+    pub notice: Option<fn(&str)>,
     /// Limit for the bytes of files, shared by whoever has a clone.
     pub rate: Option<Arc<Rate>>,
 }
@@ -39,9 +50,12 @@ impl Default for Options {
         Options {
             secret: None,
             require_proof: false,
+            login: None,
             connect_timeout: Duration::from_secs(15),
             stall_timeout: Duration::from_secs(60),
             interrupt: Interrupt::default(),
+            trust: Trust::default(),
+            notice: None,
             rate: None,
         }
     }
@@ -52,8 +66,16 @@ impl Default for Options {
 pub struct SessionInfo {
     /// The MAC by which both ends proved the secret; None when the server asked for no proof.
     pub mac: Option<Mac>,
+    /// TLS version and cipher suite; None without TLS.
+    pub tls: Option<String>,
     /// A secret was given, and the server did not ask for it: nobody knows who that is.
     pub secret_unused: bool,
+    /// Users may log in here.
+    pub login_offered: bool,
+    /// Who logged in; None for anonymous.
+    pub user: Option<String>,
+    /// What they may do; None when nobody logged in.
+    pub rights: Option<Rights>,
     /// Digests the server computes, the best first.
     pub digests: Vec<digest::Kind>,
     /// Letters it answers.
@@ -85,24 +107,54 @@ pub struct Client {
     /// Kept between transfers; grows on first use.
     pub(super) buffer: Vec<u8>,
     wait: Arc<Wait>,
-    info: SessionInfo,
+    pub(super) info: SessionInfo,
+    /// The name of the TLS channel (RFC 9266).
+    channel: Option<[u8; EXPORTER]>,
     broken: bool,
 }
 
 impl Client {
-    /// Connects and proves the secret, if the server asks for that.
+    /// Connects, proves the secret if the server asks for that, and logs in if there is somebody to log in.
     ///
     /// # Errors
-    /// `Connect`, `Lost`, `Secret`, `ProofRefused`, `ServerProof`, `Protocol`, `Interrupted`; `Refused` with `Code::Busy`
+    /// `Connect`, `Identity`, `Lost`, `Secret`, `ProofRefused`, `ServerProof`, `Login`, `LoginRefused`, `ServerLogin`, `Protocol`, `Interrupted`; `Refused` with `Code::Busy`
     /// or `Code::Closing` when the server takes nobody now.
     pub fn connect(url: &Url, options: &Options) -> Result<Client> {
+        let login = options.login.as_ref().map(Login::user);
+        if let Some(user) = url.user.as_deref().filter(|user| Some(*user) != login) {
+            return Err(Error::Login(format!(
+                "the password of {} is not known here",
+                super::show::clean(user.as_bytes())
+            )));
+        }
         let wait = Wait::new(options.interrupt.clone(), options.connect_timeout);
         let fd = match &url.place {
-            Place::Tcp(host, port) => connection::tcp(host, *port, &wait, options.connect_timeout)?,
+            Place::Tcp(host, port) | Place::Tls(host, port) => {
+                connection::tcp(host, *port, &wait, options.connect_timeout)?
+            }
             Place::Unix(path) => connection::unix(path, &wait, options.connect_timeout)?,
         };
         let twin = fd.try_clone().map_err(|e| Error::Connect(e.to_string()))?;
-        Client::over(fd, twin, options)
+        let Place::Tls(host, port) = &url.place else {
+            return Client::over(fd, twin, options);
+        };
+        let (place, limit) = ((host.as_str(), *port), options.connect_timeout);
+        let shaken = secure::shake_hands(fd.as_fd(), place, &options.trust, &wait, limit)?;
+        let client = Client::begin(fd, twin, options, Some(&shaken))?;
+        // Not sooner: one that fails the proof of the secret is nobody to be known from now on.
+        if let (Some(key), Some(hosts)) = (shaken.first_met, &options.trust.known_hosts) {
+            let server = known_hosts::name(host, *port);
+            if hosts.add(&server, key).map_err(Error::Identity)?
+                && let Some(notice) = options.notice
+            {
+                notice(&format!(
+                    "{}: met for the first time, known from now on by {key} ({})",
+                    super::show::clean(server.as_bytes()),
+                    hosts.path().display()
+                ));
+            }
+        }
+        Ok(client)
     }
 
     /// The same over a connection that exists already: two sockets or pipes, or one socket and its duplicate. Both are
@@ -115,6 +167,15 @@ impl Client {
         output: impl Into<OwnedFd>,
         options: &Options,
     ) -> Result<Client> {
+        Client::begin(input.into(), output.into(), options, None)
+    }
+
+    fn begin(
+        input: OwnedFd,
+        output: OwnedFd,
+        options: &Options,
+        shaken: Option<&Shaken>,
+    ) -> Result<Client> {
         let wait = Arc::new(Wait::new(
             options.interrupt.clone(),
             options.connect_timeout.min(options.stall_timeout),
@@ -124,22 +185,34 @@ impl Client {
             data: 0,
             idle: 0,
         };
+        let mut input = In::new(input, wait.clone())?;
+        let mut output = Out::new(output, wait.clone())?;
+        if let Some(shaken) = shaken {
+            input.secure(&shaken.secure);
+            output.secure(&shaken.secure);
+        }
         let mut client = Client {
-            reader: Reader::new(In::new(input.into(), wait.clone())?),
-            writer: Writer::new(Out::new(output.into(), wait.clone())?),
+            reader: Reader::new(input),
+            writer: Writer::new(output),
             interrupt: options.interrupt.clone(),
             rate: options.rate.clone(),
             buffer: Vec::new(),
             wait,
             info: SessionInfo {
                 mac: None,
+                tls: None,
                 secret_unused: false,
+                login_offered: false,
+                user: None,
+                rights: None,
                 digests: Vec::new(),
                 commands: String::new(),
                 limits: nothing,
             },
+            channel: shaken.map(|shaken| shaken.exporter),
             broken: false,
         };
+        client.info.tls = shaken.map(|shaken| shaken.agreed.clone());
         client.shake_hands(options)?;
         client.wait.set_stall(options.stall_timeout);
         Ok(client)
@@ -149,6 +222,12 @@ impl Client {
     #[must_use]
     pub fn info(&self) -> &SessionInfo {
         &self.info
+    }
+
+    /// The name of the TLS channel, which a proof or a login made in it is bound to (RFC 9266, tls-exporter); None without TLS.
+    #[must_use]
+    pub fn channel_binding(&self) -> Option<&[u8]> {
+        self.channel.as_ref().map(|channel| &channel[..])
     }
 
     /// True while requests can be made. Also false when the server has closed an idle connection.
@@ -190,11 +269,22 @@ impl Client {
         self.send(letter::QUIT, &Nothing {})?;
         self.flush()?;
         // A newer server may say more than nothing.
-        self.expect::<serde_json::Value>(letter::OK).map(drop)
+        self.expect::<serde_json::Value>(letter::OK)?;
+        self.writer.sink().farewell();
+        Ok(())
     }
 
     fn shake_hands(&mut self, options: &Options) -> Result<()> {
-        let header = self.next_frame().map_err(|error| match error {
+        let header = match self.reader.header() {
+            // How an alert and a handshake of TLS begin (RFC 8446, section 5.1).
+            Err(Broken::NoFrame(0x15 | 0x16)) if self.channel.is_none() => {
+                return Err(self.protocol("it speaks TLS: write drives:// for drive://"));
+            }
+            Ok(Some(header)) => Ok(header),
+            Ok(None) => self.next_frame(),
+            Err(broken) => Err(self.failed(broken)),
+        };
+        let header = header.map_err(|error| match error {
             Error::Protocol(why) => Error::Protocol(format!("{why}; is that a forkftp server?")),
             other => other,
         })?;
@@ -226,6 +316,7 @@ impl Client {
         } else {
             self.info.mac = Some(self.prove(&raw, &hello, options)?);
         }
+        self.log_in(&hello, options.login.as_ref())?;
         self.info.digests = hello.digests;
         self.info.commands = hello.commands;
         self.info.limits = drive::Limits {
@@ -254,10 +345,12 @@ impl Client {
             return Err(Error::Secret("the server asks for the shared secret: give its file with --secret-file or FORKFTP_SECRET_FILE".into()));
         };
         let nonce = proof::nonce().map_err(|e| Error::here(format!("no randomness: {e}")))?;
+        // A copy, since the transcript lives on while requests are made.
+        let channel = self.channel_binding().unwrap_or_default().to_vec();
         let seen = Transcript {
             hello: raw,
             client_nonce: &nonce,
-            channel: b"",
+            channel: &channel,
         };
         let proof = hex::encode(seen.prove(secret, Role::Client, mac));
         self.send(

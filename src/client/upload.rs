@@ -9,10 +9,10 @@ use super::put::{PutRequest, Source};
 use super::report::{Moved, Report};
 use super::session::Client;
 use super::url::join;
-use super::{Error, Interrupt, Result};
+use super::{Error, Interrupt, Result, show};
 use crate::digest::{Hasher, Kind};
 use crate::sys::file;
-use crate::wire::drive::PutDone;
+use crate::wire::drive::{PutDone, letter};
 use crate::wire::path::{Bad, RelPath};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -64,9 +64,17 @@ struct Item {
     size: Option<u64>,
 }
 
+/// Everything there is to send.
+#[derive(Debug, Default)]
+struct Plan {
+    items: Vec<Item>,
+    /// Folders with nothing in them that is sent: they come into being with no file.
+    folders: Vec<RelPath>,
+}
+
 /// Does it. Failures are in the report.
 pub fn run(link: &mut Link, job: &Job, report: &Report) {
-    let items = plan(job, report);
+    let Plan { items, folders } = plan(job, report);
     let bytes = items.iter().map(|item| item.size).sum();
     let connections = job.connections.clamp(1, items.len().max(1));
     report.watch(connections, items.len() as u64, bytes);
@@ -78,19 +86,43 @@ pub fn run(link: &mut Link, job: &Job, report: &Report) {
         |client, worker| send(client, worker, job, report, &queue),
         |item| item.remote.as_bytes().to_vec(),
     );
+    if !folders.is_empty()
+        && let Err(error) = make_folders(link, &folders, report)
+    {
+        report.stopped(&error);
+    }
 }
 
-fn plan(job: &Job, report: &Report) -> Vec<Item> {
-    let mut items = Vec::new();
+/// Makes the folders that no file brought along.
+fn make_folders(link: &mut Link, folders: &[RelPath], report: &Report) -> Result<()> {
+    link.options.interrupt.check()?;
+    let client = link.client()?;
+    if client.check_letter(letter::MAKE).is_err() {
+        let count = folders.len() as u64;
+        report.notice(&format!(
+            "{} not made: this server makes folders only for the files in them",
+            show::count(count, "empty folder was", "empty folders were")
+        ));
+        return Ok(());
+    }
+    client.make_folders(folders, |folder, made| {
+        if let Err(error) = made {
+            report.failed(folder.as_bytes(), &error);
+        }
+    })
+}
+
+fn plan(job: &Job, report: &Report) -> Plan {
+    let mut plan = Plan::default();
     for file in &job.files {
-        if let Err(error) = plan_one(job, report, file, &mut items) {
+        if let Err(error) = plan_one(job, report, file, &mut plan) {
             report.failed(file.as_os_str().as_bytes(), &error);
         }
     }
-    items
+    plan
 }
 
-fn plan_one(job: &Job, report: &Report, file: &Path, items: &mut Vec<Item>) -> Result<()> {
+fn plan_one(job: &Job, report: &Report, file: &Path, plan: &mut Plan) -> Result<()> {
     let bytes = file.as_os_str().as_bytes();
     if bytes == b"-" {
         if job.into_folder {
@@ -98,7 +130,7 @@ fn plan_one(job: &Job, report: &Report, file: &Path, items: &mut Vec<Item>) -> R
                 "standard input needs a name: end the address with one",
             ));
         }
-        items.push(Item {
+        plan.items.push(Item {
             from: From::Stdin,
             remote: job.to.clone(),
             size: None,
@@ -120,9 +152,9 @@ fn plan_one(job: &Job, report: &Report, file: &Path, items: &mut Vec<Item>) -> R
             return Err(Error::here("a folder (-r sends folders)"));
         }
         let root = Arc::new(Folder::open(file)?);
-        return walk(&root, &RelPath::root(), &remote, report, items);
+        return walk(&root, &RelPath::root(), &remote, report, plan);
     }
-    items.push(Item {
+    plan.items.push(Item {
         from: From::Named(file.to_owned()),
         remote,
         size: Some(facts.len()),
@@ -134,13 +166,13 @@ fn unstorable(bad: Bad) -> Error {
     Error::here(bad.when_writing().message)
 }
 
-/// Gathers the files in the folder `below` of `root`. What cannot be sent is passed over with a notice.
+/// Gathers what is in the folder `below` of `root`. What cannot be sent is passed over with a notice.
 fn walk(
     root: &Arc<Folder>,
     below: &RelPath,
     remote: &RelPath,
     report: &Report,
-    items: &mut Vec<Item>,
+    plan: &mut Plan,
 ) -> Result<()> {
     let mut waiting = vec![below.clone()];
     while let Some(folder) = waiting.pop() {
@@ -177,7 +209,7 @@ fn walk(
                 }
             };
             match facts.kind {
-                file::Kind::File => items.push(Item {
+                file::Kind::File => plan.items.push(Item {
                     from: From::Beneath(root.clone(), here),
                     remote: there,
                     size: Some(facts.size),
@@ -191,10 +223,11 @@ fn walk(
             sent = true;
         }
         if !sent {
-            report.notice(&format!(
-                "{}: nothing to send in this folder; empty folders are not made",
-                root.show(folder.as_bytes())
-            ));
+            // Its path was found to be one when it was met; the root of the library is always there.
+            match join(remote, folder.as_bytes()) {
+                Ok(path) if !path.is_root() => plan.folders.push(path),
+                _ => {}
+            }
         }
     }
     Ok(())

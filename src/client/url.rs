@@ -3,16 +3,22 @@
 //! | form | meaning |
 //! |---|---|
 //! | `drive://host`, `drive://host:port`, `drive://[2001:db8::1]:port` | TCP; port 8888 unless given |
+//! | `drives://host` and so on | the same under TLS |
 //! | `drive://host/folder/file` | a path in the library |
 //! | `drive://host/folder/` | the same, and surely a folder |
+//! | `drive://user@host`, `drive+unix://user@/run/forkftpd.sock` | somebody who logs in; `%XX` for `:`, `/`, `@` and `%` in the name |
 //! | `drive+unix:///run/forkftpd.sock` | a Unix socket |
 //! | `drive+unix:///run/forkftpd.sock//folder/file` | what follows the double slash is the path in the library |
 //!
+//! A password has no place in an address, which ends up in histories and lists of processes.
+//!
 //! In paths `%XX` stands for any byte; `?` and `#` mean nothing special.
 
+use crate::scram;
 use crate::wire::drive::PORT;
 use crate::wire::name;
 use crate::wire::path::{Bad, RelPath};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -20,6 +26,8 @@ use std::str::FromStr;
 /// Where a server is, and a path there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Url {
+    /// Who logs in, if anybody does, in the one form of names (`scram::user_name`).
+    pub user: Option<String>,
     /// The server.
     pub place: Place,
     /// The path, without slashes at its ends; empty for the root.
@@ -33,6 +41,8 @@ pub struct Url {
 pub enum Place {
     /// Host name or address (IPv6 without brackets), and port.
     Tcp(String, u16),
+    /// The same, under TLS.
+    Tls(String, u16),
     /// Unix socket.
     Unix(PathBuf),
 }
@@ -56,6 +66,19 @@ pub(crate) fn join(folder: &RelPath, below: &[u8]) -> Result<RelPath, Bad> {
         return Ok(folder.clone());
     }
     RelPath::parse(&[folder.as_bytes(), b"/", below].concat())
+}
+
+/// Where `from` goes when it is moved to `to` below `folder`: with a slash at the end of `to`, into that folder under its own name.
+pub(crate) fn target(folder: &RelPath, from: &RelPath, to: &[u8]) -> Result<RelPath, String> {
+    let say = |bad: Bad| bad.when_writing().message;
+    let Some(into) = to.strip_suffix(b"/") else {
+        return join(folder, to).map_err(say);
+    };
+    let into = join(folder, into).map_err(say)?;
+    match from.split_last() {
+        Some((_, name)) => join(&into, name).map_err(say),
+        None => Err("the root has no name".into()),
+    }
 }
 
 /// Decodes a path as people write it: slashes at both ends are passed over. The flag is true when it must be a folder.
@@ -90,20 +113,20 @@ impl FromStr for Url {
         if let Some(rest) = text.strip_prefix("drive+unix://") {
             return parse_unix(rest);
         }
-        let Some(rest) = text.strip_prefix("drive://") else {
+        let secure = text.strip_prefix("drives://");
+        let Some(rest) = secure.or_else(|| text.strip_prefix("drive://")) else {
             return Err(match text.split_once("://") {
                 Some((scheme, _)) => format!(
-                    "{scheme}: not a scheme of forkftp; drive://HOST[:PORT][/PATH] is, or drive+unix:///SOCKET[//PATH]"
+                    "{scheme}: not a scheme of forkftp; drive://HOST[:PORT][/PATH] is, drives:// with TLS, or drive+unix:///SOCKET[//PATH]"
                 ),
                 None => format!("{text} has no scheme; write drive://{text}"),
             });
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-        if authority.contains('@') {
-            return Err(
-                "there are no users in this protocol: leave out what stands before @".into(),
-            );
-        }
+        let (user, authority) = match authority.rsplit_once('@') {
+            Some((user, authority)) => (Some(parse_user(user)?), authority),
+            None => (None, authority),
+        };
         let (host, port) = match authority.strip_prefix('[') {
             Some(rest) => {
                 let (host, port) = rest
@@ -142,15 +165,42 @@ impl FromStr for Url {
         };
         let (path, folder) = parse_path(path)?;
         Ok(Url {
-            place: Place::Tcp(host.into(), port),
+            user,
+            place: if secure.is_some() {
+                Place::Tls(host.into(), port)
+            } else {
+                Place::Tcp(host.into(), port)
+            },
             path,
             folder,
         })
     }
 }
 
+/// What stands before the @.
+fn parse_user(text: &str) -> Result<String, String> {
+    if text.contains(':') {
+        // Not shown again: it is a password, most likely.
+        return Err("a password has no place in an address, where others can read it: leave it out; it is asked for, or read from the file that --password-file or FORKFTP_PASSWORD_FILE names (: in a user's name is %3A)".into());
+    }
+    let bytes = name::decode(text)
+        .ok_or_else(|| format!("{text}@: % needs two hexadecimal digits after it"))?;
+    let name = String::from_utf8(bytes).map_err(|_| format!("{text}@: the name is not UTF-8"))?;
+    scram::user_name(&name)
+}
+
+/// Signs that mean something else before an @.
+const IN_USERS: &AsciiSet = &CONTROLS.add(b'%').add(b':').add(b'/').add(b'@').add(b' ');
+
 fn parse_unix(rest: &str) -> Result<Url, String> {
     use std::os::unix::ffi::OsStringExt;
+    let (user, rest) = match rest.split_once('/') {
+        Some((user, _)) if user.ends_with('@') => (
+            Some(parse_user(&user[..user.len() - 1])?),
+            &rest[user.len()..],
+        ),
+        _ => (None, rest),
+    };
     if !rest.starts_with('/') {
         return Err(
             "the path of a Unix socket is absolute: drive+unix:///run/forkftpd.sock".into(),
@@ -164,6 +214,7 @@ fn parse_unix(rest: &str) -> Result<Url, String> {
     }
     let (path, folder) = parse_path(path)?;
     Ok(Url {
+        user,
         place: Place::Unix(std::ffi::OsString::from_vec(socket).into()),
         path,
         folder,
@@ -174,11 +225,13 @@ impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         use std::os::unix::ffi::OsStrExt;
         match self {
-            Place::Tcp(host, port) => {
+            Place::Tcp(host, port) | Place::Tls(host, port) => {
+                let secure = matches!(self, Place::Tls(..));
+                let scheme = if secure { "drives" } else { "drive" };
                 if host.contains(':') {
-                    write!(f, "drive://[{host}]")?;
+                    write!(f, "{scheme}://[{host}]")?;
                 } else {
-                    write!(f, "drive://{host}")?;
+                    write!(f, "{scheme}://{host}")?;
                 }
                 if *port == PORT {
                     Ok(())
@@ -207,10 +260,24 @@ impl fmt::Display for Url {
         } else {
             ""
         };
+        let place = self.place.to_string();
+        let (scheme, rest) = place.split_once("//").unwrap_or(("", &place));
+        write!(f, "{scheme}//")?;
+        if let Some(user) = &self.user {
+            // Written out, since the set would escape what is not ASCII too.
+            for c in user.chars() {
+                if c.is_ascii() {
+                    let sign = [c as u8];
+                    write!(f, "{}", percent_encode(&sign, IN_USERS))?;
+                } else {
+                    write!(f, "{c}")?;
+                }
+            }
+            f.write_str("@")?;
+        }
         write!(
             f,
-            "{}{slash}{}{end}",
-            self.place,
+            "{rest}{slash}{}{end}",
             name::encode(self.path.as_bytes())
         )
     }
@@ -228,6 +295,13 @@ mod tests {
             ("drive://host", tcp("host", 8888), &b""[..], true),
             ("drive://host/", tcp("host", 8888), b"", true),
             ("drive://host:21/a/b", tcp("host", 21), b"a/b", false),
+            ("drives://h", Place::Tls("h".into(), 8888), b"", true),
+            (
+                "drives://[::1]:7/x",
+                Place::Tls("::1".into(), 7),
+                b"x",
+                false,
+            ),
             ("drive://10.0.0.1/a/", tcp("10.0.0.1", 8888), b"a", true),
             ("drive://[::1]/x", tcp("::1", 8888), b"x", false),
             (
@@ -261,7 +335,15 @@ mod tests {
             "http://host",
             "drive://",
             "drive:///x",
-            "drive://u@h",
+            "drive://@h",
+            "drive://u:p@h",
+            "drive://u%4@h",
+            "drive://u%FF@h",
+            "drive://%07@h",
+            "drive+unix://u:p@/s",
+            "drive+unix://u@",
+            "drives://",
+            "drivess://h",
             "drive://h:0",
             "drive://h:65536",
             "drive://h:+1",
@@ -283,6 +365,37 @@ mod tests {
         ] {
             assert!(bad.parse::<Url>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn users_and_no_passwords() {
+        for (text, user, again) in [
+            ("drive://alice@h/a", "alice", "drive://alice@h/a"),
+            ("drive://al@ice@h", "al@ice", "drive://al%40ice@h/"),
+            (
+                "drive://a%3Ab%2F%25%20c@[::1]:9",
+                "a:b/% c",
+                "drive://a%3Ab%2F%25%20c@[::1]:9/",
+            ),
+            ("drive://\u{fc}@h", "\u{fc}", "drive://\u{fc}@h/"),
+            (
+                "drive+unix://al@/run/s//a",
+                "al",
+                "drive+unix://al@/run/s//a",
+            ),
+        ] {
+            let url: Url = text.parse().unwrap_or_else(|why| panic!("{text}: {why}"));
+            assert_eq!(url.user.as_deref(), Some(user), "{text}");
+            assert_eq!(url.to_string(), again);
+            assert_eq!(again.parse::<Url>().as_ref(), Ok(&url), "{text} again");
+        }
+        let why = "drive://alice:pencil@h"
+            .parse::<Url>()
+            .expect_err("refused");
+        assert!(
+            why.contains("FORKFTP_PASSWORD_FILE") && !why.contains("pencil"),
+            "{why}"
+        );
     }
 
     #[test]

@@ -249,6 +249,8 @@ pub(super) fn check(
         handshake_seconds,
         idle_seconds,
         stall_seconds,
+        max_failures: c.count(None, "max-failures", file.max_failures, 20).value,
+        ban_seconds: c.count(None, "ban-seconds", file.ban_seconds, 600).value,
         min_rate: file.min_rate.map_or(0, |size| size.into_inner().0),
         log_format: flags.log_format.or(file.log_format).unwrap_or(Format::Text),
         log_level: flags

@@ -42,6 +42,9 @@ idle_seconds = 300
 stall_seconds = 60
 # A transfer that moves fewer bytes a second than this, over each stall_seconds, is ended; 0 asks only that something moves.
 min_rate = 0
+# Failed proofs and logins of one address, in all protocols together, after which nothing from it is accepted for so long.
+max_failures = 20
+ban_seconds = 600
 # How long transfers may go on after SIGTERM.
 drain_seconds = 30
 
@@ -118,6 +121,8 @@ pub(super) struct File {
     pub(super) handshake_seconds: Placed<u32>,
     pub(super) idle_seconds: Placed<u32>,
     pub(super) stall_seconds: Placed<u32>,
+    pub(super) max_failures: Placed<u32>,
+    pub(super) ban_seconds: Placed<u32>,
     pub(super) min_rate: Placed<Size>,
     pub(super) drain_seconds: Placed<u32>,
     pub(super) durability: Option<Durability>,
@@ -225,7 +230,8 @@ pub(super) fn parse(path: Option<&Path>, text: &str) -> Result<File, Vec<Problem
 }
 
 /// `FILE:LINE` of the byte at `offset`.
-pub(super) fn place(path: Option<&Path>, text: &str, offset: usize) -> String {
+#[must_use]
+pub fn place(path: Option<&Path>, text: &str, offset: usize) -> String {
     let line = 1 + text
         .as_bytes()
         .iter()

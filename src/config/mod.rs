@@ -7,13 +7,13 @@ mod file;
 
 pub use account::{Account, FileAccount};
 pub use check::Problem;
-pub use file::EXAMPLE;
+pub use file::{EXAMPLE, place};
 
 use crate::log::{self, Format};
 use crate::sys::privs::Identity;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// What is waited for before an upload counts as stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
@@ -221,6 +221,10 @@ pub struct Config {
     pub stall_seconds: u32,
     /// Fewest bytes a second that a transfer has to move, over each `stall_seconds`; 0 for any.
     pub min_rate: u64,
+    /// Failed proofs and logins of one address that ban it.
+    pub max_failures: u32,
+    /// Seconds for which it is banned.
+    pub ban_seconds: u32,
     /// How events are written.
     pub log_format: Format,
     /// Which are.
@@ -270,4 +274,31 @@ impl Config {
             flags,
         )
     }
+
+    /// The control socket that the file names, whatever else is in it: for those who ask a server that may have been started with
+    /// other flags.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no configuration.
+    pub fn control_of(named: Option<&Path>) -> Result<Option<PathBuf>, Vec<Problem>> {
+        let (path, text) = file::read(named)?;
+        let control = file::parse(path.as_deref(), &text)?.control;
+        let folder = path.as_deref().and_then(Path::parent);
+        Ok(control.map(|control| {
+            let control = control.into_inner();
+            folder.map_or_else(|| control.clone(), |folder| folder.join(&control))
+        }))
+    }
+}
+
+/// The users' file that the configuration names, whether or not the rest of it is sound: whoever makes users may still be setting
+/// the server up.
+///
+/// # Errors
+/// A configuration that cannot be read.
+pub fn users_file(named: Option<&Path>) -> Result<Option<PathBuf>, Vec<Problem>> {
+    let (path, text) = file::read(named)?;
+    let users_file = file::parse(path.as_deref(), &text)?.users_file;
+    let folder = path.as_deref().and_then(Path::parent);
+    Ok(users_file.map(|file| folder.unwrap_or(Path::new("")).join(file.into_inner())))
 }

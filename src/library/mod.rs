@@ -8,6 +8,7 @@
 mod digest;
 mod download;
 mod listing;
+mod manage;
 mod partial;
 mod publish;
 mod stage;
@@ -15,6 +16,8 @@ mod upload;
 
 pub use download::{Download, Scratch};
 pub use listing::Walk;
+pub use manage::Removed;
+pub use partial::kept_bytes;
 pub use publish::{Published, Ready};
 pub use upload::{Announced, Upload};
 
@@ -22,7 +25,7 @@ use crate::config::Files;
 use crate::error::{Code, Refusal};
 use crate::sys::file::{self, Facts, Kind, Purpose};
 use crate::sys::privs::Identity;
-use crate::sys::{Errno, Result};
+use crate::sys::{Errno, Result, mount};
 use crate::wire::path::RelPath;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -33,10 +36,30 @@ const PRIVATE: &[u8] = b".forkftp";
 /// An open library.
 #[derive(Debug)]
 pub struct Library {
+    /// Keeps the mount alive that the others belong to; in the process that opened it, as root.
+    tree: Option<OwnedFd>,
     root: OwnedFd,
+    /// None for those who may not change anything.
+    staging: Option<Staging>,
+    options: Files,
+}
+
+/// Where uploads are until they show: both on the filesystem of the root.
+#[derive(Debug)]
+struct Staging {
     stage: OwnedFd,
     partial: OwnedFd,
-    options: Files,
+}
+
+/// Whose cut uploads are whose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owner<'a> {
+    /// All clients are one, where nobody logs in.
+    Everybody,
+    /// Those who do not log in, where others do.
+    Anonymous,
+    /// This user.
+    User(&'a str),
 }
 
 impl Library {
@@ -58,6 +81,13 @@ impl Library {
                 e,
             )
         })?;
+        // Where `..` ends, for whoever may do that; otherwise the walls of the children alone keep them in.
+        let tree = mount::alone(root.as_fd()).ok();
+        let root = match &tree {
+            Some(tree) => file::open_beneath(tree.as_fd(), b"", Purpose::Folder, false)
+                .map_err(|e| say("cannot be opened", e))?,
+            None => root,
+        };
         match file::open_beneath(root.as_fd(), b"", Purpose::Folder, options.one_filesystem) {
             Ok(_) => {}
             Err(Errno::ENOSYS | Errno::EPERM) => {
@@ -79,9 +109,9 @@ impl Library {
         let partial = own_folder(private.as_fd(), b"partial", owner)
             .map_err(|e| say(".forkftp/partial", e))?;
         let library = Library {
+            tree,
             root,
-            stage,
-            partial,
+            staging: Some(Staging { stage, partial }),
             options,
         };
         library.same_filesystem().map_err(|e| {
@@ -96,30 +126,105 @@ impl Library {
     /// Publishing is a link or a rename: both need stage and root on one filesystem.
     fn same_filesystem(&self) -> Result<()> {
         let root = file::facts(self.root.as_fd())?.device;
-        for staging in [&self.stage, &self.partial] {
-            if file::facts(staging.as_fd())?.device != root {
+        let staging = self.staging()?;
+        for folder in [&staging.stage, &staging.partial] {
+            if file::facts(folder.as_fd())?.device != root {
                 return Err(Errno::EXDEV);
             }
         }
         Ok(())
     }
 
-    /// The library behind the descriptors that `descriptors` gave in another process; None when one is missing.
+    /// The library behind the descriptors that `lend` gave in another process: root, stage and partials, or the root alone.
+    /// None for anything else.
     #[must_use]
     pub fn from_descriptors(given: Vec<OwnedFd>, options: Files) -> Option<Library> {
-        let [root, stage, partial] = <[OwnedFd; 3]>::try_from(given).ok()?;
+        let mut given = given.into_iter();
+        let root = given.next()?;
+        let staging = match (given.next(), given.next(), given.next()) {
+            (None, ..) => None,
+            (Some(stage), Some(partial), None) => Some(Staging { stage, partial }),
+            _ => return None,
+        };
         Some(Library {
+            tree: None,
             root,
-            stage,
-            partial,
+            staging,
             options,
         })
     }
 
-    /// The descriptors a child needs.
+    /// The descriptors for a child that serves `owner` below `home`: the folder, and stage and partials if it `writes`.
+    ///
+    /// # Errors
+    /// As `file::open_beneath` for `home`; EXDEV when that is on another filesystem, where nothing staged could be published;
+    /// those of making the owner's folder of partials.
+    pub fn lend(
+        &self,
+        home: &RelPath,
+        owner: Owner<'_>,
+        writes: bool,
+        server: Option<Identity>,
+    ) -> Result<Vec<OwnedFd>> {
+        let root = self.open_folder(home)?;
+        if !writes {
+            return Ok(vec![root]);
+        }
+        if file::facts(root.as_fd())?.device != file::facts(self.root.as_fd())?.device {
+            return Err(Errno::EXDEV);
+        }
+        let Staging { stage, partial } = self.staging()?;
+        let partial = match owner {
+            Owner::Everybody => file::open_beneath(partial.as_fd(), b"", Purpose::Folder, true)?,
+            Owner::Anonymous => own_folder(partial.as_fd(), b"anonymous", server)?,
+            Owner::User(name) => {
+                let folder = [b"user-", hex::encode(name).as_bytes()].concat();
+                own_folder(partial.as_fd(), &folder, server)?
+            }
+        };
+        let stage = file::open_beneath(stage.as_fd(), b"", Purpose::Folder, true)?;
+        Ok(vec![root, stage, partial])
+    }
+
+    /// Our own folder `name`, for what the broker keeps about the library.
+    ///
+    /// # Errors
+    /// As `file::open_beneath`, and those of making it.
+    pub fn private_folder(&self, name: &[u8]) -> Result<OwnedFd> {
+        let private = file::open_beneath(self.root.as_fd(), PRIVATE, Purpose::Folder, true)?;
+        own_folder(private.as_fd(), name, None)
+    }
+
+    /// The root.
     #[must_use]
-    pub fn descriptors(&self) -> [BorrowedFd<'_>; 3] {
-        [self.root.as_fd(), self.stage.as_fd(), self.partial.as_fd()]
+    pub fn root(&self) -> BorrowedFd<'_> {
+        self.root.as_fd()
+    }
+
+    /// # Errors
+    /// EROFS for those who may not change anything.
+    fn staging(&self) -> Result<&Staging> {
+        self.staging.as_ref().ok_or(Errno::EROFS)
+    }
+
+    /// The folder in which staged files have their names: those that can be resumed, or the others.
+    ///
+    /// # Errors
+    /// EROFS for those who may not change anything.
+    fn staging_folder(&self, resumable: bool) -> Result<BorrowedFd<'_>> {
+        let staging = self.staging()?;
+        let folder = if resumable {
+            &staging.partial
+        } else {
+            &staging.stage
+        };
+        Ok(folder.as_fd())
+    }
+
+    /// True when the descriptors lead nowhere but down, whatever is asked of them.
+    #[must_use]
+    pub fn is_alone(&self) -> bool {
+        self.tree.is_some()
     }
 
     /// What the operator decided.
@@ -134,14 +239,17 @@ impl Library {
     /// # Errors
     /// When a folder of the staging area cannot be read.
     pub fn sweep(&self) -> Result<u64> {
-        Ok(stage::sweep(self.stage.as_fd())?
-            + partial::sweep(self.partial.as_fd(), self.options.partial_hours)?)
+        let Staging { stage, partial } = self.staging()?;
+        Ok(stage::sweep(stage.as_fd())?
+            + partial::sweep(partial.as_fd(), self.options.partial_hours)?)
     }
 
     /// What this filesystem can do, for `forkftpd check`: files without a name, and kept digests.
     #[must_use]
     pub fn abilities(&self) -> (bool, bool) {
-        let unnamed = file::create_unnamed(self.stage.as_fd());
+        let unnamed = self
+            .staging()
+            .and_then(|staging| file::create_unnamed(staging.stage.as_fd()));
         let digests = unnamed
             .as_ref()
             .is_ok_and(|f| file::set_attribute(f.as_fd(), c"user.forkftp.test", b"1").is_ok());
@@ -150,13 +258,21 @@ impl Library {
 
     /// Opens `path` for reading, and says what it is: a file or a folder, nothing else passes.
     fn open_served(&self, path: &RelPath) -> std::result::Result<(OwnedFd, Facts), Refusal> {
-        let fd = file::open_beneath(
-            self.root.as_fd(),
-            path.as_bytes(),
-            Purpose::Read,
-            self.options.one_filesystem,
-        )?;
-        let facts = file::facts(fd.as_fd())?;
+        let open = |purpose| {
+            let root = self.root.as_fd();
+            let fd =
+                file::open_beneath(root, path.as_bytes(), purpose, self.options.one_filesystem)?;
+            file::facts(fd.as_fd()).map(|facts| (fd, facts))
+        };
+        let opened = match open(Purpose::Read) {
+            // A device on a mount that has none is denied; it is as absent as elsewhere.
+            Err(Errno::EACCES) => match open(Purpose::Look) {
+                Ok((_, facts)) if facts.kind == Kind::Special => Err(Errno::ENOENT),
+                _ => Err(Errno::EACCES),
+            },
+            other => other,
+        };
+        let (fd, facts) = opened?;
         if facts.kind == Kind::Special {
             return Err(Code::NotFound.into());
         }

@@ -37,6 +37,8 @@ pub struct Published {
     pub size: u64,
     /// Digest of them.
     pub digest: Value,
+    /// Bytes of the file it took the place of.
+    pub replaced: Option<u64>,
 }
 
 type Outcome = std::result::Result<Published, Refusal>;
@@ -56,9 +58,10 @@ pub(super) fn publish(library: &Library, ready: Vec<Ready>) -> Vec<Outcome> {
                 .and_then(|()| show(library, upload))
                 .inspect_err(|&errno| tidy(library, &upload.staged, errno));
             shown
-                .map(|()| Published {
+                .map(|replaced| Published {
                     size: upload.size,
                     digest: upload.digest,
+                    replaced,
                 })
                 .map_err(Refusal::from)
         })
@@ -81,7 +84,8 @@ fn sync_contents(library: &Library, ready: &[Ready]) -> Vec<Result<()>> {
 }
 
 /// Puts one upload under its name in one step; the old file, if any, stays until then.
-fn show(library: &Library, upload: &Ready) -> Result<()> {
+/// Returns the size of the file it took the place of, if there was one.
+fn show(library: &Library, upload: &Ready) -> Result<Option<u64>> {
     let Target {
         folder,
         name,
@@ -95,27 +99,24 @@ fn show(library: &Library, upload: &Ready) -> Result<()> {
         Staged::Unnamed(_) => match file::link_unnamed(fd, folder.as_fd(), name) {
             Err(Errno::EEXIST) if *overwrite => {
                 let name = stage::random_name()?;
-                file::link_unnamed(fd, library.stage.as_fd(), &name)?;
-                replace(library.stage.as_fd(), &name, upload).inspect_err(|_| {
-                    let _ = file::unlink(library.stage.as_fd(), &name);
+                let stage = library.staging_folder(false)?;
+                file::link_unnamed(fd, stage, &name)?;
+                replace(stage, &name, upload).inspect_err(|_| {
+                    let _ = file::unlink(stage, &name);
                 })
             }
-            result => result,
+            result => result.map(|()| None),
         },
         Staged::Named {
             name: staged,
             resumable,
             ..
         } => {
-            let place = if *resumable {
-                library.partial.as_fd()
-            } else {
-                library.stage.as_fd()
-            };
+            let place = library.staging_folder(*resumable)?;
             match file::link(place, staged, folder.as_fd(), name) {
-                Ok(()) => file::unlink(place, staged),
+                Ok(()) => file::unlink(place, staged).map(|()| None),
                 Err(Errno::EEXIST) if *overwrite => replace(place, staged, upload),
-                result => result,
+                result => result.map(|()| None),
             }
         }
     }
@@ -133,17 +134,14 @@ fn tidy(library: &Library, staged: &Staged, errno: Errno) {
     if *resumable && errno != Errno::EEXIST {
         return;
     }
-    let place = if *resumable {
-        library.partial.as_fd()
-    } else {
-        library.stage.as_fd()
-    };
-    let _ = file::unlink(place, name);
+    if let Ok(place) = library.staging_folder(*resumable) {
+        let _ = file::unlink(place, name);
+    }
 }
 
-/// Moves a staged name over the target, if that is still a file.
-fn replace(place: BorrowedFd<'_>, staged: &[u8], upload: &Ready) -> Result<()> {
-    upload
+/// Moves a staged name over the target, if that is still a file. Returns that one's size.
+fn replace(place: BorrowedFd<'_>, staged: &[u8], upload: &Ready) -> Result<Option<u64>> {
+    let replaced = upload
         .target
         .check()
         .map_err(|refusal| refusal.errno.unwrap_or(Errno::EEXIST))?;
@@ -152,7 +150,8 @@ fn replace(place: BorrowedFd<'_>, staged: &[u8], upload: &Ready) -> Result<()> {
         staged,
         upload.target.folder.as_fd(),
         &upload.target.name,
-    )
+    )?;
+    Ok(replaced)
 }
 
 /// Puts the names on the disk, each folder once; where that fails, success is not claimed.

@@ -52,6 +52,7 @@ pub struct Upload {
     /// Bytes of it already on their way to the disk.
     pushed: u64,
     announced: Announced,
+    replaces: bool,
     keep_free: u64,
     largest: u64,
     durability: Durability,
@@ -82,12 +83,11 @@ impl Upload {
             name: name.to_vec(),
             overwrite: announced.overwrite,
         };
-        target.check()?;
+        let replaces = target.check()?;
         let staged = if announced.size.is_some_and(|size| size < partial::SMALLEST) {
-            stage::create(library.stage.as_fd())?
+            stage::create(library.staging_folder(false)?)?
         } else {
-            // Without users, all partials have one owner.
-            partial::open(library.partial.as_fd(), b"", path)?
+            partial::open(library.staging_folder(true)?, path)?
         };
         let mut upload = Upload {
             target,
@@ -96,6 +96,7 @@ impl Upload {
             written: 0,
             pushed: 0,
             announced,
+            replaces: replaces.is_some(),
             keep_free: options.keep_free,
             largest: options.largest_file.unwrap_or(u64::MAX),
             durability: options.durability,
@@ -206,13 +207,9 @@ impl Upload {
         if let Staged::Named {
             name, resumable, ..
         } = &self.staged
+            && let Ok(place) = library.staging_folder(*resumable)
         {
-            let place = if *resumable {
-                &library.partial
-            } else {
-                &library.stage
-            };
-            let _ = file::unlink(place.as_fd(), name);
+            let _ = file::unlink(place, name);
         }
     }
 
@@ -229,6 +226,12 @@ impl Upload {
         if !keep {
             self.discard(library);
         }
+    }
+
+    /// True when it takes the place of a file.
+    #[must_use]
+    pub fn replaces(&self) -> bool {
+        self.replaces
     }
 
     /// Bytes of the whole received so far.
@@ -248,10 +251,11 @@ impl Upload {
 }
 
 impl Target {
-    /// Refuses what could not be published, before the bytes come; the publishing itself is what decides.
-    pub(super) fn check(&self) -> Result<(), Refusal> {
+    /// Refuses what could not be published, before the bytes come; the publishing itself is what decides. Returns the size of
+    /// the file that would be replaced.
+    pub(super) fn check(&self) -> Result<Option<u64>, Refusal> {
         match file::facts_at(self.folder.as_fd(), &self.name) {
-            Err(Errno::ENOENT) => Ok(()),
+            Err(Errno::ENOENT) => Ok(None),
             Err(other) => Err(other.into()),
             Ok(there) => match there.kind {
                 Kind::Folder => Err(Code::IsFolder.into()),
@@ -259,7 +263,7 @@ impl Target {
                     Code::Exists,
                     "the name is taken by something that is not served",
                 )),
-                Kind::File if self.overwrite => Ok(()),
+                Kind::File if self.overwrite => Ok(Some(there.size)),
                 Kind::File => Err(Code::Exists.into()),
             },
         }
@@ -267,7 +271,7 @@ impl Target {
 }
 
 /// Opens `folder`, making what is missing on the way.
-fn make_folders(library: &Library, folder: &RelPath) -> Result<OwnedFd, Refusal> {
+pub(super) fn make_folders(library: &Library, folder: &RelPath) -> Result<OwnedFd, Refusal> {
     let mut parent = library.open_folder(&RelPath::root())?;
     for path in folder
         .folders_above()

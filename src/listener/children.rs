@@ -1,8 +1,9 @@
 //! The table of living children, and their birth.
 
+use super::deadlines::Window;
 use super::events::{Event, Events, Place};
 use crate::broker::Control;
-use crate::child::{self, Birth, Sandbox};
+use crate::child::{self, Birth, Sandbox, Tls};
 use crate::config::Config;
 use crate::ipc::Client;
 use crate::log::{self, Level, Role};
@@ -33,6 +34,8 @@ pub(super) struct Child {
     pub(super) retired: bool,
     /// Bytes moved when it was last looked at, and when that last changed.
     pub(super) moved: (u64, u64),
+    /// What its rate is judged by.
+    pub(super) window: Window,
 }
 
 /// What is known of a child before it is born.
@@ -63,6 +66,8 @@ pub(super) struct Children {
 pub(super) struct World<'a> {
     pub(super) config: &'a Config,
     pub(super) sandbox: &'a Sandbox,
+    /// For clients that speak it.
+    pub(super) tls: Option<&'a Tls>,
     /// Readable in every child once the listener drains or is gone.
     pub(super) drain: &'a OwnedFd,
 }
@@ -180,6 +185,7 @@ impl Children {
             channel,
             retired: false,
             moved: (0, since),
+            window: Window::default(),
         });
         self.living += 1;
         Ok(place)
@@ -250,29 +256,36 @@ pub(super) fn unfit(what: &str, errno: Errno) -> ! {
     process::exit(child::Exit::Unfit as i32)
 }
 
-/// The rest of a child's life, once it has a client.
+/// The rest of a child's life, once it has a client. `sandbox` is what it still has to enter.
 pub(super) fn serve(
     world: World<'_>,
     slot: Slot<'static>,
     broker: OwnedFd,
     socket: OwnedFd,
-    peer: Peer,
+    client: Client,
     accepted: u64,
+    sandbox: Option<&Sandbox>,
 ) -> Infallible {
     let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
-    keep.extend(world.sandbox.descriptors());
+    keep.extend(sandbox.iter().flat_map(|sandbox| sandbox.descriptors()));
     if let Err(errno) = process::close_all_but(&keep) {
         unfit("close_range", errno);
     }
+    let tls = world.tls.filter(|_| client.tls);
+    if client.tls && tls.is_none() {
+        // What was asked for is not there: never the same without encryption.
+        unfit("certificate", Errno::ENOENT);
+    }
     child::run(Birth {
         socket,
-        peer,
+        client,
         accepted,
         slot,
         drain: world.drain.as_fd(),
         config: world.config,
-        sandbox: world.sandbox,
+        sandbox,
         broker,
+        tls,
     })
 }
 
@@ -294,6 +307,7 @@ pub(super) fn spawn_for(
         phase: Phase::Handshake,
     };
     children.spawn(events, birth, |slot| {
-        serve(world, slot, broker, socket, client.peer, accepted)
+        let sandbox = Some(world.sandbox);
+        serve(world, slot, broker, socket, client, accepted, sandbox)
     })
 }

@@ -1,4 +1,4 @@
-//! What the listener waits for: sockets, signals, children that end, and warm children with news.
+//! What the listener waits for: sockets, signals, children that end, warm children with news, and administrators.
 
 use crate::sys::{Errno, Result};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -15,6 +15,10 @@ pub(super) enum Event {
     Signal,
     /// The broker's channel ended.
     BrokerGone,
+    /// An administrator said something, or takes more of an answer.
+    Guest(Place),
+    /// An administrator connects.
+    Control,
     /// Somebody connects to this listening socket.
     Connects(usize),
 }
@@ -37,7 +41,9 @@ impl Event {
             Event::Asks(at) => place(1, at),
             Event::Signal => 2 << 56,
             Event::BrokerGone => 3 << 56,
-            Event::Connects(socket) => 4 << 56 | socket as u64,
+            Event::Guest(at) => place(4, at),
+            Event::Control => 5 << 56,
+            Event::Connects(socket) => 6 << 56 | socket as u64,
         }
     }
 
@@ -51,6 +57,8 @@ impl Event {
             1 => Event::Asks(place),
             2 => Event::Signal,
             3 => Event::BrokerGone,
+            4 => Event::Guest(place),
+            5 => Event::Control,
             _ => Event::Connects((data & 0xffff_ffff) as usize),
         }
     }
@@ -74,6 +82,12 @@ impl Events {
     pub(super) fn watch(&self, fd: BorrowedFd<'_>, event: Event) -> Result<()> {
         self.epoll
             .add(fd, EpollEvent::new(EpollFlags::EPOLLIN, event.encode()))
+    }
+
+    /// From now on waits until `fd`, which is watched already, takes more.
+    pub(super) fn await_room(&self, fd: BorrowedFd<'_>, event: Event) -> Result<()> {
+        let mut room = EpollEvent::new(EpollFlags::EPOLLOUT, event.encode());
+        self.epoll.modify(fd, &mut room)
     }
 
     /// Has to come before the descriptor is closed: a child born meanwhile may hold a copy, which would keep it in the set.
@@ -112,6 +126,8 @@ mod tests {
             Event::Asks(place),
             Event::Signal,
             Event::BrokerGone,
+            Event::Guest(place),
+            Event::Control,
             Event::Connects(3),
         ] {
             assert_eq!(Event::decode(event.encode()), event);

@@ -3,12 +3,15 @@
 
 mod admission;
 mod children;
+mod control;
 mod deadlines;
 mod events;
 mod pool;
 mod reload;
+mod renewal;
 mod run;
 mod shutdown;
 mod sockets;
+mod weather;
 
 pub use run::run;

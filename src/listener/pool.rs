@@ -8,6 +8,7 @@ use super::children::{Children, Newcomer, World, serve, unfit};
 use super::events::{Event, Events};
 use super::sockets::Socket;
 use crate::broker::Control;
+use crate::child::Entering;
 use crate::error::{Code, Refusal};
 use crate::ipc::{self, Client};
 use crate::log::{self, Level};
@@ -73,7 +74,7 @@ fn wait_for_client(
     let accepted = process::monotonic_millis();
     slot.enter(Phase::Handshake);
     match ask(channel, client) {
-        Ok(None) => serve(world, slot, broker, socket, client.peer, accepted),
+        Ok(None) => serve(world, slot, broker, socket, client, accepted, None),
         Ok(Some(reason)) => {
             let refusal = Refusal::new(Code::Busy, reason);
             let _ = net::send_now(socket.as_fd(), &refusal_frame(&refusal));
@@ -103,6 +104,10 @@ fn accept_one(
         // One connection wakes one child, not all (epoll_ctl(2), EPOLLEXCLUSIVE).
         let flags = EpollFlags::EPOLLIN | EpollFlags::EPOLLEXCLUSIVE;
         epoll.add(&socket.fd, EpollEvent::new(flags, index as u64))?;
+    }
+    // Everything it takes to shut itself in is done before there is a client to keep waiting.
+    if let Err((step, errno)) = world.sandbox.enter(Entering::Warm) {
+        unfit(step, errno);
     }
     loop {
         let mut happened = [EpollEvent::empty(); 8];

@@ -1,8 +1,10 @@
 //! SIGHUP: the configuration is read again, for new clients. What is broken changes nothing, and is said.
 
+use super::control::Door;
+use super::events::Events;
 use super::sockets::{self, Socket};
-use crate::broker::Control;
-use crate::child::Sandbox;
+use crate::broker::{Control, Setup};
+use crate::child::{Sandbox, Tls};
 use crate::config::{Config, Flags, Level};
 use crate::log;
 use std::os::fd::OwnedFd;
@@ -12,24 +14,42 @@ use std::os::fd::OwnedFd;
 pub(super) struct Service {
     pub(super) config: Config,
     pub(super) sandbox: Sandbox,
+    /// None when no client speaks TLS.
+    pub(super) tls: Option<Tls>,
     pub(super) sockets: Vec<Socket>,
+    /// For administrators; none when none is configured, and once the server ends.
+    pub(super) door: Option<Door>,
 }
 
 /// Reads and opens everything anew.
 ///
 /// # Errors
 /// Lines for the operator.
-pub(super) fn open(flags: &Flags, ruleset: Option<OwnedFd>) -> Result<Service, Vec<String>> {
+pub(super) fn open(flags: &Flags, setup: Setup) -> Result<Service, Vec<String>> {
     let config = Config::load(flags)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     log::set(config.log_format, config.log_level);
-    let sandbox = prepare(&config, ruleset).map_err(|problem| vec![problem])?;
+    let sandbox = prepare(&config, setup.ruleset).map_err(|problem| vec![problem])?;
+    let tls = secured(setup.chain)?;
     let sockets = sockets::open(&config.listen).map_err(|problem| vec![problem])?;
+    let door = open_door(&config).map_err(|problem| vec![problem])?;
     Ok(Service {
         config,
         sandbox,
+        tls,
         sockets,
+        door,
     })
+}
+
+/// Makes the certificate ready for children.
+pub(super) fn secured(chain: Option<OwnedFd>) -> Result<Option<Tls>, Vec<String>> {
+    let ready = chain.map(Tls::prepare).transpose();
+    ready.map_err(|problem| vec![problem])
+}
+
+fn open_door(config: &Config) -> Result<Option<Door>, String> {
+    config.control.as_deref().map(Door::open).transpose()
 }
 
 /// Makes the children's walls, and says at start which stand.
@@ -70,6 +90,7 @@ fn prepare(config: &Config, ruleset: Option<OwnedFd>) -> Result<Sandbox, String>
 /// Lines for the operator; `service` is as it was.
 pub(super) fn renew(
     service: &mut Service,
+    events: &Events,
     broker: &Control,
     flags: &Flags,
     most_clients: u32,
@@ -81,6 +102,11 @@ pub(super) fn renew(
             "max_clients and prefork together are more than the {most_clients} the server was started for: restart it"
         )]);
     }
+    let door = if config.control.as_deref() == service.door.as_ref().map(Door::path) {
+        None
+    } else {
+        Some(open_door(&config).map_err(|problem| vec![problem])?)
+    };
     let added: Vec<Socket> = config
         .listen
         .iter()
@@ -93,7 +119,9 @@ pub(super) fn renew(
         .map(sockets::open_one)
         .collect::<Result<_, _>>()
         .map_err(|problem| vec![problem])?;
-    let sandbox = prepare(&config, broker.reload()?).map_err(|problem| vec![problem])?;
+    let setup = broker.reload()?;
+    let sandbox = prepare(&config, setup.ruleset).map_err(|problem| vec![problem])?;
+    let tls = secured(setup.chain)?;
     let (kept, gone): (Vec<Socket>, Vec<Socket>) = std::mem::take(&mut service.sockets)
         .into_iter()
         .partition(|socket| config.listen.contains(&socket.listen));
@@ -101,7 +129,14 @@ pub(super) fn renew(
     service.sockets.extend(added);
     gone.into_iter().for_each(sockets::close);
     log::set(config.log_format, config.log_level);
+    if let Some(new) = door {
+        let old = std::mem::replace(&mut service.door, new);
+        if let Some(old) = old {
+            old.close(events);
+        }
+    }
     service.config = config;
     service.sandbox = sandbox;
+    service.tls = tls;
     Ok(())
 }

@@ -2,11 +2,15 @@
 
 use super::admission::Admission;
 use super::children::{Children, World, spawn_for};
+use super::control::{Desk, Door, Hall};
 use super::events::{Event, Events, Place};
 use super::reload::{self, Service};
+use super::renewal::{self, Renewal};
+use super::weather::{PAUSE, Weather};
 use super::{deadlines, pool, shutdown, sockets};
 use crate::broker::Control;
 use crate::config::Flags;
+use crate::digest;
 use crate::error::{Code, Refusal};
 use crate::ipc::Client;
 use crate::log::{self, Level};
@@ -20,11 +24,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// How often deadlines are looked at while there are children, in milliseconds.
 const TICK: u16 = 1000;
-/// How long no client is accepted after the machine ran out of something, in milliseconds.
-const PAUSE: u64 = 200;
 /// A broker that dies sooner than this, in milliseconds, died young; after so many of them it is not started again.
 const BROKER_LIFE: u64 = 2000;
 const BROKER_TRIES: u32 = 3;
+/// When it cannot even be started: how long until it is tried again, and how long in all, in milliseconds.
+const BROKER_AGAIN: u64 = 1000;
+const BROKER_MISSED: u64 = 30_000;
 /// Clients accepted before other events are looked at.
 const ACCEPT_AT_ONCE: usize = 64;
 
@@ -40,10 +45,11 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     let signals = Signals::new().map_err(|error| vec![format!("signals: {error}")])?;
     process::set_name(c"forkftpd:listen");
     // First of all: what is wrong with the secret or the library is known before anything listens.
-    let (control, ruleset) = Control::start(arguments)?;
-    let service = reload::open(flags, ruleset)?;
+    let (control, setup) = Control::start(arguments)?;
+    let service = reload::open(flags, setup)?;
     let most_clients = service.config.max_clients + service.config.prefork.max(16);
-    if u64::from(most_clients) + 64 > descriptors {
+    // A child costs one, and a warm one its channel besides.
+    if u64::from(most_clients + service.config.prefork) + 64 > descriptors {
         return Err(vec![format!(
             "max_clients = {} needs more descriptors than the limit of {descriptors}: lower it, or raise LimitNOFILE (ulimit -n)",
             service.config.max_clients
@@ -51,6 +57,7 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     }
     let mut listener =
         Listener::new(service, control, most_clients, signals).map_err(said("starting"))?;
+    digest::warm_up();
     process::trim_heap();
     if !process::one_thread() {
         return Err(vec![
@@ -82,6 +89,8 @@ struct Listener {
     /// When the broker was started last, and how many before it died young, one after the other.
     broker_since: u64,
     broker_deaths: u32,
+    /// While there is none: when to start it again, and since when it is missed.
+    broker_missing: Option<(u64, u64)>,
     events: Events,
     children: Children,
     admission: Admission,
@@ -89,8 +98,11 @@ struct Listener {
     /// Every child holds the read end; dropping the write end wakes them all.
     drain: (OwnedFd, Option<OwnedFd>),
     most_clients: u32,
-    /// While the machine is out of something: when to accept again.
-    paused_until: Option<u64>,
+    /// The certificate's files.
+    renewal: Renewal,
+    weather: Weather,
+    /// Administrators.
+    desk: Desk,
     /// When deadlines are looked at next.
     look_again: u64,
     /// When all has to be over, once it ends.
@@ -111,19 +123,24 @@ impl Listener {
         }
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         let children = Children::new(most_clients)?;
+        let mut renewal = Renewal::default();
+        renewal.begin(service.config.tls.as_ref());
         let drain = (read, Some(write));
         Ok(Listener {
             service,
             broker,
             broker_since: monotonic_millis(),
             broker_deaths: 0,
+            broker_missing: None,
             events,
             children,
             admission: Admission::default(),
             signals,
             drain,
             most_clients,
-            paused_until: None,
+            renewal,
+            weather: Weather::new()?,
+            desk: Desk::new(),
             look_again: 0,
             ending_by: None,
         })
@@ -145,17 +162,33 @@ impl Listener {
                     Event::Asks(place) => self.asked(place),
                     Event::Signal => self.signalled(flags),
                     Event::BrokerGone => {
-                        if let Err(problems) = self.restart_broker(arguments) {
+                        if let Err(problems) = self.broker_died(arguments) {
                             return self.give_up(&problems);
                         }
                     }
+                    Event::Guest(place) => self.attend(place),
+                    Event::Control => self.welcome(),
                     Event::Connects(socket) => self.accept(socket),
                 }
+            }
+            if let Some((at, since)) = self.broker_missing
+                && monotonic_millis() >= at
+                && let Err(problems) = self.start_broker(arguments, since)
+            {
+                return self.give_up(&problems);
             }
             // Once a tick, not at every event: it looks at every child.
             if monotonic_millis() >= self.look_again {
                 deadlines::enforce(&mut self.children, &self.service.config);
+                self.desk.hurry(&self.events, &mut self.weather);
                 self.look_again = monotonic_millis() + u64::from(TICK);
+            }
+            if self.ending_by.is_none() {
+                let now = monotonic_millis();
+                if self.renewal.look(&mut self.service, &self.broker, now) {
+                    pool::retire(&mut self.children);
+                    process::trim_heap();
+                }
             }
             self.unpause();
             if let Some(by) = self.ending_by {
@@ -170,34 +203,44 @@ impl Listener {
         }
     }
 
-    /// Watches the sockets, or has warm children watch them.
+    /// Watches the sockets, or has warm children watch them; and the administrators' door.
     fn open_doors(&mut self) {
-        if self.service.config.prefork == 0
-            && let Err(errno) = sockets::watch(&self.events, &self.service.sockets)
-        {
-            log::event(
-                Level::Error,
-                "the listening sockets cannot be watched",
-                &[("error", &errno.desc())],
-            );
+        let door = self.service.door.as_ref();
+        let mut watched = door.map_or(Ok(()), |door| door.watch(&self.events));
+        if self.service.config.prefork == 0 {
+            watched = watched.and_then(|()| sockets::watch(&self.events, &self.service.sockets));
+        }
+        if let Err(errno) = watched {
+            self.pause("the sockets cannot be watched", errno.desc());
+        }
+    }
+
+    fn close_doors(&mut self) {
+        sockets::unwatch(&self.events, &self.service.sockets);
+        if let Some(door) = &self.service.door {
+            door.unwatch(&self.events);
         }
     }
 
     fn timeout(&self) -> Option<u16> {
-        if self.paused_until.is_some() {
+        if self.weather.is_paused() {
             return Some(PAUSE as u16);
         }
         if let Some(by) = self.ending_by {
             return Some(by.saturating_sub(monotonic_millis()).min(u64::from(TICK)) as u16);
         }
-        (self.children.living() > self.children.warm()).then_some(TICK)
+        let ticks = self.children.living() > self.children.warm()
+            || self.desk.is_busy()
+            || self.broker_missing.is_some();
+        if ticks {
+            return Some(TICK);
+        }
+        self.renewal.is_on().then_some(renewal::INTERVAL)
     }
 
     /// Makes as many warm children as there should be.
     fn keep_warm(&mut self) {
-        if self.ending_by.is_some()
-            || self.paused_until.is_some()
-            || self.service.config.prefork == 0
+        if self.ending_by.is_some() || self.weather.is_paused() || self.service.config.prefork == 0
         {
             return;
         }
@@ -205,6 +248,7 @@ impl Listener {
             let world = World {
                 config: &self.service.config,
                 sandbox: &self.service.sandbox,
+                tls: self.service.tls.as_ref(),
                 drain: &self.drain.0,
             };
             if let Err(errno) = pool::spawn_warm(
@@ -214,16 +258,23 @@ impl Listener {
                 &mut self.broker,
                 &self.service.sockets,
             ) {
-                self.pause("a warm child cannot be made", errno);
-                return;
+                if self.children.warm() == 0 {
+                    self.turn_away_waiting();
+                }
+                return self.pause("no warm child can be made", errno.desc());
             }
         }
     }
 
     fn ended(&mut self, place: Place) {
-        if let Some(child) = self.children.bury(&self.events, place)
-            && let Some(source) = child.counted
-        {
+        let Some(child) = self.children.bury(&self.events, place) else {
+            return;
+        };
+        if child.client.is_none() && !child.retired && self.ending_by.is_none() {
+            // Another at once might end as soon, and so on.
+            self.pause("a warm child ended", "it had no client yet");
+        }
+        if let Some(source) = child.counted {
             self.admission.leave(source);
             log::event(
                 Level::Debug,
@@ -256,19 +307,27 @@ impl Listener {
     }
 
     fn accept(&mut self, socket: usize) {
+        self.weather.refill();
         for _ in 0..ACCEPT_AT_ONCE {
             let Some(from) = self.service.sockets.get(socket) else {
                 return;
             };
-            if self.paused_until.is_some() || self.ending_by.is_some() {
+            if self.weather.is_paused() || self.ending_by.is_some() {
                 return;
             }
-            let (fd, peer) = match net::accept(from.fd.as_fd()) {
+            let (fd, peer) = match self.weather.accept(from.fd.as_fd()) {
                 Ok(Some(accepted)) => accepted,
                 Ok(None) => return,
-                Err(errno) => return self.pause("no client can be accepted", errno),
+                Err(errno) => return self.pause("no client can be accepted", errno.desc()),
             };
             let client = Client::at(&from.listen, peer);
+            if !self.weather.is_whole() {
+                // It came in on the last descriptors: there is none for a child.
+                self.turn_away(&fd, peer, &Code::Busy.into());
+                drop(fd);
+                self.turn_away_waiting();
+                return self.pause("no child can be made", Errno::EMFILE.desc());
+            }
             if let Err(refusal) = self.admit(peer) {
                 self.turn_away(&fd, peer, &refusal);
                 continue;
@@ -276,6 +335,7 @@ impl Listener {
             let world = World {
                 config: &self.service.config,
                 sandbox: &self.service.sandbox,
+                tls: self.service.tls.as_ref(),
                 drain: &self.drain.0,
             };
             // The child gets a copy of the descriptor; ours is for the refusal, and closes here.
@@ -294,10 +354,27 @@ impl Listener {
                 Err(errno) => {
                     self.admission.leave(peer.source());
                     self.turn_away(&fd, peer, &Code::Busy.into());
-                    return self.pause("no child can be made", errno);
+                    drop(fd);
+                    self.turn_away_waiting();
+                    return self.pause("no child can be made", errno.desc());
                 }
             }
         }
+    }
+
+    /// Tells those who wait to be accepted that they cannot be served now, rather than letting them wait for better times.
+    fn turn_away_waiting(&mut self) {
+        for index in 0..self.service.sockets.len() {
+            for _ in 0..ACCEPT_AT_ONCE {
+                self.weather.refill();
+                let from = self.service.sockets[index].fd.as_fd();
+                let Ok(Some((fd, peer))) = self.weather.accept(from) else {
+                    break;
+                };
+                self.turn_away(&fd, peer, &Code::Busy.into());
+            }
+        }
+        self.weather.refill();
     }
 
     fn count(&mut self, place: Place, peer: Peer) {
@@ -332,7 +409,7 @@ impl Listener {
         let Some(client) = pool::take_question(channel.as_fd()) else {
             return;
         };
-        let (peer, number) = (client.peer, child.number);
+        let (peer, number, pid) = (client.peer, child.number, child.process.pid);
         child.client = Some(peer);
         let verdict = if self.ending_by.is_some() {
             Err(Code::Closing.into())
@@ -343,7 +420,7 @@ impl Listener {
             Ok(()) => {
                 self.count(place, peer);
                 // A broker that cannot hear it does not answer the child either.
-                let _ = self.broker.accepted(number, client);
+                let _ = self.broker.accepted(number, client, pid);
             }
             Err(refusal) => log::event(
                 Level::Warn,
@@ -355,7 +432,7 @@ impl Listener {
     }
 
     /// The broker died. Sessions that have the library go on; those that have not can ask nobody, and end.
-    fn restart_broker(&mut self, arguments: &[OsString]) -> Result<(), Vec<String>> {
+    fn broker_died(&mut self, arguments: &[OsString]) -> Result<(), Vec<String>> {
         self.events.forget(self.broker.fd());
         if self.ending_by.is_some() {
             return Ok(());
@@ -370,13 +447,44 @@ impl Listener {
         if self.broker_deaths >= BROKER_TRIES {
             return Err(vec!["the broker does not stay alive".into()]);
         }
-        (self.broker, _) = Control::start(arguments)?;
-        self.broker_since = monotonic_millis();
-        let watched = self.events.watch(self.broker.fd(), Event::BrokerGone);
-        watched.map_err(|errno| vec![format!("the broker cannot be watched: {}", errno.desc())])?;
         // Their channels lead nowhere.
         pool::retire(&mut self.children);
-        Ok(())
+        self.start_broker(arguments, monotonic_millis())
+    }
+
+    /// Starts the broker after its death. In bad weather that may fail, and is tried again later: meanwhile clients are told that
+    /// the server is busy.
+    fn start_broker(&mut self, arguments: &[OsString], since: u64) -> Result<(), Vec<String>> {
+        self.broker_missing = None;
+        if self.ending_by.is_some() {
+            return Ok(());
+        }
+        // It needs some for a moment.
+        self.weather.give_up_reserve();
+        let started = Control::start(arguments);
+        self.weather.refill();
+        let (control, setup) = match started {
+            Ok(started) => started,
+            Err(problems) if monotonic_millis() >= since + BROKER_MISSED => return Err(problems),
+            Err(problems) => {
+                for problem in problems {
+                    log::event(
+                        Level::Error,
+                        "the broker cannot be started, and is tried again",
+                        &[("problem", &problem)],
+                    );
+                }
+                self.broker_missing = Some((monotonic_millis() + BROKER_AGAIN, since));
+                return Ok(());
+            }
+        };
+        // The children's walls stay as they are: what the old broker gave is as good. But it may have read another certificate than
+        // the one before it, and signs for no other.
+        self.service.tls = reload::secured(setup.chain)?;
+        self.broker = control;
+        self.broker_since = monotonic_millis();
+        let watched = self.events.watch(self.broker.fd(), Event::BrokerGone);
+        watched.map_err(|errno| vec![format!("the broker cannot be watched: {}", errno.desc())])
     }
 
     /// Without a broker nobody can be let in.
@@ -394,29 +502,36 @@ impl Listener {
     }
 
     /// Stops accepting for a moment: trying again at once would spin.
-    fn pause(&mut self, what: &str, errno: Errno) {
-        log::event(
-            Level::Error,
-            what,
-            &[
-                ("error", &errno.desc()),
-                ("children", &self.children.living()),
-            ],
-        );
-        sockets::unwatch(&self.events, &self.service.sockets);
-        self.paused_until = Some(monotonic_millis() + PAUSE);
+    fn pause(&mut self, what: &'static str, why: &str) {
+        self.close_doors();
+        self.weather.pause(what, why, self.children.living());
     }
 
     fn unpause(&mut self) {
-        if self
-            .paused_until
-            .is_some_and(|until| monotonic_millis() >= until)
-        {
-            self.paused_until = None;
-            if self.ending_by.is_none() {
-                self.open_doors();
+        if self.weather.clears_up() && self.ending_by.is_none() {
+            self.open_doors();
+        }
+    }
+
+    /// Lets administrators in.
+    fn welcome(&mut self) {
+        if let Some(door) = &self.service.door {
+            let welcomed = self.desk.welcome(door, &self.events, &mut self.weather);
+            if let Err(errno) = welcomed {
+                self.pause("no administrator can be heard", errno.desc());
             }
         }
+    }
+
+    /// Answers an administrator.
+    fn attend(&mut self, place: Place) {
+        let mut hall = Hall {
+            children: &mut self.children,
+            config: &self.service.config,
+            clients: self.admission.total(),
+        };
+        self.desk
+            .attend(place, &self.events, &mut self.weather, &mut hall);
     }
 
     fn signalled(&mut self, flags: &Flags) {
@@ -431,11 +546,13 @@ impl Listener {
     }
 
     fn reload(&mut self, flags: &Flags) {
-        sockets::unwatch(&self.events, &self.service.sockets);
-        match reload::renew(&mut self.service, &self.broker, flags, self.most_clients) {
+        self.close_doors();
+        let most = self.most_clients;
+        match reload::renew(&mut self.service, &self.events, &self.broker, flags, most) {
             Ok(()) => {
                 // They were made with the old configuration; new ones take their place.
                 pool::retire(&mut self.children);
+                self.renewal.begin(self.service.config.tls.as_ref());
                 log::event(Level::Info, "configuration reloaded", &[]);
             }
             Err(problems) => {
@@ -449,7 +566,7 @@ impl Listener {
             }
         }
         process::trim_heap();
-        if self.paused_until.is_none() {
+        if !self.weather.is_paused() {
             self.open_doors();
         }
     }
@@ -460,8 +577,12 @@ impl Listener {
             shutdown::kill_all(&mut self.children, "second signal");
             return;
         }
-        sockets::unwatch(&self.events, &self.service.sockets);
+        self.close_doors();
         self.service.sockets.drain(..).for_each(sockets::close);
+        // The successor may have its name, too.
+        if let Some(door) = self.service.door.take() {
+            Door::close(door, &self.events);
+        }
         let seconds = self.service.config.drain_seconds;
         shutdown::begin(&mut self.children, self.drain.1.take(), seconds);
         self.ending_by = Some(monotonic_millis() + u64::from(seconds) * 1000);

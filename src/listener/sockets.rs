@@ -51,10 +51,11 @@ pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
         ),
         unix @ Address::Unix(_) => unix.to_string(),
     };
+    let scheme = if listen.tls { "drives" } else { "drive" };
     let proof = if listen.proof { "required" } else { "none" };
     log::event(
         Level::Info,
-        &format!("listening on drive://{address}"),
+        &format!("listening on {scheme}://{address}"),
         &[("proof", &proof)],
     );
     Ok(Socket {

@@ -12,6 +12,22 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 /// Most descriptors in one message.
 pub const MAX_DESCRIPTORS: usize = 4;
 
+/// What came in one message.
+#[derive(Debug)]
+pub struct Received {
+    /// Bytes of it.
+    pub length: usize,
+    /// Descriptors that came along.
+    pub descriptors: Vec<OwnedFd>,
+    /// The process that sent it, where the receiving end `knows_senders`.
+    pub sender: Option<i32>,
+}
+
+/// Has the kernel say of every message at this end which process sent it (SO_PASSCRED, unix(7)).
+pub fn know_senders(end: BorrowedFd<'_>) -> Result<()> {
+    socket::setsockopt(&end, socket::sockopt::PassCred, &true)
+}
+
 /// A connected pair, close-on-exec.
 pub fn pair() -> Result<(OwnedFd, OwnedFd)> {
     socket::socketpair(
@@ -59,21 +75,17 @@ pub fn send(
     }
 }
 
-/// Receives one message into `buffer`: its length and its descriptors. None at the end of the channel.
+/// Receives one message into `buffer`. None at the end of the channel.
 ///
 /// # Errors
 /// EMSGSIZE when the message or its descriptors did not fit; EAGAIN when there is none and `wait` is false.
-pub fn receive(
-    from: BorrowedFd<'_>,
-    buffer: &mut [u8],
-    wait: bool,
-) -> Result<Option<(usize, Vec<OwnedFd>)>> {
+pub fn receive(from: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> Result<Option<Received>> {
     let mut flags = MsgFlags::MSG_CMSG_CLOEXEC;
     if !wait {
         flags |= MsgFlags::MSG_DONTWAIT;
     }
-    let mut space = cmsg_space!([i32; MAX_DESCRIPTORS]);
-    let (length, cut, descriptors) = loop {
+    let mut space = cmsg_space!([i32; MAX_DESCRIPTORS], socket::UnixCredentials);
+    let (received, cut) = loop {
         let mut into = [IoSliceMut::new(buffer)];
         let got = match socket::recvmsg::<()>(from.as_raw_fd(), &mut into, Some(&mut space), flags)
         {
@@ -84,20 +96,30 @@ pub fn receive(
             .flags
             .intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
         let mut descriptors = Vec::new();
+        let mut sender = None;
         for control in got.cmsgs()? {
-            if let ControlMessageOwned::ScmRights(raw) = control {
-                for fd in raw {
-                    // SAFETY: the kernel has just put this descriptor into our table for us, and nothing else owns it.
-                    descriptors.push(unsafe { OwnedFd::from_raw_fd(fd) });
+            match control {
+                ControlMessageOwned::ScmRights(raw) => {
+                    for fd in raw {
+                        // SAFETY: the kernel has just put this descriptor into our table for us, and nothing else owns it.
+                        descriptors.push(unsafe { OwnedFd::from_raw_fd(fd) });
+                    }
                 }
+                ControlMessageOwned::ScmCredentials(of) => sender = Some(of.pid()),
+                _ => {}
             }
         }
-        break (got.bytes, cut, descriptors);
+        let received = Received {
+            length: got.bytes,
+            descriptors,
+            sender,
+        };
+        break (received, cut);
     };
     if cut {
         return Err(Errno::EMSGSIZE);
     }
-    Ok((length > 0).then_some((length, descriptors)))
+    Ok((received.length > 0).then_some(received))
 }
 
 #[cfg(test)]
@@ -109,27 +131,27 @@ mod tests {
     fn messages_and_descriptors_arrive_whole() {
         let (a, b) = pair().expect("pair");
         let file = std::fs::File::open("/dev/null").expect("open");
-        send(a.as_fd(), b"one", &[file.as_fd(), file.as_fd()], true).expect("send");
-        send(a.as_fd(), b"a longer one", &[], true).expect("send");
         let mut buffer = [0; 8];
-        let (length, descriptors) = receive(b.as_fd(), &mut buffer, true)
-            .expect("receive")
-            .expect("message");
-        assert_eq!((&buffer[..length], descriptors.len()), (&b"one"[..], 2));
+        let mut take = |wait| receive(b.as_fd(), &mut buffer, wait);
+        send(a.as_fd(), b"one", &[file.as_fd(), file.as_fd()], true).expect("send");
+        let got = take(true).expect("receive").expect("message");
         assert_eq!(
-            receive(b.as_fd(), &mut buffer, true).expect_err("too long"),
-            Errno::EMSGSIZE
+            (got.length, got.descriptors.len(), got.sender),
+            (3, 2, None)
         );
+        know_senders(b.as_fd()).expect("option");
+        send(a.as_fd(), b"two", &[file.as_fd()], true).expect("send");
+        let got = take(true).expect("receive").expect("message");
+        let this = nix::unistd::getpid().as_raw();
         assert_eq!(
-            receive(b.as_fd(), &mut buffer, false).expect_err("none"),
-            Errno::EAGAIN
+            (got.length, got.descriptors.len(), got.sender),
+            (3, 1, Some(this))
         );
+        send(a.as_fd(), b"a longer one", &[], true).expect("send");
+        assert_eq!(take(true).expect_err("too long"), Errno::EMSGSIZE);
+        assert_eq!(take(false).expect_err("none"), Errno::EAGAIN);
         drop(a);
-        assert!(
-            receive(b.as_fd(), &mut buffer, true)
-                .expect("end")
-                .is_none()
-        );
+        assert!(take(true).expect("end").is_none());
         assert!(matches!(
             send(b.as_fd(), b"x", &[], true),
             Err(Errno::EPIPE)

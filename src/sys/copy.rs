@@ -23,6 +23,20 @@ pub fn send_file(
     }
 }
 
+/// Reads bytes of `file` from `offset` (pread(2)). Returns how many; 0 means that the file ends there.
+///
+/// # Errors
+/// EIO from the disk.
+pub fn read_at(file: BorrowedFd<'_>, into: &mut [u8], offset: u64) -> Result<usize> {
+    let position = i64::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+    loop {
+        match nix::sys::uio::pread(file, into, position) {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
 /// Starts writing `length` bytes from `offset` to the disk, without waiting (sync_file_range(2)). A hint: the durability
 /// comes from the fdatasync that follows, which then has little left to do.
 pub fn start_writeback(file: BorrowedFd<'_>, offset: u64, length: u64) {

@@ -93,6 +93,8 @@ pub enum Purpose {
     Folder,
     /// Write to a file that exists.
     Write,
+    /// See what it is, and nothing more (O_PATH): whatever it is and whoever may read it, nothing happens to it.
+    Look,
 }
 
 /// Opens `path` below `root` (openat2(2)): no `..` or absolute part leads out, no link of any kind is followed on the
@@ -108,10 +110,13 @@ pub fn open_beneath(
     purpose: Purpose,
     one_filesystem: bool,
 ) -> Result<OwnedFd> {
+    let waits_for_nothing = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
     let flags = match purpose {
-        Purpose::Read => OFlag::O_RDONLY,
-        Purpose::Folder => OFlag::O_RDONLY | OFlag::O_DIRECTORY,
-        Purpose::Write => OFlag::O_RDWR,
+        Purpose::Read => OFlag::O_RDONLY | waits_for_nothing,
+        Purpose::Folder => OFlag::O_RDONLY | OFlag::O_DIRECTORY | waits_for_nothing,
+        Purpose::Write => OFlag::O_RDWR | waits_for_nothing,
+        // openat2(2) takes no other flags beside it.
+        Purpose::Look => OFlag::O_PATH,
     };
     let mut resolve = ResolveFlag::RESOLVE_BENEATH
         | ResolveFlag::RESOLVE_NO_SYMLINKS
@@ -120,7 +125,7 @@ pub fn open_beneath(
         resolve |= ResolveFlag::RESOLVE_NO_XDEV;
     }
     let how = OpenHow::new()
-        .flags(flags | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC)
+        .flags(flags | OFlag::O_CLOEXEC)
         .resolve(resolve);
     let path: &[u8] = if path.is_empty() { b"." } else { path };
     loop {
@@ -181,6 +186,28 @@ pub fn rename(folder: BorrowedFd<'_>, from: &[u8], into: BorrowedFd<'_>, to: &[u
     nix::fcntl::renameat(folder, from, into, to)
 }
 
+/// Moves `from` in `folder` to `to` in `into` in one step, unless that is taken: then EEXIST, also where it is the same file.
+///
+/// # Errors
+/// EINVAL on filesystems without RENAME_NOREPLACE (rename(2)), and for a folder that would come to lie in itself.
+pub fn rename_new(
+    folder: BorrowedFd<'_>,
+    from: &[u8],
+    into: BorrowedFd<'_>,
+    to: &[u8],
+) -> Result<()> {
+    let flags = nix::fcntl::RenameFlags::RENAME_NOREPLACE;
+    nix::fcntl::renameat2(folder, from, into, to, flags)
+}
+
+/// Removes an empty folder.
+///
+/// # Errors
+/// ENOTEMPTY (on some filesystems EEXIST), ENOTDIR, EBUSY for a mount.
+pub fn remove_folder(parent: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
+    nix::unistd::unlinkat(parent, name, nix::unistd::UnlinkatFlags::RemoveDir)
+}
+
 /// Removes a file's name.
 pub fn unlink(folder: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
     nix::unistd::unlinkat(folder, name, nix::unistd::UnlinkatFlags::NoRemoveDir)
@@ -231,6 +258,12 @@ pub fn try_lock(file: BorrowedFd<'_>) -> Result<bool> {
         Err(Errno::EWOULDBLOCK) => Ok(false),
         Err(other) => Err(other),
     }
+}
+
+/// Gives up the lock of `try_lock`.
+pub fn unlock(file: BorrowedFd<'_>) {
+    // SAFETY: flock takes a descriptor, kept open by the borrow, and a constant. Unlocking cannot fail.
+    unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_UN) };
 }
 
 /// Sets the time of the last change of content, leaving the time of the last read alone.

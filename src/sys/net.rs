@@ -5,6 +5,8 @@ use nix::sys::socket::{
     self, AddressFamily, Backlog, SockFlag, SockType, SockaddrLike, SockaddrStorage, UnixAddr,
     setsockopt, sockopt,
 };
+use nix::sys::stat::{self, Mode};
+use std::io::IoSlice;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
@@ -97,7 +99,8 @@ pub fn listen_tcp(address: SocketAddr, backlog: u32, congestion: Option<&str>) -
 }
 
 /// Binds and listens on a Unix socket. A socket file that nobody listens on any more is removed first; any other
-/// file in the way is an error. `mode` is its permission bits.
+/// file in the way is an error. `mode` is its permission bits, from the first moment on: the file is made with them (Linux takes
+/// them from the socket), and never changed by its name.
 ///
 /// # Errors
 /// EADDRINUSE when a server answers there or something else has the name; as bind(2) otherwise.
@@ -112,19 +115,17 @@ pub fn listen_unix(path: &Path, backlog: u32, mode: u32) -> Result<OwnedFd> {
     if is_dead_socket(path, &address) {
         nix::unistd::unlink(path)?;
     }
-    socket::bind(fd.as_raw_fd(), &address)?;
-    nix::sys::stat::fchmodat(
-        nix::fcntl::AT_FDCWD,
-        path,
-        nix::sys::stat::Mode::from_bits_truncate(mode),
-        nix::sys::stat::FchmodatFlags::FollowSymlink,
-    )?;
+    stat::fchmod(&fd, Mode::from_bits_truncate(mode))?;
+    let before = stat::umask(Mode::empty());
+    let bound = socket::bind(fd.as_raw_fd(), &address);
+    stat::umask(before);
+    bound?;
     socket::listen(&fd, backlog_of(backlog))?;
     Ok(fd)
 }
 
 fn is_dead_socket(path: &Path, address: &UnixAddr) -> bool {
-    let Ok(found) = nix::sys::stat::lstat(path) else {
+    let Ok(found) = stat::lstat(path) else {
         return false;
     };
     if found.st_mode & libc::S_IFMT != libc::S_IFSOCK {
@@ -210,6 +211,20 @@ pub fn peer_of(fd: BorrowedFd<'_>) -> Result<Peer> {
     }
 }
 
+/// Who connected to a Unix socket: user id and process id, as the kernel saw them (SO_PEERCRED, unix(7)).
+pub fn credentials(fd: BorrowedFd<'_>) -> Result<(u32, i32)> {
+    let of = socket::getsockopt(&fd, sockopt::PeerCredentials)?;
+    Ok((of.uid(), of.pid()))
+}
+
+/// Receives without waiting; 0 at the end of the stream.
+///
+/// # Errors
+/// EAGAIN when there is nothing yet.
+pub fn receive_now(fd: BorrowedFd<'_>, into: &mut [u8]) -> Result<usize> {
+    socket::recv(fd.as_raw_fd(), into, socket::MsgFlags::MSG_DONTWAIT)
+}
+
 /// Limits how long one blocking send on `fd` may wait for room (SO_SNDTIMEO); it then reports what it has sent so far.
 pub fn set_send_timeout(fd: BorrowedFd<'_>, seconds: u32) -> Result<()> {
     setsockopt(
@@ -246,6 +261,15 @@ pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], more: bool) -> Result<usize> {
     socket::send(fd.as_raw_fd(), bytes, flags)
 }
 
+/// The same of several pieces in one call (sendmsg(2)).
+pub fn send_pieces(fd: BorrowedFd<'_>, pieces: &[IoSlice<'_>], more: bool) -> Result<usize> {
+    let mut flags = socket::MsgFlags::MSG_NOSIGNAL;
+    if more {
+        flags |= socket::MsgFlags::from_bits_retain(libc::MSG_MORE);
+    }
+    socket::sendmsg::<()>(fd.as_raw_fd(), pieces, &[], flags, None)
+}
+
 /// Says that nothing more will be sent, so that the peer reads the end of the stream after the last byte.
 pub fn finish_sending(fd: BorrowedFd<'_>) {
     let _ = socket::shutdown(fd.as_raw_fd(), socket::Shutdown::Write);
@@ -269,7 +293,12 @@ mod tests {
     fn a_stale_unix_socket_is_replaced_and_a_live_one_is_not() {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("s");
-        let first = listen_unix(&path, 8, 0o600).expect("first");
+        let first = listen_unix(&path, 8, 0o626).expect("first");
+        let made = std::fs::metadata(&path).expect("made").permissions();
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&made) & 0o777,
+            0o626
+        );
         assert_eq!(listen_unix(&path, 8, 0o600).err(), Some(Errno::EADDRINUSE));
         drop(first);
         listen_unix(&path, 8, 0o600).expect("after the first has gone");

@@ -98,10 +98,64 @@ pub fn no_new_privs() -> Result<()> {
     }
 }
 
-/// Limits that hold whatever happens: no core file, and this many descriptors.
-pub fn limit(descriptors: u64) -> Result<()> {
+/// The soft limit of descriptors under which a process whose standard three are open can make no new one.
+const SHUT: u64 = 3;
+
+/// Limits that hold whatever happens: no core file, and `most` descriptors. With `shut` none can be made at all before
+/// another process says `open_descriptors`: every open then fails with EMFILE, whatever it is asked to open.
+pub fn limit(most: u64, shut: bool) -> Result<()> {
     setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
-    setrlimit(Resource::RLIMIT_NOFILE, descriptors, descriptors)
+    setrlimit(
+        Resource::RLIMIT_NOFILE,
+        if shut { SHUT } else { most },
+        most,
+    )
+}
+
+/// Takes from the process `pid`, which is limited to `most` descriptors, the ability to make new ones.
+///
+/// # Errors
+/// ESRCH when there is none; EINVAL when it has other limits, and so is not the one that was meant.
+pub fn shut_descriptors(pid: i32, most: u64) -> Result<()> {
+    change_limit(pid, (most, most), (SHUT, most))
+}
+
+/// Gives it back.
+///
+/// # Errors
+/// As `shut_descriptors`.
+pub fn open_descriptors(pid: i32, most: u64) -> Result<()> {
+    change_limit(pid, (SHUT, most), (most, most))
+}
+
+/// Changes the soft and hard limit of descriptors of another process, if they are what they should be. A number that
+/// meanwhile belongs to another process is met with nothing but a look at its limits.
+fn change_limit(pid: i32, from: (u64, u64), to: (u64, u64)) -> Result<()> {
+    let limit = |(soft, hard): (u64, u64)| libc::rlimit {
+        rlim_cur: soft,
+        rlim_max: hard,
+    };
+    let mut now = limit((0, 0));
+    // SAFETY: prlimit with a null new limit only writes the old one to `now`, which outlives the call.
+    let looked = unsafe { libc::prlimit(pid, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut now) };
+    Errno::result(looked)?;
+    if (now.rlim_cur, now.rlim_max) == to {
+        return Ok(());
+    }
+    if (now.rlim_cur, now.rlim_max) != from {
+        return Err(Errno::EINVAL);
+    }
+    let wanted = limit(to);
+    // SAFETY: prlimit reads the new limit, which outlives the call; a null old one is allowed.
+    let set = unsafe {
+        libc::prlimit(
+            pid,
+            libc::RLIMIT_NOFILE,
+            &raw const wanted,
+            std::ptr::null_mut(),
+        )
+    };
+    Errno::result(set).map(drop)
 }
 
 /// Restricts this process to the Landlock ruleset behind `ruleset` (landlock(7)).

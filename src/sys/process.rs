@@ -120,6 +120,14 @@ pub fn kill(pidfd: BorrowedFd<'_>, signal: nix::sys::signal::Signal) -> Result<(
     Errno::result(sent).map(drop)
 }
 
+/// True when the process behind `pidfd` has ended.
+#[must_use]
+pub fn has_ended(pidfd: BorrowedFd<'_>) -> bool {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let mut fds = [PollFd::new(pidfd, PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::ZERO) == Ok(1)
+}
+
 /// How a child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
@@ -168,6 +176,11 @@ pub fn ending(pidfd: BorrowedFd<'_>) -> Ending {
 pub fn set_name(name: &std::ffi::CStr) {
     // The call cannot fail for a valid pointer, and a missing name harms nobody.
     let _ = nix::sys::prctl::set_name(name);
+}
+
+/// Sets the permission bits that new files and folders of this process do not get (umask(2)).
+pub fn set_umask(bits: u32) {
+    nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(bits));
 }
 
 /// Closes this process's memory to every other one of the same user, and to core files (PR_SET_DUMPABLE, prctl(2)).

@@ -32,6 +32,8 @@ pub enum Only {
     Unknown,
     /// Argument number `.0` is a null pointer, all 64 bits of it.
     Null(u32),
+    /// The low 32 bits of argument number `.0` are at least `.1`.
+    AtLeast(u32, u32),
 }
 
 /// A filter, ready to be installed.
@@ -159,6 +161,11 @@ fn conditions(only: &[Only]) -> Vec<libc::sock_filter> {
                 step(EQUAL, 0, 0, 1),
                 step(RETURN, ALLOW, 0, 0),
             ]),
+            Only::AtLeast(argument, least) => code.extend([
+                step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
+                step(AT_LEAST, least, 0, 1),
+                step(RETURN, ALLOW, 0, 0),
+            ]),
             Only::Is(argument, value) => code.extend([
                 step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
                 step(EQUAL, value, 0, 1),
@@ -222,6 +229,7 @@ mod tests {
             row(1, Only::Is(1, 9)),
             row(2, Only::Without(2, 0b100)),
             row(4, Only::Null(1)),
+            row(5, Only::AtLeast(1, 3)),
         ]);
         let filter = Filter::new(&rules);
         let asks = |number, second, third| run(&filter, ARCH, number, [0, second, third, 0, 0, 0]);
@@ -231,7 +239,7 @@ mod tests {
             } else {
                 KILL
             };
-            if ![1, 2, 4].contains(&number) {
+            if ![1, 2, 4, 5].contains(&number) {
                 assert_eq!(asks(number, 0, 0), expected, "{number}");
             }
         }
@@ -244,6 +252,7 @@ mod tests {
             [0, 1, 1 << 32].map(|pointer| asks(4, pointer, 0)),
             [ALLOW, KILL, KILL]
         );
+        assert_eq!([2, 3, 4].map(|n| asks(5, n, 0)), [KILL, ALLOW, ALLOW]);
         assert_eq!(run(&filter, ARCH, 3 | X32, [0; 6]), KILL, "x32");
         assert_eq!(run(&filter, 0x4000_0003, 3, [0; 6]), KILL, "int 0x80");
     }

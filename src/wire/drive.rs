@@ -14,7 +14,7 @@ pub const PROTOCOL: &str = "forkftp/1";
 pub const PORT: u16 = 8888;
 
 /// Letters that a server answers after the handshake, as the hello lists them.
-pub const COMMANDS: &str = "LGPNQ";
+pub const COMMANDS: &str = "LGPMRFSTNQ";
 
 /// Letters of the frames (`PROTOCOL.md`, section 3).
 #[allow(missing_docs)]
@@ -50,7 +50,7 @@ pub struct Hello {
     /// Whether users log in: `none`, `optional` or `required`.
     pub login: String,
     /// How, the best first (names of RFC 5802); empty where they do not.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mechanisms: Vec<String>,
     /// Digests a transfer may carry, the best first.
     pub digests: Vec<digest::Kind>,

@@ -9,7 +9,7 @@ pub const MAX_NAME: usize = 255;
 
 /// A path that leads nowhere but down: parts joined by `/`, none empty, `.`, `..` or hidden, no control byte.
 /// The empty path is the root itself.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct RelPath(Vec<u8>);
 
 /// Why some bytes are no `RelPath`.

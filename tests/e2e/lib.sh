@@ -130,7 +130,7 @@ launch() {
     start_in_background "${RUN_AS[@]}" "$FORKFTPD" "$@" 2>"$LOG"
     SERVER=$STARTED_PID
     wait_for 20 listens_or_ended
-    PORT=$(grep -Eo 'listening on drive://(127\.0\.0\.1|\[::1\]):[0-9]+' "$LOG" | head -n 1 | grep -Eo '[0-9]+$') ||
+    PORT=$(grep -Eo 'listening on drives?://(127\.0\.0\.1|\[::1\]):[0-9]+' "$LOG" | head -n 1 | grep -Eo '[0-9]+$') ||
         fail "the server did not start: $(tail -n 5 "$LOG")"
     URL=drive://127.0.0.1:$PORT
     HOUSEHOLD=$(children | tr '\n' ' ')

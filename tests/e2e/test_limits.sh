@@ -57,9 +57,14 @@ for round in range(4):
         for c in first + second:
             c.send(frame("Q", {}))
     else:
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", os.environ["SERVER"]], capture_output=True, text=True).stdout.split()
-        for child in children:
-            os.kill(int(child), signal.SIGKILL)
+        # Those with a client and the warm ones, which may be leaving.
+        children = subprocess.run(["ps", "-o", "pid=,comm=", "--ppid", os.environ["SERVER"]], capture_output=True, text=True)
+        for child, name in map(str.split, children.stdout.splitlines()):
+            if name == "forkftpd:child":
+                try:
+                    os.kill(int(child), signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
         for c in first + second:
             c.expect_end()
 fill("127.0.0.2", 3)

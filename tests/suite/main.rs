@@ -7,13 +7,16 @@ mod config;
 mod digests;
 mod frames;
 mod listing;
+mod manage;
 mod peer;
 mod pipelining;
 mod prefork;
 #[cfg(target_arch = "x86_64")]
 mod probe;
 mod publishing;
+mod rates;
 mod resume;
 mod server;
+mod tls;
 mod transcript;
 mod walls;

@@ -190,10 +190,13 @@ fn read(mut socket: &TcpStream) -> Option<Frame> {
     let mut head = [0; 5];
     let mut got = 0;
     while got < head.len() {
-        match socket.read(&mut head[got..]).expect("read") {
-            0 if got == 0 => return None,
-            0 => panic!("the stream ended within a header"),
-            n => got += n,
+        match socket.read(&mut head[got..]) {
+            Ok(0) if got == 0 => return None,
+            Ok(0) => panic!("the stream ended within a header"),
+            Ok(n) => got += n,
+            // A read with a deadline is not taken up again by the kernel (signal(7)).
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => panic!("read: {error}"),
         }
     }
     let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);

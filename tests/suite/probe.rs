@@ -3,7 +3,7 @@
 
 use super::peer::{Peer, request};
 use super::server::{PATIENCE, Server};
-use super::walls::{child_of, is_root, open_files, skip, tcp_inode};
+use super::walls::{child_of, is_root, is_same, open_files, skip, tcp_inode};
 use forkftp::proof::{Mac, Role};
 use nix::errno::Errno;
 use nix::sys::ptrace;
@@ -261,13 +261,13 @@ fn session(server: &Server, when: When) -> Result<(Peer, Held), String> {
     }
     let library = server.library();
     let files = open_files(pid);
-    let number = |wanted: &dyn Fn(&str) -> bool| {
-        let found = files.iter().find(|(_, link)| wanted(link));
+    let number = |wanted: &dyn Fn(u32, &str) -> bool| {
+        let found = files.iter().find(|(fd, link)| wanted(*fd, link));
         found.map(|(fd, _)| i64::from(*fd))
     };
-    let root = number(&|link| Path::new(link) == library);
+    let root = number(&|fd, _| is_same(pid, fd, &library));
     assert_eq!(root.is_some(), when == When::After, "{files:?}");
-    let client = number(&|link| link.starts_with("socket:") && tcp_inode(link).is_some())
+    let client = number(&|_, link| link.starts_with("socket:") && tcp_inode(link).is_some())
         .expect("a connection");
     Ok((peer, Held::take(pid, root, client)?))
 }
@@ -349,6 +349,8 @@ fn tries(outside: &Outside) -> Vec<Try> {
         attempt("renameat outside", SYS_renameat, &[HERE, file(), HERE, new()]),
         attempt("unlinkat outside", SYS_unlinkat, &[HERE, file(), N(0)]),
         attempt("unlinkat ../ of the library", SYS_unlinkat, &[Root, up(), N(0)]),
+        attempt("rmdir ../ of the library", SYS_unlinkat, &[Root, text("../outside/empty"), N(AT_REMOVEDIR.into())]),
+        attempt("renameat of a folder into the library", SYS_renameat, &[Root, text("../outside/empty"), Root, text("stolen")]),
         attempt("mkdirat outside", SYS_mkdirat, &[HERE, new(), N(0o777)]),
         attempt("mkdirat ../ of the library", SYS_mkdirat, &[Root, up_new(), N(0o777)]),
         attempt("chmod", SYS_chmod, &[file(), N(0o777)]),
@@ -457,6 +459,9 @@ fn server(arguments: &[&str]) -> (Server, String) {
     let outside = super::walls::outside(&server);
     std::fs::write(outside.join("file"), b"outside").expect("a file");
     super::walls::open_to_all(&outside);
+    std::fs::create_dir(outside.join("empty")).expect("a folder");
+    super::walls::open_to_all(&outside.join("empty"));
+    super::walls::give_to_server(&outside.join("empty"));
     super::walls::open_to_all(&outside.join("file"));
     super::walls::give_to_server(&outside.join("file"));
     let outside = outside.to_str().expect("text").to_owned();
@@ -471,10 +476,18 @@ fn refused(what: &str, outcome: Outcome) -> bool {
         }
         // Answered as unknown, so that the C library takes clone, whose flags can be seen.
         Outcome::Refused(Errno::ENOSYS) => what == "clone3",
+        // What a warm child accepts with, and nothing listens any more.
+        Outcome::Refused(Errno::EINVAL) => what == "accept4",
         Outcome::Refused(Errno::EISCONN | Errno::EOPNOTSUPP) => what == "sendto elsewhere",
         Outcome::Refused(errno) => matches!(
             errno,
-            Errno::EACCES | Errno::EPERM | Errno::ENOENT | Errno::EXDEV | Errno::ELOOP
+            Errno::EACCES
+                | Errno::EPERM
+                | Errno::ENOENT
+                | Errno::EXDEV
+                | Errno::ELOOP
+                // No new descriptor, whatever it is of.
+                | Errno::EMFILE
         ),
         Outcome::Gave(_) | Outcome::Waits => false,
     }
@@ -531,7 +544,10 @@ fn probe_all(when: When, mode: &[&str]) {
             (attempt.what, held.call(attempt.number, &attempt.arguments))
         };
         show(&format!("{when:?} {what}: {outcome:?}"));
-        if !refused(what, outcome) {
+        // Above a library that is a mount of its own there is the library.
+        let stayed = |fd: i64| is_same(pid as u32, fd as u32, &server.library());
+        let nowhere = matches!(outcome, Outcome::Gave(fd) if what.contains("..") && stayed(fd));
+        if !refused(what, outcome) && !nowhere {
             wrong.push(format!("{what}: {outcome:?}"));
         }
         if let (Outcome::Gave(made @ 1..), true) = (
@@ -546,7 +562,7 @@ fn probe_all(when: When, mode: &[&str]) {
     assert!(wrong.is_empty(), "{when:?} the proof: {wrong:#?}");
     // What was outside is as it was.
     let left: Vec<_> = std::fs::read_dir(&folder).expect("outside").collect();
-    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left.len(), 2, "{left:?}");
     assert_eq!(
         std::fs::read(format!("{folder}/file")).expect("outside"),
         b"outside"
@@ -612,6 +628,13 @@ fn a_probed_child_can_do_its_work() {
     assert_eq!(peer.receive(), b"inside");
 }
 
+/// True when the root of a held child belongs to a mount of its own: then it has no name there but `/`.
+fn leads_nowhere(held: &Held) -> bool {
+    let root = held.root.expect("a library");
+    let link = std::fs::read_link(format!("/proc/{}/fd/{root}", held.pid));
+    link.is_ok_and(|link| link == Path::new("/"))
+}
+
 /// Without the walls the same calls work: it is the walls that refuse them.
 #[test]
 fn without_the_walls_the_probe_gets_through() {
@@ -621,6 +644,15 @@ fn without_the_walls_the_probe_gets_through() {
         Err(reason) => return skip(&reason),
     };
     let gave = |outcome| assert!(matches!(outcome, Outcome::Gave(_)), "{outcome:?}");
+    // Where the root belongs to a mount of its own, `..` ends there even so.
+    let alone = leads_nowhere(&held);
+    let gave_up = |outcome| {
+        if alone {
+            assert_eq!(outcome, Outcome::Refused(Errno::ENOENT));
+        } else {
+            gave(outcome);
+        }
+    };
     let read = N(libc::O_RDONLY.into());
     let passwd = held.call(
         libc::SYS_openat,
@@ -633,13 +665,17 @@ fn without_the_walls_the_probe_gets_through() {
         gave(passwd);
     }
     let up = text("../outside/file");
-    gave(held.call(libc::SYS_openat, &[Root, up.clone(), read, N(0)]));
-    gave(held.call(
+    gave_up(held.call(libc::SYS_openat, &[Root, up.clone(), read, N(0)]));
+    gave_up(held.call(
         libc::SYS_linkat,
         &[Root, text("inside"), Root, text("../outside/new"), N(0)],
     ));
-    gave(held.call(libc::SYS_unlinkat, &[Root, text("../outside/new"), N(0)]));
-    gave(held.call(
+    gave_up(held.call(libc::SYS_unlinkat, &[Root, text("../outside/new"), N(0)]));
+    gave_up(held.call(
+        libc::SYS_unlinkat,
+        &[Root, text("../outside/empty"), N(libc::AT_REMOVEDIR.into())],
+    ));
+    gave_up(held.call(
         libc::SYS_symlinkat,
         &[text("/etc"), Root, text("../outside/etc")],
     ));
@@ -690,11 +726,18 @@ fn what_the_walls_do_not_cover_is_known() {
             for outcome in [stat, named] {
                 assert_eq!(outcome, Outcome::Refused(Errno::EACCES));
             }
+        } else if when == When::Before {
+            for outcome in [by_path, named] {
+                assert_eq!(outcome, Outcome::Refused(Errno::EMFILE));
+            }
         }
         if when == When::After {
             let up = || text("../outside/file");
             let stat = held.call(libc::SYS_newfstatat, &[Root, up(), room(), N(0)]);
             seen.push(format!("{when:?} stat ../outside of the library: {stat:?}"));
+            if leads_nowhere(&held) {
+                assert_eq!(stat, Outcome::Refused(Errno::ENOENT));
+            }
             let path = N(libc::O_PATH.into());
             let named = held.call(libc::SYS_openat, &[Root, text("../.."), path, N(0)]);
             seen.push(format!("{when:?} O_PATH of ../..: {named:?}"));

@@ -40,27 +40,30 @@ impl Server {
         let secret = folder.path().join("secret");
         write_secret(&secret);
         let mut command = forkftpd();
-        command
-            .args([
-                "serve",
-                "--listen",
-                "127.0.0.1:0",
-                "--log-level",
-                "debug",
-                "--library",
-            ])
-            .arg(&library);
-        command.args(as_user());
-        if !arguments.contains(&"--config") {
-            // Not what this machine has in /etc.
-            command.args(["--config", "/dev/null"]);
+        command.args(["serve", "--log-level", "debug", "--library"]);
+        command.arg(&library).args(as_user());
+        if arguments.contains(&"--tls") {
+            let config = folder.path().join("tls.toml");
+            new_certificate(folder.path());
+            std::fs::write(&config, TLS).expect("configuration");
+            command.arg("--config").arg(config);
+        } else {
+            command.args(["--listen", "127.0.0.1:0"]);
+            if !arguments.contains(&"--config") {
+                // Not what this machine has in /etc.
+                command.args(["--config", "/dev/null"]);
+            }
         }
         if arguments.contains(&"--proof") {
             command.arg("--secret-file").arg(&secret);
         } else {
             command.arg("--no-secret");
         }
-        command.args(arguments.iter().filter(|&&a| a != "--proof"));
+        command.args(
+            arguments
+                .iter()
+                .filter(|&&a| a != "--proof" && a != "--tls"),
+        );
         let mut child = command
             .stderr(Stdio::piped())
             .stdin(Stdio::null())
@@ -81,8 +84,8 @@ impl Server {
             folder,
             address: String::new(),
         };
-        let line = server.wait_for("listening on drive://");
-        let at = line.find("drive://").expect("address") + "drive://".len();
+        let line = server.wait_for("listening on drive");
+        let at = line.find("://").expect("address") + "://".len();
         server.address = line[at..]
             .split_whitespace()
             .next()
@@ -102,6 +105,11 @@ impl Server {
                 Err(_) => panic!("no log line with {text:?}"),
             }
         }
+    }
+
+    /// The folder around the library, with the secret, the certificate and the configuration.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     pub fn library(&self) -> PathBuf {
@@ -171,6 +179,20 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The configuration of a server started with `--tls`.
+const TLS: &str = "tls_certificate = \"crt\"\ntls_key = \"key\"\n[[listen]]\naddress = \"127.0.0.1:0\"\ntls = true\n";
+
+/// Puts a new certificate for 127.0.0.1 and its key in the place of `crt` and `key` in `folder`.
+pub fn new_certificate(folder: &Path) {
+    let (crt, key) = (folder.join("new.crt"), folder.join("new.key"));
+    let mut command = forkftpd();
+    command.args(["cert", "new", "--host", "127.0.0.1"]);
+    let made = command.args([&crt, &key]).output().expect("forkftpd");
+    assert!(made.status.success(), "{made:?}");
+    std::fs::rename(key, folder.join("key")).expect("rename");
+    std::fs::rename(crt, folder.join("crt")).expect("rename");
 }
 
 /// Root serves nobody: then it is this user who does.

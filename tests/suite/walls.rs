@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Both ways in which children come to be.
-const MODES: [&[&str]; 2] = [&[], &["--prefork", "2"]];
+pub const MODES: [&[&str]; 2] = [&[], &["--prefork", "2"]];
 
 pub fn is_root() -> bool {
     nix::unistd::geteuid().is_root()
@@ -66,6 +66,18 @@ pub fn open_files(pid: u32) -> Vec<(u32, String)> {
     files
 }
 
+/// True when descriptor `fd` of a process is `path`, whatever it is called there.
+pub fn is_same(pid: u32, fd: u32, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let (Ok(one), Ok(other)) = (
+        std::fs::metadata(format!("/proc/{pid}/fd/{fd}")),
+        std::fs::metadata(path),
+    ) else {
+        return false;
+    };
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
 /// The child that serves this peer, which its log says once; None when its descriptors cannot be seen.
 pub fn child_of(server: &Server, peer: &Peer) -> Option<u32> {
     let address = peer.socket.local_addr().expect("address");
@@ -98,7 +110,7 @@ pub fn tcp_inode(link: &str) -> Option<&str> {
 }
 
 /// A field of /proc/PID/status.
-fn status(pid: u32, field: &str) -> String {
+pub fn status(pid: u32, field: &str) -> String {
     let all = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("status");
     let line = all
         .lines()
@@ -113,7 +125,7 @@ fn prove(peer: &mut Peer) {
     peer.list(&json!({"path": ""}));
 }
 
-fn broker_of(server: &Server) -> u32 {
+pub fn broker_of(server: &Server) -> u32 {
     let brokers = server.offspring("forkftpd:broker");
     assert_eq!(brokers.len(), 1, "{brokers:?}");
     brokers[0]
@@ -185,22 +197,21 @@ fn processes_are_who_they_should_be() {
 }
 
 /// What the descriptors of a child are for; a name for what has no business there.
-fn business(fd: u32, link: &str, server: &Server) -> &'static str {
+fn business(pid: u32, fd: u32, link: &str, server: &Server) -> &'static str {
     let library = server.library();
-    let path = Path::new(link);
     if fd <= 2 {
         return "standard";
     }
     if link.starts_with("pipe:") {
         return "drain";
     }
-    if path == library {
+    if is_same(pid, fd, &library) {
         return "root";
     }
-    if path == library.join(".forkftp/stage") {
+    if is_same(pid, fd, &library.join(".forkftp/stage")) {
         return "stage";
     }
-    if path == library.join(".forkftp/partial") {
+    if is_same(pid, fd, &library.join(".forkftp/partial")) {
         return "partial";
     }
     if link.contains("forkftpd-empty") {
@@ -236,7 +247,7 @@ fn look(mode: &[&str]) -> Option<[Vec<&'static str>; 3]> {
         }
         let mut all: Vec<_> = files
             .iter()
-            .map(|(fd, link)| business(*fd, link, &server))
+            .map(|(fd, link)| business(pid, *fd, link, &server))
             .collect();
         all.sort_unstable();
         // The drain pipe's reading end is there twice.
@@ -291,7 +302,7 @@ fn a_child_does_not_keep_what_its_walls_were_made_of() {
 }
 
 /// Whether any of `wanted` stands in the memory of a process; `Err` when it cannot be read.
-fn remembers(pid: u32, wanted: &[Vec<u8>]) -> std::io::Result<bool> {
+pub fn remembers(pid: u32, wanted: &[Vec<u8>]) -> std::io::Result<bool> {
     let memory = std::fs::File::open(format!("/proc/{pid}/mem"))?;
     let maps = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
     let mut found = false;
@@ -316,7 +327,7 @@ fn remembers(pid: u32, wanted: &[Vec<u8>]) -> std::io::Result<bool> {
     Ok(found)
 }
 
-fn contains(content: &[u8], wanted: &[u8]) -> bool {
+pub fn contains(content: &[u8], wanted: &[u8]) -> bool {
     let mut rest = content;
     while let Some(at) = rest.iter().position(|byte| *byte == wanted[0]) {
         if rest[at..].starts_with(wanted) {

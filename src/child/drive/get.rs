@@ -11,9 +11,10 @@ use crate::library::{Download, Scratch};
 use crate::rights::Operation;
 use crate::sys::file;
 use crate::wire::drive::{Cover, Get, GetEnd, GetStart, letter};
-use crate::wire::frame::{Header, MAX_DATA};
+use crate::wire::frame::Header;
 use crate::wire::name;
 use crate::wire::path::{Bad, RelPath};
+use std::io;
 use std::sync::mpsc::sync_channel;
 
 /// Up to here a file is read into the output buffer.
@@ -185,8 +186,9 @@ fn send_along(
     plan: &Plan,
     sum: &mut Option<Sum>,
 ) -> Result<Result<(), Refusal>, Fail> {
-    for (at, chunk) in chunks(plan) {
-        let sent = if plan.to - plan.from <= SMALL {
+    for (at, chunk) in chunks(plan, session.downloads.frame()) {
+        let fits = plan.to - plan.from <= SMALL && session.downloads.piece(chunk) == chunk;
+        let sent = if fits {
             send_small(session, file, at, chunk, sum)?
         } else {
             send_chunk(session, file, at, chunk, sum)?
@@ -216,7 +218,7 @@ fn send_beside(
         let hashing = std::thread::Builder::new().stack_size(HASHING_STACK);
         let hashing = hashing.spawn_scoped(scope, hash)?;
         let mut sent = Ok(Ok(()));
-        for (at, chunk) in chunks(plan) {
+        for (at, chunk) in chunks(plan, session.downloads.frame()) {
             sent = send_chunk(session, file, at, chunk, &mut None);
             // The other end is gone when the file could not be read.
             if !matches!(sent, Ok(Ok(()))) || to_hash.send((at, at + chunk as u64)).is_err() {
@@ -229,11 +231,21 @@ fn send_beside(
     })
 }
 
-/// The frames of a plan: where each begins, and its bytes.
-fn chunks(plan: &Plan) -> impl Iterator<Item = (u64, usize)> + use<> {
+/// The frames of a plan, of at most `longest` bytes: where each begins, and its bytes.
+fn chunks(plan: &Plan, longest: usize) -> impl Iterator<Item = (u64, usize)> + use<> {
     let to = plan.to;
-    let starts = (plan.from..to).step_by(MAX_DATA);
-    starts.map(move |at| (at, (to - at).min(MAX_DATA as u64) as usize))
+    let starts = (plan.from..to).step_by(longest);
+    starts.map(move |at| (at, (to - at).min(longest as u64) as usize))
+}
+
+/// Waits until `bytes` more may go to the client, which has all that was gathered for it before.
+fn pace(session: &mut Session, bytes: usize) -> io::Result<()> {
+    let wait = session.downloads.take(bytes);
+    if wait.is_due() {
+        session.line.writer.flush()?;
+        wait.run(session.line.reader.inner().slot());
+    }
+    Ok(())
 }
 
 fn send_small(
@@ -243,6 +255,7 @@ fn send_small(
     chunk: usize,
     sum: &mut Option<Sum>,
 ) -> Result<Result<(), Refusal>, Fail> {
+    pace(session, chunk)?;
     let filled = session.line.writer.fill(chunk, |into| {
         let mut got = 0;
         while got < into.len() {
@@ -272,7 +285,7 @@ fn send_chunk(
     chunk: usize,
     sum: &mut Option<Sum>,
 ) -> Result<Result<(), Refusal>, Fail> {
-    let output = session.line.writer.open_data(chunk)?;
+    session.line.writer.open_data(chunk)?;
     let mut done = 0;
     while done < chunk {
         let piece = if sum.is_some() {
@@ -280,6 +293,9 @@ fn send_chunk(
         } else {
             chunk - done
         };
+        let piece = session.downloads.piece(piece);
+        pace(session, piece)?;
+        let output = session.line.writer.sink();
         let from = at + done as u64;
         let sent = output.send_file(file.fd(), from, piece)?;
         let got = *sent.as_ref().unwrap_or(&0);

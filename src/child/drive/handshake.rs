@@ -1,10 +1,13 @@
-//! The hello and the proof of the shared secret, before anything else is heard. Run by a child, which holds no secret and
-//! no library: both are the broker's, and the second is given out at the end of this.
+//! What comes before the first command: the hello, the proof of the shared secret, the login. Run by a child, which holds no
+//! secret and no library: both are the broker's, and the second is lent at the end of this.
 
 use super::{End, Fail, Line};
 use crate::child::ask::{Admitted, Broker, Unanswered};
+use crate::config::Login;
 use crate::error::{Code, Refusal};
-use crate::wire::drive::{Proved, letter};
+use crate::ipc::{Client, LOGIN_ATTEMPTS};
+use crate::wire::drive::{self, LoggedIn, LoginNext, Nothing, Proved, letter};
+use crate::wire::frame::Header;
 
 impl From<Unanswered> for Fail {
     fn from(why: Unanswered) -> Fail {
@@ -15,22 +18,94 @@ impl From<Unanswered> for Fail {
     }
 }
 
-/// Says hello, hears the proof if one is wanted, and returns what the client may do. Every refusal here ends the session: one attempt.
-pub(super) fn run(line: &mut Line, broker: Broker) -> Result<Admitted, Fail> {
-    let (hello, entry) = broker.hear_hello()?;
+/// A client that was let in, and the command it began with, if it did not log in.
+pub(super) type Entered = (Admitted, Option<Header>);
+
+/// Says hello, hears the proof and the login that are wanted, and returns what the client may do. A refusal ends the session.
+pub(super) fn run(line: &mut Line, client: &Client, broker: &Broker) -> Result<Entered, Fail> {
+    let (hello, mut entry) = broker.hear_hello()?;
     line.writer.bytes(letter::HELLO, hello.as_bytes())?;
-    line.writer.flush()?;
-    if let Some(entry) = entry {
-        return Ok(entry);
+    if client.proof {
+        line.writer.flush()?;
+        entry = prove(line, broker)?;
     }
-    let Some(header) = line.reader.header()? else {
-        return Err(Fail::End(End::Goodbye));
-    };
+    match entry {
+        Some(admitted) => {
+            line.writer.flush()?;
+            Ok((admitted, None))
+        }
+        None => log_in(line, client, broker),
+    }
+}
+
+fn header(line: &mut Line) -> Result<Header, Fail> {
+    line.writer.flush()?;
+    line.reader.header()?.ok_or(Fail::End(End::Goodbye))
+}
+
+fn prove(line: &mut Line, broker: &Broker) -> Result<Option<Admitted>, Fail> {
+    let header = header(line)?;
     if header.letter != letter::PROVE {
         let what = "the shared secret has to be proved first";
         return Err(Refusal::new(Code::Proof, what).into());
     }
     let (proof, entry) = broker.ask_prove(line.request(header)?)?;
     line.writer.json(letter::OK, &Proved { proof })?;
-    entry.ok_or_else(|| Code::Login.into())
+    Ok(entry)
+}
+
+/// Up to `LOGIN_ATTEMPTS` logins; or none, and a command, where that may be.
+fn log_in(line: &mut Line, client: &Client, broker: &Broker) -> Result<Entered, Fail> {
+    let mut failures = 0;
+    loop {
+        let header = header(line)?;
+        match header.letter {
+            letter::LOGIN => match one_login(line, broker, header) {
+                Ok(admitted) => return Ok((admitted, None)),
+                Err(Fail::Refuse(refusal)) if refusal.code == Code::Login => {
+                    failures += 1;
+                    if failures == LOGIN_ATTEMPTS {
+                        return Err(refusal.into());
+                    }
+                    line.refuse(&refusal)?;
+                }
+                Err(other) => return Err(other),
+            },
+            letter::QUIT => {
+                let Nothing {} = line.request(header)?;
+                line.writer.json(letter::OK, &Nothing {})?;
+                return Err(Fail::End(End::Goodbye));
+            }
+            _ if client.login == Login::Optional => {
+                return Ok((broker.ask_anonymous()?, Some(header)));
+            }
+            letter::DATA | letter::END => return Err(Fail::hang_up("data before a login")),
+            _ => {
+                line.reader.skip(header)?;
+                line.refuse(&Refusal::new(Code::Login, "log in first"))?;
+            }
+        }
+    }
+}
+
+/// Both messages of one login.
+fn one_login(line: &mut Line, broker: &Broker, first: Header) -> Result<Admitted, Fail> {
+    let drive::Login { message } = line.request(first)?;
+    let message = broker.ask_login_first(message)?;
+    line.writer.json(letter::OK, &LoginNext { message })?;
+    let second = header(line)?;
+    if second.letter != letter::LOGIN {
+        return Err(Fail::hang_up("a login was begun and not finished"));
+    }
+    let drive::Login { message } = line.request(second)?;
+    let (message, admitted) = broker.ask_login_final(message)?;
+    let grant = &admitted.grant;
+    let answer = LoggedIn {
+        message,
+        user: grant.user.clone().unwrap_or_default(),
+        rights: grant.rights,
+    };
+    line.writer.json(letter::OK, &answer)?;
+    line.writer.flush()?;
+    Ok(admitted)
 }

@@ -4,8 +4,8 @@ use super::{Fail, Handled, Session, Transfer};
 use crate::error::Refusal;
 use crate::library::Walk;
 use crate::rights::Operation;
-use crate::sys::file::{Facts, Kind};
-use crate::wire::drive::{Entry, List, Listed, Type, letter};
+use crate::sys::file::Facts;
+use crate::wire::drive::{List, Listed, letter};
 use crate::wire::frame::Header;
 use crate::wire::name::{self, Name};
 use crate::wire::path::{Bad, RelPath};
@@ -65,19 +65,7 @@ fn send(session: &mut Session, mut walk: Walk) -> Result<Result<Transfer, Refusa
 }
 
 fn write_line(lines: &mut Vec<u8>, path: &[u8], facts: &Facts) {
-    let kind = if facts.kind == Kind::Folder {
-        Type::Folder
-    } else {
-        Type::File
-    };
-    let size = if kind == Type::Folder { 0 } else { facts.size };
-    let entry = Entry {
-        name: path.into(),
-        kind,
-        size,
-        mtime: facts.modified.seconds,
-        nsec: facts.modified.nanos,
-    };
+    let entry = super::manage::entry(path.into(), facts);
     // Writing to memory, and no map has a key that is not a string: there is no error to meet.
     let _ = serde_json::to_writer(&mut *lines, &entry);
     lines.push(b'\n');

@@ -5,19 +5,23 @@
 mod get;
 mod handshake;
 mod list;
+mod manage;
+mod pace;
 mod put;
+mod quota;
 
 use super::ask::{Admitted, Broker};
 use super::run::Exit;
 use super::stream::{Input, Output, Stream};
 use crate::error::{Code, Refusal};
-use crate::ipc::Grant;
+use crate::ipc::{Client, Grant};
 use crate::library::Library;
 use crate::log::{self, Level};
 use crate::scoreboard::Phase;
 use crate::sys::net::Peer;
 use crate::wire::drive::{Fault, Nothing, letter};
 use crate::wire::frame::{Broken, Header, Reader, Writer};
+use pace::Pace;
 use put::Batch;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -27,14 +31,22 @@ struct Line {
     reader: Reader<Input>,
     writer: Writer<Output>,
     peer: Peer,
+    /// The handshake is over: from now on deadlines are counted for each request.
+    inside: bool,
 }
 
 /// One client's session, after the handshake.
 struct Session {
     line: Line,
     library: &'static Library,
+    broker: Broker,
+    /// A command that was read before the session began.
+    pending: Option<Header>,
     /// What the client may do.
     grant: Grant,
+    /// How fast the bytes of files may come, and go.
+    uploads: Pace,
+    downloads: Pace,
     /// Uploads that are whole, waiting to be published together.
     batch: Batch,
     /// The rest of a refused upload is still on its way: it is skipped.
@@ -111,7 +123,7 @@ struct Row {
     joins_batch: bool,
 }
 
-const ROWS: [Row; 5] = [
+const ROWS: [Row; 10] = [
     Row {
         letter: letter::LIST,
         handle: list::handle,
@@ -128,6 +140,31 @@ const ROWS: [Row; 5] = [
         joins_batch: true,
     },
     Row {
+        letter: letter::MAKE,
+        handle: manage::handle_make,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::RENAME,
+        handle: manage::handle_rename,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::REMOVE,
+        handle: manage::handle_remove,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::STAT,
+        handle: manage::handle_stat,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::TIME,
+        handle: manage::handle_time,
+        joins_batch: false,
+    },
+    Row {
         letter: letter::ECHO,
         handle: echo,
         joins_batch: false,
@@ -140,24 +177,35 @@ const ROWS: [Row; 5] = [
 ];
 
 /// Serves the client at the other end of `stream` until it leaves.
-pub(super) fn serve(stream: Stream, peer: Peer, broker: Broker) -> Exit {
+pub(super) fn serve(stream: Stream, client: &Client, broker: Broker) -> Exit {
     let mut line = Line {
         reader: Reader::new(stream.input),
         writer: Writer::new(stream.output),
-        peer,
+        peer: client.peer,
+        inside: false,
     };
-    let Admitted { grant, library } = match handshake::run(&mut line, broker) {
-        Ok(admitted) => admitted,
+    let (Admitted { grant, library }, pending) = match handshake::run(&mut line, client, &broker) {
+        Ok(entered) => entered,
         // One attempt for each connection.
         Err(Fail::Refuse(refusal) | Fail::Told(refusal)) => {
             return line.close(End::HangUp(refusal));
         }
         Err(Fail::End(end)) => return line.close(end),
     };
+    line.inside = true;
+    if let Some(user) = &grant.user {
+        line.reader.inner().slot().say_user(user);
+        let fields: [(&str, &dyn std::fmt::Display); 2] = [("peer", &line.peer), ("user", user)];
+        log::event(Level::Info, "logged in", &fields);
+    }
     let mut session = Session {
         line,
+        broker,
+        pending,
         // Lives as long as the process: a child leaves without dropping anything.
         library: Box::leak(Box::new(library)),
+        uploads: Pace::new(grant.upload_rate),
+        downloads: Pace::new(grant.download_rate),
         grant,
         batch: Batch::default(),
         skipping: false,
@@ -177,7 +225,9 @@ impl Line {
             Some(b'{') => serde_json::from_slice(payload).map_err(|error| error.to_string()),
             _ => Err("a request is a JSON object".to_owned()),
         };
-        self.reader.inner().enter(Phase::Busy);
+        if self.inside {
+            self.reader.inner().enter(Phase::Busy);
+        }
         let refuse = |what| Refusal::new(Code::Request, format!("malformed request: {what}"));
         parsed.map_err(|what| refuse(what).into())
     }
@@ -194,6 +244,7 @@ impl Line {
         match end {
             End::Goodbye => {
                 let _ = self.writer.flush();
+                self.writer.sink().farewell();
                 log::event(Level::Info, "left", &fields);
                 Exit::Done
             }
@@ -254,7 +305,11 @@ impl Session {
             Phase::Idle
         };
         self.line.reader.inner().enter(phase);
-        let Some(header) = self.line.reader.header()? else {
+        let header = match self.pending.take() {
+            Some(header) => Some(header),
+            None => self.line.reader.header()?,
+        };
+        let Some(header) = header else {
             return Err(Fail::End(End::Goodbye));
         };
         if self.skips(header)? {
@@ -307,6 +362,10 @@ impl Session {
             return Err(Fail::hang_up(format!("{name} has no place here")));
         }
         self.line.reader.skip(header)?;
+        if header.letter == letter::LOGIN {
+            let what = "a login comes before the first command";
+            return Err(Refusal::new(Code::Login, what).into());
+        }
         Err(Refusal::new(Code::Letter, format!("this server has no command {name}")).into())
     }
 
@@ -316,36 +375,38 @@ impl Session {
         put::commit(self, batch)
     }
 
-    /// One line for a request that was carried out or refused.
+    /// One line for a transfer that was carried out or refused.
     fn log_request(&self, verb: &str, path: &str, result: &Result<Transfer, Refusal>) {
-        let mut fields: Vec<(&str, &dyn std::fmt::Display)> =
-            vec![("peer", &self.line.peer), ("path", &path)];
-        match result {
-            Ok(transfer) => {
-                fields.push(("bytes", &transfer.bytes));
-                if let Some(digest) = &transfer.digest {
-                    fields.push((transfer.digest_kind, digest));
-                }
-                log::event(Level::Info, verb, &fields);
-            }
-            Err(refusal) => {
-                let code = refusal.code.as_str();
-                let errno = refusal.errno.map(|e| e.desc()).unwrap_or_default();
-                fields.push(("refused", &code));
-                if refusal.code == Code::Io {
-                    fields.push(("error", &errno));
-                }
-                log::event(
-                    if refusal.code == Code::Io {
-                        Level::Error
-                    } else {
-                        Level::Info
-                    },
-                    verb,
-                    &fields,
-                );
+        let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("path", &path)];
+        if let Ok(transfer) = result {
+            fields.push(("bytes", &transfer.bytes));
+            if let Some(digest) = &transfer.digest {
+                fields.push((transfer.digest_kind, digest));
             }
         }
+        self.log(verb, &fields, result.as_ref().err());
+    }
+
+    /// One line for a request with these `fields`, and why it was refused, if it was.
+    fn log(&self, verb: &str, about: &[(&str, &dyn std::fmt::Display)], refusal: Option<&Refusal>) {
+        let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("peer", &self.line.peer)];
+        if let Some(user) = &self.grant.user {
+            fields.push(("user", user));
+        }
+        fields.extend_from_slice(about);
+        let Some(refusal) = refusal else {
+            return log::event(Level::Info, verb, &fields);
+        };
+        let code = refusal.code.as_str();
+        let errno = refusal.errno.map(|e| e.desc()).unwrap_or_default();
+        fields.push(("refused", &code));
+        let level = if refusal.code == Code::Io {
+            fields.push(("error", &errno));
+            Level::Error
+        } else {
+            Level::Info
+        };
+        log::event(level, verb, &fields);
     }
 }
 

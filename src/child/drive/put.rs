@@ -3,6 +3,7 @@
 //! Uploads that arrive one behind the other are published together: they share the waiting for the disk, and each is
 //! answered after it is stored, in order.
 
+use super::quota::{Reserved, Spending};
 use super::{Fail, Handled, Session, Transfer};
 use crate::digest::Value;
 use crate::error::{Code, Refusal};
@@ -24,7 +25,7 @@ const PIECE: usize = 256 * 1024;
 /// Uploads that are whole, and not shown yet.
 #[derive(Default)]
 pub(super) struct Batch {
-    ready: Vec<(String, Ready)>,
+    ready: Vec<(String, Ready, Reserved)>,
     bytes: u64,
 }
 
@@ -53,9 +54,9 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
     session.skipping = !request.resume;
     let path = name::encode(&request.path.0);
     match receive(session, &request) {
-        Ok(ready) => {
+        Ok((ready, reserved)) => {
             session.batch.bytes += ready.size();
-            session.batch.ready.push((path, ready));
+            session.batch.ready.push((path, ready, reserved));
             if session.batch.is_full() {
                 session.commit()
             } else {
@@ -81,9 +82,20 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
 
 /// Publishes a batch and answers for each of it.
 pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
-    let (paths, ready): (Vec<String>, Vec<Ready>) = batch.ready.into_iter().unzip();
+    let mut spent = Spending::default();
+    let (mut paths, mut ready) = (Vec::new(), Vec::new());
+    for (path, upload, reserved) in batch.ready {
+        spent.release(reserved);
+        paths.push(path);
+        ready.push(upload);
+    }
     let durability = session.library.options().durability.as_str();
-    for (path, outcome) in paths.iter().zip(session.library.publish(ready)) {
+    let outcomes = session.library.publish(ready);
+    for stored in outcomes.iter().flatten() {
+        spent.stored(stored.size, stored.replaced);
+    }
+    session.spend(spent)?;
+    for (path, outcome) in paths.iter().zip(outcomes) {
         match outcome {
             Ok(stored) => {
                 let digest = stored.digest.to_hex();
@@ -111,7 +123,7 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
     Ok(())
 }
 
-fn receive(session: &mut Session, request: &Put) -> Result<Ready, Fail> {
+fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fail> {
     let path = RelPath::parse(&request.path.0).map_err(Bad::when_writing)?;
     if request.nsec >= 1_000_000_000 {
         return Err(Refusal::new(Code::Request, "nsec is below 1000000000").into());
@@ -133,7 +145,31 @@ fn receive(session: &mut Session, request: &Put) -> Result<Ready, Fail> {
         overwrite: request.overwrite,
     })?;
     let library = session.library;
-    let mut upload = library.begin_upload(&path, announced)?;
+    let upload = library.begin_upload(&path, announced)?;
+    let mut reserved = match session.reserve(&upload, request.size) {
+        Ok(reserved) => reserved,
+        Err(fail) => {
+            upload.abandon(library);
+            return Err(fail);
+        }
+    };
+    let received = receive_whole(session, request, upload, &mut reserved);
+    if received.is_err() {
+        let mut spent = Spending::default();
+        spent.release(reserved);
+        session.spend(spent)?;
+    }
+    Ok((received?, reserved))
+}
+
+/// From the first byte to the proof of the whole.
+fn receive_whole(
+    session: &mut Session,
+    request: &Put,
+    mut upload: Upload,
+    reserved: &mut Reserved,
+) -> Result<Ready, Fail> {
+    let library = session.library;
     if request.resume {
         session.commit()?;
         let slot = session.line.reader.inner().slot();
@@ -148,7 +184,7 @@ fn receive(session: &mut Session, request: &Put) -> Result<Ready, Fail> {
         session.line.writer.flush()?;
         session.skipping = true;
     }
-    match receive_bytes(session, &mut upload) {
+    match receive_bytes(session, &mut upload, reserved) {
         Ok(end) => {
             let Some(digest) = Value::from_hex(request.digest, &end.digest) else {
                 upload.discard(library);
@@ -174,7 +210,11 @@ fn receive(session: &mut Session, request: &Put) -> Result<Ready, Fail> {
 }
 
 /// The run of `D`, up to its `Z`.
-fn receive_bytes(session: &mut Session, upload: &mut Upload) -> Result<PutEnd, Fail> {
+fn receive_bytes(
+    session: &mut Session,
+    upload: &mut Upload,
+    reserved: &mut Reserved,
+) -> Result<PutEnd, Fail> {
     let mut piece = Vec::new();
     loop {
         let Some(header) = session.line.reader.header()? else {
@@ -188,7 +228,7 @@ fn receive_bytes(session: &mut Session, upload: &mut Upload) -> Result<PutEnd, F
                 if piece.len() < wanted {
                     piece.resize(wanted, 0);
                 }
-                receive_frame(session, header, &mut piece, upload)?;
+                receive_frame(session, header, &mut piece, upload, reserved)?;
             }
             letter::END => {
                 session.skipping = false;
@@ -214,11 +254,17 @@ fn receive_frame(
     header: Header,
     piece: &mut [u8],
     upload: &mut Upload,
+    reserved: &mut Reserved,
 ) -> Handled {
     let mut left = header.length;
     while left > 0 {
-        let got = session.line.reader.data(&mut left, piece)?;
-        if let Err(refusal) = upload.write(&piece[..got]) {
+        let most = session.uploads.piece(piece.len());
+        let got = session.line.reader.data(&mut left, &mut piece[..most])?;
+        pace(session, got)?;
+        let written = session
+            .grow(reserved, upload.written() + got as u64)
+            .and_then(|()| upload.write(&piece[..got]));
+        if let Err(refusal) = written {
             // Said before the rest of the frame is read away, so that the client can stop.
             session.commit()?;
             session.line.refuse(&refusal)?;
@@ -227,6 +273,17 @@ fn receive_frame(
             }
             return Err(Fail::Told(refusal));
         }
+    }
+    Ok(())
+}
+
+/// Waits until more than these `bytes` may come. Nobody waits with it for the answer to an earlier upload.
+fn pace(session: &mut Session, bytes: usize) -> Handled {
+    let wait = session.uploads.take(bytes);
+    if wait.is_due() {
+        session.commit()?;
+        session.line.writer.flush()?;
+        wait.run(session.line.reader.inner().slot());
     }
     Ok(())
 }

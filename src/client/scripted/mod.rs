@@ -3,6 +3,8 @@
 mod gets;
 mod handshake;
 mod lists;
+mod logins;
+mod manages;
 mod puts;
 
 use super::{Client, Options};
@@ -54,8 +56,12 @@ impl Server {
     }
 
     fn hello(&mut self, macs: &str) -> String {
+        self.hello_of(macs, crate::wire::drive::COMMANDS)
+    }
+
+    fn hello_of(&mut self, macs: &str, commands: &str) -> String {
         let hello = format!(
-            r#"{{"protocol":"forkftp/1","nonce":"{}","macs":[{macs}],"login":"none","digests":["blake3","sha256","md5"],"commands":"LGPNQ","limits":{{"control":65536,"data":8388608,"idle":300}},"new":1}}"#,
+            r#"{{"protocol":"forkftp/1","nonce":"{}","macs":[{macs}],"login":"none","digests":["blake3","sha256","md5"],"commands":"{commands}","limits":{{"control":65536,"data":8388608,"idle":300}},"new":1}}"#,
             "07".repeat(32)
         );
         self.say(letter::HELLO, &hello);

@@ -1,11 +1,12 @@
 //! Scripted tests: uploads.
 
-use super::{Server, blake3, path, session};
-use crate::client::{Error, PutRequest, Result, Source};
+use super::{Server, blake3, connect, options, path, session};
+use crate::client::{Error, Options, PutRequest, Result, Source};
 use crate::digest::Hasher;
 use crate::error::Code;
 use crate::wire::drive::letter;
 use std::io::Read;
+use std::time::Duration;
 
 /// Reads a run to its end; returns its bytes and the last frame.
 fn hear_run(server: &mut Server) -> (Vec<u8>, u8, serde_json::Value) {
@@ -265,4 +266,38 @@ fn a_farewell_is_understood_while_sending() {
     );
     assert!(!client.is_usable());
     server.join().expect("script");
+}
+
+#[test]
+fn a_server_that_takes_its_time_has_not_stalled_and_one_that_takes_nothing_has() {
+    let impatient = Options {
+        stall_timeout: Duration::from_secs(1),
+        ..options()
+    };
+    // More than the kernel takes at once; what it has when all is sent takes longer than a stall, without the answer.
+    let content: Vec<u8> = (0..480_000u32).map(|i| (i % 251) as u8).collect();
+    for takes in [true, false] {
+        let (client, server) = connect(&impatient, move |mut server| {
+            server.hello("");
+            server.hear_json(letter::PUT);
+            if takes {
+                for _ in 0..12 {
+                    std::thread::sleep(Duration::from_millis(200));
+                    server.0.read_exact(&mut [0; 40_000]).expect("read");
+                }
+                std::thread::sleep(Duration::from_millis(500));
+                server.say(letter::ERROR, r#"{"code":"io","message":"in the end"}"#);
+            }
+            while !server.closed() {}
+        });
+        let mut client = client.expect("session");
+        let put = client.put_from(&PutRequest::new(path("a")), &mut &content[..]);
+        match put {
+            Err(Error::Refused(refusal)) => assert!(takes && refusal.code == Code::Io),
+            Err(Error::Lost(why)) => assert!(!takes && why.contains("stalled"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        drop(client);
+        server.join().expect("script");
+    }
 }

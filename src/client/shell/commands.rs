@@ -1,17 +1,22 @@
-//! What each command of the shell does. Run by the shell; the work is in `listing`, `download` and `upload`.
+//! What each command of the shell does. Run by the shell; the work is in `listing`, `download`,
+//! `upload` and `removal`.
 
 use super::menu::{self, Line, Takes};
 use super::{Shell, complete, print, words};
 use crate::client::exit::Exit;
 use crate::client::report::{self, Report, say};
-use crate::client::{Error, Result, download, listing, local, show, upload};
+use crate::client::url::target;
+use crate::client::{
+    Client, Error, Result, download, listing, local, moment, removal, show, stating, upload,
+};
 use crate::digest::Kind;
 use crate::error::Code;
+use crate::sys::file::Stamp;
 use crate::wire::drive::Type;
 use crate::wire::path::RelPath;
 use rustyline::history::FileHistory;
 use rustyline::{CompletionType, Config, Editor};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
@@ -66,6 +71,19 @@ impl Shell {
                 ));
                 ("pwd", Ok(Exit::Done))
             }
+            Line::Mkdir { path, parents } => ("mkdir", self.make_folder(&path, parents)),
+            Line::Mv {
+                from,
+                to,
+                overwrite,
+            } => ("mv", self.rename(&from, &to, overwrite)),
+            Line::Rm {
+                names,
+                recursive,
+                force,
+            } => ("rm", self.remove(&names, recursive, force)),
+            Line::Stat { name } => ("stat", self.stat(&name)),
+            Line::Touch { name, time } => ("touch", self.touch(&name, time)),
             Line::Lcd { path } => ("lcd", lcd(path)),
             Line::Lls { path } => ("lls", lls(path.as_deref().unwrap_or(Path::new(".")))),
             Line::Ping => ("ping", self.ping()),
@@ -187,6 +205,54 @@ impl Shell {
         }
         remote.remember(&path, entries);
         remote.here = path;
+        Ok(Exit::Done)
+    }
+
+    fn make_folder(&self, path: &OsStr, parents: bool) -> Result<Exit> {
+        let path = self.path(path.as_bytes())?;
+        self.change(|client| client.make_folder(&path, parents))
+    }
+
+    fn rename(&self, from: &OsStr, to: &OsStr, overwrite: bool) -> Result<Exit> {
+        let from = self.path(from.as_bytes())?;
+        let mut to_path = self.path(to.as_bytes())?;
+        if to.as_bytes().ends_with(b"/") {
+            to_path = target(&to_path, &from, b"/").map_err(Error::here)?;
+        }
+        self.change(|client| client.rename(&from, &to_path, overwrite))
+    }
+
+    fn remove(&self, names: &[OsString], recursive: bool, force: bool) -> Result<Exit> {
+        let paths = names.iter().map(|name| self.path(name.as_bytes()));
+        let job = removal::Job {
+            paths: paths.collect::<Result<_>>()?,
+            recursive,
+            force,
+        };
+        let report = removal::report();
+        let mut remote = self.remote.borrow_mut();
+        remote.forget();
+        removal::run(&mut remote.link, &job, &report);
+        Ok(report.finish())
+    }
+
+    fn stat(&self, name: &OsStr) -> Result<Exit> {
+        let path = self.path(name.as_bytes())?;
+        stating::run(&mut self.remote.borrow_mut().link, &path, false)?;
+        Ok(Exit::Done)
+    }
+
+    fn touch(&self, name: &OsStr, time: Option<Stamp>) -> Result<Exit> {
+        let path = self.path(name.as_bytes())?;
+        let time = time.unwrap_or_else(moment::now);
+        self.change(|client| client.set_time(&path, time))
+    }
+
+    /// One request that changes something on the server.
+    fn change(&self, ask: impl FnOnce(&mut Client) -> Result<()>) -> Result<Exit> {
+        let mut remote = self.remote.borrow_mut();
+        remote.forget();
+        ask(remote.link.client()?)?;
         Ok(Exit::Done)
     }
 

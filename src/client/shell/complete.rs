@@ -203,6 +203,12 @@ mod tests {
             takes(b"3", &[b"3".to_vec()]),
             Takes::Local { folders: false }
         ));
+        for verb in [&b"rm"[..], b"rename", b"touch", b"stat"] {
+            assert_eq!(
+                takes(verb, &[verb.to_vec(), b"-r".to_vec()]),
+                Takes::Remote { folders: false }
+            );
+        }
         assert!(matches!(
             takes(b"get", &[b"get".to_vec(), b"-o".to_vec()]),
             Takes::Local { .. }

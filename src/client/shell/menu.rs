@@ -1,6 +1,7 @@
 //! What the shell understands: the numbered menu, and each line as a typed command. Pure.
 
-use crate::client::show;
+use crate::client::{moment, show};
+use crate::sys::file::Stamp;
 use clap::{CommandFactory, Parser};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -24,7 +25,7 @@ pub(super) struct Row {
 }
 
 /// Everything the shell understands; the first five are the menu. A test holds this and `Line` together.
-pub(super) const COMMANDS: [Row; 10] = [
+pub(super) const COMMANDS: [Row; 15] = [
     Row {
         names: &["list", "1", "ls", "dir"],
         usage: "[PATH] [-l] [-r]",
@@ -66,6 +67,36 @@ pub(super) const COMMANDS: [Row; 10] = [
         usage: "",
         help: "the folder on the server",
         takes: Takes::Nothing,
+    },
+    Row {
+        names: &["mkdir"],
+        usage: "PATH [-p]",
+        help: "make a folder on the server",
+        takes: Takes::Remote { folders: true },
+    },
+    Row {
+        names: &["mv", "rename"],
+        usage: "FROM TO [--overwrite]",
+        help: "give a file or folder another name",
+        takes: Takes::Remote { folders: false },
+    },
+    Row {
+        names: &["rm", "del"],
+        usage: "NAME... [-r] [-f]",
+        help: "remove files and folders",
+        takes: Takes::Remote { folders: false },
+    },
+    Row {
+        names: &["stat"],
+        usage: "NAME",
+        help: "what is under a name",
+        takes: Takes::Remote { folders: false },
+    },
+    Row {
+        names: &["touch"],
+        usage: "NAME [--time TIME]",
+        help: "set the time of a file",
+        takes: Takes::Remote { folders: false },
     },
     Row {
         names: &["lcd"],
@@ -160,6 +191,51 @@ pub(super) enum Line {
     },
     /// The folder on the server.
     Pwd,
+    /// Make a folder on the server.
+    Mkdir {
+        /// The folder.
+        path: OsString,
+        /// Make the folders on the way, and do not mind if it is there.
+        #[arg(short)]
+        parents: bool,
+    },
+    /// Give a file or folder on the server another name.
+    #[command(visible_alias = "rename")]
+    Mv {
+        /// The file or folder.
+        from: OsString,
+        /// Its new name; with a slash at the end, the folder to go to.
+        to: OsString,
+        /// Replace a file of that name.
+        #[arg(long)]
+        overwrite: bool,
+    },
+    /// Remove files and empty folders on the server.
+    #[command(visible_alias = "del")]
+    Rm {
+        /// Files and folders.
+        #[arg(required = true)]
+        names: Vec<OsString>,
+        /// Folders with all that is in them.
+        #[arg(short)]
+        recursive: bool,
+        /// Do not mind what is not there.
+        #[arg(short)]
+        force: bool,
+    },
+    /// What is under a name on the server.
+    Stat {
+        /// File or folder.
+        name: OsString,
+    },
+    /// Set the time of a file on the server.
+    Touch {
+        /// The file.
+        name: OsString,
+        /// The time, as in 2026-05-01T13:45:07Z; now without it.
+        #[arg(long, value_parser = moment::parse)]
+        time: Option<Stamp>,
+    },
     /// Go to another folder here.
     Lcd {
         /// The folder; the home folder without it.
@@ -259,6 +335,12 @@ mod tests {
         assert!(
             matches!(parse("put -o x/ -- -a"), Ok(Line::Put { files, .. }) if files == [PathBuf::from("-a")])
         );
+        assert!(
+            matches!(parse("rm -rf a b"), Ok(Line::Rm { names, recursive: true, force: true }) if names.len() == 2)
+        );
+        for bad in ["rm", "mv a", "touch a --time 5", "mkdir", "stat"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
         assert!(parse("frobnicate").is_err());
         assert!(parse("quit now").is_err());
     }

@@ -71,8 +71,12 @@ impl Shell {
                 .map_or("no proof asked for".to_owned(), |mac| {
                     format!("both ends proved the secret by {mac}")
                 });
+            let user = match &info.user {
+                Some(user) => format!(", logged in as {}", show::clean(user.as_bytes())),
+                None => String::new(),
+            };
             print(&format!(
-                "{}: {proof}.\n\n{}\n",
+                "{}: {proof}{user}.\n\n{}\n",
                 show::clean(remote.link.url.place.to_string().as_bytes()),
                 menu::greeting()
             ));

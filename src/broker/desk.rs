@@ -1,0 +1,72 @@
+//! Everything the broker answers from: what it read at its start or at a reload, and what it has learned since.
+
+use super::keys::Keys;
+use super::quota::Quotas;
+use super::remembered::Remembered;
+use super::throttle::{Limits, Throttle};
+use crate::ipc::Client;
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+/// Who a session is counted for: a user, or all that did not log in.
+pub(super) type Name = Option<String>;
+
+#[derive(Debug)]
+pub(super) struct Desk {
+    pub(super) keys: Keys,
+    pub(super) throttle: Throttle,
+    pub(super) quotas: Quotas,
+    pub(super) remembered: Remembered,
+    /// How many sessions each has.
+    sessions: HashMap<Name, u32>,
+}
+
+impl Desk {
+    /// # Errors
+    /// When the kernel has no randomness.
+    pub(super) fn new(keys: Keys) -> Result<Desk, getrandom::Error> {
+        Ok(Desk {
+            keys,
+            throttle: Throttle::default(),
+            quotas: Quotas::default(),
+            remembered: Remembered::new()?,
+            sessions: HashMap::new(),
+        })
+    }
+
+    /// The operator's limits for those who fail.
+    pub(super) fn limits(&self) -> Limits {
+        Limits {
+            failures: self.keys.config.max_failures,
+            millis: u64::from(self.keys.config.ban_seconds) * 1000,
+        }
+    }
+
+    /// Counts one more session of `name`, if it may have one.
+    pub(super) fn enter(&mut self, name: &Name, most: Option<u32>) -> bool {
+        let sessions = self.sessions.entry(name.clone()).or_default();
+        if most.is_some_and(|most| *sessions >= most) {
+            return false;
+        }
+        *sessions += 1;
+        true
+    }
+
+    /// Counts one less.
+    pub(super) fn leave(&mut self, name: &Name) {
+        if let Some(sessions) = self.sessions.get_mut(name) {
+            *sessions -= 1;
+            if *sessions == 0 {
+                self.sessions.remove(name);
+            }
+        }
+    }
+}
+
+/// The address of a client, if it came over a network.
+pub(super) fn address(client: &Client) -> Option<IpAddr> {
+    match client.peer {
+        crate::sys::net::Peer::Net(address) => Some(address.ip()),
+        _ => None,
+    }
+}

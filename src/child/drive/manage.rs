@@ -1,0 +1,133 @@
+//! `M`, `R`, `F`, `S`, `T`: folders made, names changed and freed, what is under a name, and its time. Run by a child.
+//!
+//! Each asks the policy before the library, so that whoever may not do a thing learns nothing from the refusal.
+
+use super::quota::Spending;
+use super::{Handled, Session};
+use crate::error::{Code, Refusal};
+use crate::rights::Operation;
+use crate::sys::file::{Facts, Kind, Stamp};
+use crate::wire::drive::{Entry, Make, Nothing, Remove, Rename, SetTime, Stat, Type, letter};
+use crate::wire::frame::Header;
+use crate::wire::name::{self, Name};
+use crate::wire::path::{Bad, RelPath};
+use std::fmt::Display;
+
+pub(super) fn handle_make(session: &mut Session, header: Header) -> Handled {
+    let Make { path, parents } = session.line.request(header)?;
+    let made = session
+        .allow(Operation::MakeFolder)
+        .and_then(|()| new_path(&path))
+        .and_then(|at| session.library.make_folder(&at, parents));
+    let (path, made) = (name::encode(&path.0), made.map(drop));
+    session.log("mkdir", &[("path", &path)], made.as_ref().err());
+    session.answer(made)
+}
+
+pub(super) fn handle_rename(session: &mut Session, header: Header) -> Handled {
+    let Rename {
+        path,
+        to,
+        overwrite,
+    } = session.line.request(header)?;
+    let renamed = session
+        .allow(Operation::Rename { overwrite })
+        .and_then(|()| Ok((old_path(&path)?, new_path(&to)?)))
+        .and_then(|(from, to)| session.library.rename(&from, &to, overwrite));
+    if let Ok(Some(replaced)) = &renamed {
+        session.spend(Spending::of_removed(replaced))?;
+    }
+    let (path, to) = (name::encode(&path.0), name::encode(&to.0));
+    let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &path), ("to", &to)];
+    if let Ok(Some(replaced)) = &renamed {
+        fields.push(("replaced", &replaced.size));
+    }
+    session.log("rename", &fields, renamed.as_ref().err());
+    session.answer(renamed.map(drop))
+}
+
+pub(super) fn handle_remove(session: &mut Session, header: Header) -> Handled {
+    let Remove { path } = session.line.request(header)?;
+    let removed = session
+        .allow(Operation::Remove)
+        .and_then(|()| old_path(&path))
+        .and_then(|at| session.library.remove(&at));
+    if let Ok(gone) = &removed {
+        session.spend(Spending::of_removed(gone))?;
+    }
+    let path = name::encode(&path.0);
+    let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &path)];
+    if let Ok(gone) = &removed {
+        fields.push(match gone.kind {
+            Kind::Folder => ("type", &"folder"),
+            _ => ("bytes", &gone.size),
+        });
+    }
+    session.log("remove", &fields, removed.as_ref().err());
+    session.answer(removed.map(drop))
+}
+
+pub(super) fn handle_stat(session: &mut Session, header: Header) -> Handled {
+    let Stat { path } = session.line.request(header)?;
+    let found = session
+        .allow(Operation::Stat)
+        .and_then(|()| old_path(&path))
+        .and_then(|at| session.library.stat(&at));
+    let shown = name::encode(&path.0);
+    session.log("stat", &[("path", &shown)], found.as_ref().err());
+    let entry = entry(path, &found?);
+    Ok(session.line.writer.json(letter::OK, &entry)?)
+}
+
+pub(super) fn handle_time(session: &mut Session, header: Header) -> Handled {
+    let SetTime { path, mtime, nsec } = session.line.request(header)?;
+    if nsec >= 1_000_000_000 {
+        return Err(Refusal::new(Code::Request, "nsec is below 1000000000").into());
+    }
+    let stamp = Stamp {
+        seconds: mtime,
+        nanos: nsec,
+    };
+    let set = session
+        .allow(Operation::SetTime)
+        .and_then(|()| old_path(&path))
+        .and_then(|at| session.library.set_time(&at, stamp));
+    let path = name::encode(&path.0);
+    let fields: [(&str, &dyn Display); 2] = [("path", &path), ("mtime", &mtime)];
+    session.log("set-time", &fields, set.as_ref().err());
+    session.answer(set)
+}
+
+impl Session {
+    fn allow(&self, operation: Operation) -> Result<(), Refusal> {
+        self.grant.rights.allow(operation)
+    }
+
+    /// Answers with an empty `K`, or with why not.
+    fn answer(&mut self, done: Result<(), Refusal>) -> Handled {
+        done?;
+        Ok(self.line.writer.json(letter::OK, &Nothing {})?)
+    }
+}
+
+/// The path of something that is there.
+fn old_path(path: &Name) -> Result<RelPath, Refusal> {
+    RelPath::parse(&path.0).map_err(Bad::when_reading)
+}
+
+/// The path of something that is to be there.
+fn new_path(path: &Name) -> Result<RelPath, Refusal> {
+    RelPath::parse(&path.0).map_err(Bad::when_writing)
+}
+
+/// What a client is told of what `facts` describe.
+pub(super) fn entry(name: Name, facts: &Facts) -> Entry {
+    let is_folder = facts.kind == Kind::Folder;
+    Entry {
+        name,
+        kind: if is_folder { Type::Folder } else { Type::File },
+        size: if is_folder { 0 } else { facts.size },
+        mtime: facts.modified.seconds,
+        nsec: facts.modified.nanos,
+    }
+}

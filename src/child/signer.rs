@@ -1,0 +1,213 @@
+//! The server's side of TLS as children use it: certificates that everybody may see, and a key that is elsewhere. Prepared once by
+//! the listener and inherited; each child has its handshake signed by the broker, over its own channel.
+
+use super::ask::{Broker, Unanswered};
+use crate::ipc::{Chain, Handshake, MAX_CHAIN};
+use crate::sys::sealed;
+use crate::tls::{ALPN, Engine, provider};
+use rustls::pki_types::CertificateDer;
+use rustls::server::{NoServerSessionStorage, ServerConfig, ServerConnection};
+use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
+use rustls::{Error, SignatureAlgorithm, SignatureScheme};
+use sha2::{Digest, Sha256};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Before a TLS 1.3 transcript's hash stand spaces and this (RFC 8446, section 4.4.3).
+const SPACES: [u8; 64] = [b' '; 64];
+const CONTEXT: &[u8] = b"TLS 1.3, server CertificateVerify\0";
+/// Bytes of each of the two randoms before the parameters of TLS 1.2.
+const RANDOM: usize = 32;
+
+/// Everything for a handshake but the key.
+#[derive(Debug)]
+pub struct Tls {
+    config: Arc<ServerConfig>,
+    key: Arc<Remote>,
+}
+
+/// The key, as far as it is known here.
+#[derive(Debug)]
+struct Remote {
+    /// SHA-256 of the certificate, in hexadecimal.
+    leaf: String,
+    schemes: Vec<SignatureScheme>,
+    algorithm: SignatureAlgorithm,
+    /// To the broker, in a child whose handshake is under way.
+    broker: Mutex<Option<Broker>>,
+}
+
+impl Tls {
+    /// Makes ready what the broker published. Starts no thread, keeps no descriptor, and no randomness that children would share:
+    /// they get every random byte from the kernel (`a_handshake_is_random_in_each_child` of the suite).
+    ///
+    /// # Errors
+    /// What is wrong, for the operator.
+    pub fn prepare(chain: OwnedFd) -> Result<Tls, String> {
+        let cannot = |what: &str| format!("the certificate cannot be made ready: {what}");
+        let sealed = sealed::read(chain, MAX_CHAIN).map_err(|errno| cannot(errno.desc()))?;
+        let chain: Chain =
+            serde_json::from_slice(&sealed).map_err(|error| cannot(&error.to_string()))?;
+        let certificates = chain
+            .certificates
+            .iter()
+            .map(|text| hex::decode(text).map(CertificateDer::from))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| cannot(&error.to_string()))?;
+        let leaf = certificates.first().ok_or_else(|| cannot("it is empty"))?;
+        let schemes: Vec<_> = chain
+            .schemes
+            .iter()
+            .map(|number| SignatureScheme::from(*number))
+            .collect();
+        let key = Arc::new(Remote {
+            leaf: hex::encode(Sha256::digest(leaf)),
+            algorithm: algorithm(&schemes).ok_or_else(|| cannot("its key signs nothing"))?,
+            schemes,
+            broker: Mutex::new(None),
+        });
+        let both = CertifiedKey::new(certificates, Arc::new(Key(key.clone())));
+        let mut config = ServerConfig::builder_with_provider(provider())
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])
+            .map_err(|error| cannot(&error.to_string()))?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(both)));
+        // A client that names protocols and not this one is refused by that; one that names none may come in.
+        config.alpn_protocols = vec![ALPN.to_vec()];
+        // A child serves one connection: it has nothing to remember for a next one.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        // Without it two channels of TLS 1.2 can be made to have the same name (RFC 7627, RFC 9266 section 4.2).
+        config.require_ems = true;
+        Ok(Tls {
+            config: Arc::new(config),
+            key,
+        })
+    }
+
+    /// One handshake, signed over a channel like that of `broker`.
+    pub(super) fn begin(&self, broker: &Broker) -> Result<Engine, String> {
+        let twin = broker
+            .0
+            .try_clone()
+            .map_err(|error| format!("the broker's channel: {error}"))?;
+        self.key.connect(Some(Broker(twin)));
+        ServerConnection::new(self.config.clone())
+            .map(Engine::new)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Nothing more is signed.
+    pub(super) fn end(&self) {
+        self.key.connect(None);
+    }
+}
+
+fn algorithm(schemes: &[SignatureScheme]) -> Option<SignatureAlgorithm> {
+    Some(match schemes.first()? {
+        SignatureScheme::ED25519 => SignatureAlgorithm::ED25519,
+        SignatureScheme::ECDSA_NISTP256_SHA256 | SignatureScheme::ECDSA_NISTP384_SHA384 => {
+            SignatureAlgorithm::ECDSA
+        }
+        _ => SignatureAlgorithm::RSA,
+    })
+}
+
+impl Remote {
+    fn connect(&self, broker: Option<Broker>) {
+        *self.broker.lock().unwrap_or_else(PoisonError::into_inner) = broker;
+    }
+}
+
+/// What rustls is told the key is.
+#[derive(Debug)]
+struct Key(Arc<Remote>);
+
+/// The key of one handshake, with the scheme that was chosen for it.
+#[derive(Debug)]
+struct Remotely {
+    key: Arc<Remote>,
+    scheme: SignatureScheme,
+}
+
+impl SigningKey for Key {
+    fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
+        let mut ours = self.0.schemes.iter();
+        let scheme = ours.find(|ours| offered.contains(ours))?;
+        Some(Box::new(Remotely {
+            key: self.0.clone(),
+            scheme: *scheme,
+        }))
+    }
+
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.0.algorithm
+    }
+}
+
+impl Signer for Remotely {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        let cannot = |what: &str| Error::General(what.to_owned());
+        let parts = parts(message).ok_or_else(|| cannot("a handshake of no known shape"))?;
+        let broker = self
+            .key
+            .broker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let broker = broker.as_ref().ok_or_else(|| cannot("a late signature"))?;
+        broker
+            .ask_sign(&self.key.leaf, self.scheme.into(), parts)
+            .map_err(|why| match why {
+                Unanswered::Refused(refusal) => cannot(&refusal.message),
+                Unanswered::Gone(reason) => cannot(&reason),
+            })
+    }
+
+    fn scheme(&self) -> SignatureScheme {
+        self.scheme
+    }
+}
+
+/// Takes apart what a handshake signs; None for anything else. The broker puts it together again, and looks at each part.
+fn parts(message: &[u8]) -> Option<Handshake> {
+    let after = message.strip_prefix(&SPACES);
+    if let Some(hash) = after.and_then(|after| after.strip_prefix(CONTEXT)) {
+        return Some(Handshake::Tls13 {
+            hash: hex::encode(hash),
+        });
+    }
+    let (client, rest) = message.split_at_checked(RANDOM)?;
+    let (server, params) = rest.split_at_checked(RANDOM)?;
+    Some(Handshake::Tls12 {
+        client_random: hex::encode(client),
+        server_random: hex::encode(server),
+        params: hex::encode(params),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_taken_apart_or_refused() {
+        let hash = [7; 32];
+        let tls13 = [&SPACES[..], CONTEXT, &hash].concat();
+        let found = parts(&tls13).expect("TLS 1.3");
+        assert_eq!(
+            found,
+            Handshake::Tls13 {
+                hash: hex::encode(hash)
+            }
+        );
+        let tls12 = [&[1; 32][..], &[2; 32], &[3, 0, 29]].concat();
+        let Some(Handshake::Tls12 { params, .. }) = parts(&tls12) else {
+            panic!("TLS 1.2");
+        };
+        assert_eq!(params, "03001d");
+        assert_eq!(parts(&tls12[..63]), None);
+        // A client that sends spaces as its random in TLS 1.2 gets no TLS 1.3 signature.
+        let spaces = [&SPACES[..], &[3, 0, 29]].concat();
+        assert!(matches!(parts(&spaces), Some(Handshake::Tls12 { .. })));
+    }
+}

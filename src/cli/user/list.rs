@@ -1,0 +1,91 @@
+//! Users as they are shown: `forkftpd user list`, for people and for programs.
+
+use crate::users::{User, Users};
+
+/// The limits of a user in one line.
+pub(super) fn limits_of(user: &User) -> String {
+    let account = &user.account;
+    let mut said = Vec::new();
+    let mut note = |name: &str, value: Option<String>| {
+        said.extend(value.map(|value| format!("{name} {value}")));
+    };
+    let home = String::from_utf8_lossy(account.home.as_bytes()).into_owned();
+    note("home", (!account.home.is_root()).then_some(home));
+    note("quota", account.quota.map(size));
+    note("quota_files", account.quota_files.map(|n| n.to_string()));
+    note("largest_file", account.largest_file.map(size));
+    note("upload_rate", account.upload_rate.map(size));
+    note("download_rate", account.download_rate.map(size));
+    note("sessions", account.sessions.map(|n| n.to_string()));
+    let networks: Vec<_> = account.networks.iter().map(ToString::to_string).collect();
+    note(
+        "networks",
+        (!networks.is_empty()).then(|| networks.join(",")),
+    );
+    note("umask", account.umask.map(|bits| format!("{bits:04o}")));
+    if said.is_empty() {
+        "no limits of their own".into()
+    } else {
+        said.join(", ")
+    }
+}
+
+/// Bytes in the largest unit that needs no fraction.
+fn size(bytes: u64) -> String {
+    let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
+    let whole = units
+        .into_iter()
+        .find(|(shift, _)| bytes > 0 && bytes.trailing_zeros() >= *shift);
+    whole.map_or_else(
+        || format!("{bytes} B"),
+        |(shift, unit)| format!("{} {unit}", bytes >> shift),
+    )
+}
+
+/// Everybody, a line each. Verifiers are not shown.
+pub(super) fn all(users: &Users, json: bool) -> String {
+    let mut text = String::new();
+    for (name, user) in users.iter() {
+        let account = &user.account;
+        if json {
+            let networks: Vec<_> = account.networks.iter().map(ToString::to_string).collect();
+            let line = serde_json::json!({
+                "name": name,
+                "disabled": user.disabled,
+                "rights": account.rights,
+                "home": String::from_utf8_lossy(account.home.as_bytes()),
+                "quota": account.quota,
+                "quota_files": account.quota_files,
+                "largest_file": account.largest_file,
+                "upload_rate": account.upload_rate,
+                "download_rate": account.download_rate,
+                "sessions": account.sessions,
+                "networks": networks,
+                "umask": account.umask.map(|bits| format!("{bits:04o}")),
+            });
+            text += &format!("{line}\n");
+        } else {
+            let disabled = if user.disabled { " (disabled)" } else { "" };
+            let limits = limits_of(user);
+            text += &format!("{name}{disabled}\t{}\t{limits}\n", account.rights);
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_shown_as_they_are_written() {
+        for (bytes, shown) in [
+            (10 << 30, "10 GiB"),
+            (1536, "1536 B"),
+            (3 << 19, "1536 KiB"),
+            (5, "5 B"),
+        ] {
+            assert_eq!(size(bytes), shown);
+        }
+    }
+}

@@ -1,0 +1,558 @@
+//! Folders made, names changed and freed, times set. Run by children.
+//!
+//! As everywhere in the library, the folder that a name is in is opened beneath the root, without following links, and what
+//! bears the name is judged before anything is done to it: what is neither a regular file nor a folder is absent, and nothing
+//! takes its place. The act itself names it by that folder's descriptor.
+//!
+//! The kernel has no call that removes or renames what a descriptor shows, so that between the judging and the act somebody
+//! who can write to the folder by other ways may put something else under the name. No client can: none can make a link, a
+//! pipe or a device, and a file is never taken for a folder, nor a folder for a file. What is left is that of two clients who
+//! change one name at the same time, one may free what the other has just put there, as if it had come a moment later.
+
+use super::Library;
+use super::upload::make_folders;
+use crate::config::Durability;
+use crate::error::{Code, Refusal};
+use crate::sys::file::{self, Facts, Kind, Purpose, Stamp};
+use crate::sys::{self, Errno};
+use crate::wire::path::RelPath;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// What went away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Removed {
+    /// Bytes of the file; 0 for a folder.
+    pub size: u64,
+    /// File or folder.
+    pub kind: Kind,
+}
+
+type Result<T> = std::result::Result<T, Refusal>;
+
+/// A name, and the open folder it is in.
+struct Place<'a> {
+    library: &'a Library,
+    folder: OwnedFd,
+    name: Vec<u8>,
+}
+
+impl Library {
+    /// Makes the folder `path`; with `parents` those on the way too, and one that is there is no failure. Returns whether it
+    /// was made.
+    ///
+    /// # Errors
+    /// `Exists`, `NotFound` and `NotFolder` for the way there, `Denied`, `NoSpace`.
+    pub fn make_folder(&self, path: &RelPath, parents: bool) -> Result<bool> {
+        let Some((above, name)) = path.split_last() else {
+            return if parents {
+                Ok(false)
+            } else {
+                Err(Code::Exists.into())
+            };
+        };
+        let folder = match self.open_folder(&above) {
+            Err(Errno::ENOENT) if parents => make_folders(self, &above)?,
+            opened => opened?,
+        };
+        let place = self.place(folder, name);
+        match file::make_folder(place.folder.as_fd(), name, 0o777) {
+            Ok(()) => place.settle().map(|()| true),
+            Err(Errno::EEXIST) if parents && place.holds_folder() => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Gives the file or folder `from` the name `to`, in one step. A file replaces another only with `overwrite`, a folder
+    /// replaces nothing. Returns the file that went away for it.
+    ///
+    /// # Errors
+    /// `NotFound`, `Exists`; `IsFolder` where a file would replace a folder; `Name` for a folder into itself; `NotFolder` and
+    /// `NotFound` for the way there; `Denied`, also for the root and between filesystems.
+    pub fn rename(&self, from: &RelPath, to: &RelPath, overwrite: bool) -> Result<Option<Removed>> {
+        let (here, facts) = self.find(from)?;
+        let Some((above, name)) = to.split_last() else {
+            return Err(Code::Exists.into());
+        };
+        if facts.kind == Kind::Folder && is_below(to, from) {
+            return Err(Refusal::new(Code::Name, "a folder cannot go into itself"));
+        }
+        let there = match self.open_folder(&above) {
+            Err(Errno::ENOENT) => {
+                let what = "the folder that it is to go to is not there";
+                return Err(Refusal::new(Code::NotFound, what));
+            }
+            opened => self.place(opened?, name),
+        };
+        let overwrite = overwrite && facts.kind == Kind::File;
+        let replaced = here.rename(facts, &there, overwrite)?;
+        there.settle()?;
+        here.settle()?;
+        Ok(replaced)
+    }
+
+    /// Frees the name `path`: removes a file, or an empty folder. The bytes of a file that is being sent to somebody go
+    /// when they have been sent.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotEmpty`, `Denied` (also for the root).
+    pub fn remove(&self, path: &RelPath) -> Result<Removed> {
+        let (place, facts) = self.find(path)?;
+        let removed = match facts.kind {
+            Kind::Folder => file::remove_folder(place.folder.as_fd(), &place.name),
+            _ => file::unlink(place.folder.as_fd(), &place.name),
+        };
+        removed.map_err(|errno| match errno {
+            Errno::ENOTEMPTY | Errno::EEXIST => Refusal {
+                message: "the folder is not empty (what is in it may be hidden)".into(),
+                ..Errno::ENOTEMPTY.into()
+            },
+            // It was a file a moment ago, or a folder: somebody put another thing there.
+            Errno::EISDIR | Errno::ENOTDIR => Code::InUse.into(),
+            Errno::EBUSY => because(errno, "something is mounted there"),
+            other => other.into(),
+        })?;
+        place.settle()?;
+        Ok(removed_by(&facts))
+    }
+
+    /// What is under the name `path`, or the root.
+    ///
+    /// # Errors
+    /// `NotFound`, `NotFolder`, `Denied`.
+    pub fn stat(&self, path: &RelPath) -> Result<Facts> {
+        look(self.root.as_fd(), path.as_bytes(), self)
+    }
+
+    /// Sets the time of change of the file `path`. What the filesystem cannot keep of it, it keeps as near as it can.
+    ///
+    /// # Errors
+    /// `NotFound`, `IsFolder`; `Denied` for a file that is another user's.
+    pub fn set_time(&self, path: &RelPath, stamp: Stamp) -> Result<()> {
+        // Its owner may set the time of a file that is open for reading (utimensat(2)).
+        let (fd, facts) = self.open_served(path)?;
+        if facts.kind != Kind::File {
+            return Err(Code::IsFolder.into());
+        }
+        file::set_modified(fd.as_fd(), stamp)?;
+        if self.options.durability == Durability::Full {
+            file::sync(fd.as_fd())?;
+        }
+        Ok(())
+    }
+
+    fn place(&self, folder: OwnedFd, name: &[u8]) -> Place<'_> {
+        Place {
+            library: self,
+            folder,
+            name: name.to_vec(),
+        }
+    }
+
+    /// Where `path` is, and what: something that is served, and not the root.
+    fn find(&self, path: &RelPath) -> Result<(Place<'_>, Facts)> {
+        let Some((above, name)) = path.split_last() else {
+            let what = "the root of the library stays where it is";
+            return Err(Refusal::new(Code::Denied, what));
+        };
+        let place = self.place(self.open_folder(&above)?, name);
+        let facts = place.look()?;
+        Ok((place, facts))
+    }
+}
+
+impl Place<'_> {
+    /// What bears the name, if it is served.
+    fn look(&self) -> Result<Facts> {
+        look(self.folder.as_fd(), &self.name, self.library)
+    }
+
+    fn holds_folder(&self) -> bool {
+        self.look().is_ok_and(|facts| facts.kind == Kind::Folder)
+    }
+
+    /// Puts the folder's names on the disk, where the operator wants that.
+    fn settle(&self) -> Result<()> {
+        if self.library.options.durability == Durability::Full {
+            file::sync(self.folder.as_fd())?;
+        }
+        Ok(())
+    }
+
+    /// Moves what `facts` describe to `there`.
+    fn rename(&self, facts: Facts, there: &Place<'_>, overwrite: bool) -> Result<Option<Removed>> {
+        let (from, into) = (self.folder.as_fd(), there.folder.as_fd());
+        let moved = match file::rename_new(from, &self.name, into, &there.name) {
+            Err(Errno::EINVAL) if overwrite => match there.look() {
+                // There is no telling a new name from an old one here; if a file comes there meanwhile, it is replaced.
+                Err(refusal) if refusal.errno == Some(Errno::ENOENT) => {
+                    file::rename(from, &self.name, into, &there.name)
+                }
+                _ => Err(Errno::EEXIST),
+            },
+            Err(Errno::EINVAL) if facts.kind == Kind::Folder => self.rename_folder(there),
+            Err(Errno::EINVAL) => self.rename_by_link(there),
+            moved => moved,
+        };
+        match moved {
+            Ok(()) => Ok(None),
+            Err(Errno::EEXIST) if overwrite => self.replace(facts, there).map(Some),
+            Err(errno) => Err(unmoved(errno)),
+        }
+    }
+
+    /// Moves the file that `facts` describe over the file at `there`.
+    fn replace(&self, facts: Facts, there: &Place<'_>) -> Result<Removed> {
+        let old = there.look().map_err(|_| {
+            Refusal::new(
+                Code::Exists,
+                "the name is taken by something that is not served",
+            )
+        })?;
+        if old.kind == Kind::Folder {
+            return Err(Code::IsFolder.into());
+        }
+        if (old.device, old.inode) == (facts.device, facts.inode) {
+            // rename(2) would do nothing at all, and say that it had.
+            return Err(Refusal::new(
+                Code::Exists,
+                "both names are of the same file already",
+            ));
+        }
+        let (from, into) = (self.folder.as_fd(), there.folder.as_fd());
+        file::rename(from, &self.name, into, &there.name).map_err(unmoved)?;
+        Ok(removed_by(&old))
+    }
+
+    /// The same for a file where the filesystem cannot rename without replacing. For a moment it has both names, and keeps
+    /// them if this process ends then.
+    fn rename_by_link(&self, there: &Place<'_>) -> sys::Result<()> {
+        let (from, into) = (self.folder.as_fd(), there.folder.as_fd());
+        file::link(from, &self.name, into, &there.name)?;
+        file::unlink(from, &self.name).inspect_err(|_| {
+            let _ = file::unlink(into, &there.name);
+        })
+    }
+
+    /// The same for a folder: it replaces an empty one that was made for it. That shows for a moment, and stays if this
+    /// process ends then.
+    fn rename_folder(&self, there: &Place<'_>) -> sys::Result<()> {
+        let (from, into) = (self.folder.as_fd(), there.folder.as_fd());
+        file::make_folder(into, &there.name, 0o700)?;
+        file::rename(from, &self.name, into, &there.name).inspect_err(|_| {
+            // Only if nobody has put anything there: else it is theirs now.
+            let _ = file::remove_folder(into, &there.name);
+        })
+    }
+}
+
+/// What is at `path` below `folder`, if it is served.
+fn look(folder: BorrowedFd<'_>, path: &[u8], library: &Library) -> Result<Facts> {
+    let crossing = library.options.one_filesystem;
+    let fd = file::open_beneath(folder, path, Purpose::Look, crossing)?;
+    let facts = file::facts(fd.as_fd())?;
+    if facts.kind == Kind::Special {
+        return Err(Code::NotFound.into());
+    }
+    Ok(facts)
+}
+
+fn is_below(path: &RelPath, folder: &RelPath) -> bool {
+    path.folders_above().any(|above| above == *folder)
+}
+
+fn removed_by(facts: &Facts) -> Removed {
+    let size = if facts.kind == Kind::File {
+        facts.size
+    } else {
+        0
+    };
+    Removed {
+        size,
+        kind: facts.kind,
+    }
+}
+
+/// A refusal by the kernel that needs words of its own.
+fn because(errno: Errno, what: &str) -> Refusal {
+    Refusal {
+        code: Code::Denied,
+        message: what.into(),
+        errno: Some(errno),
+    }
+}
+
+/// Why a rename was not carried out.
+fn unmoved(errno: Errno) -> Refusal {
+    match errno {
+        Errno::EXDEV => because(
+            errno,
+            "it would have to go to another filesystem; get it, put it there, and remove it here",
+        ),
+        Errno::EBUSY => because(errno, "something is mounted there"),
+        // A folder into itself, by a way that the names do not show.
+        Errno::EINVAL | Errno::EOPNOTSUPP => because(errno, "this filesystem cannot do that"),
+        Errno::ENOTEMPTY => Code::Exists.into(),
+        other => other.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Files;
+    use std::os::unix::fs::{MetadataExt, symlink};
+    use std::path::{Path, PathBuf};
+
+    struct Scratch {
+        folder: tempfile::TempDir,
+        library: Library,
+    }
+
+    impl Scratch {
+        fn new() -> Scratch {
+            let folder = tempfile::tempdir().expect("tempdir");
+            let files = Files {
+                durability: Durability::Full,
+                keep_free: 0,
+                largest_file: None,
+                partial_hours: 1,
+                one_filesystem: true,
+                umask: 0o022,
+            };
+            let library = Library::open(folder.path(), files, None).expect("library");
+            Scratch { folder, library }
+        }
+
+        fn at(&self, path: &str) -> PathBuf {
+            self.folder.path().join(path)
+        }
+
+        fn write(&self, path: &str, content: &str) {
+            std::fs::write(self.at(path), content).expect("write");
+        }
+
+        fn read(&self, path: &str) -> String {
+            std::fs::read_to_string(self.at(path)).expect("read")
+        }
+
+        fn exists(&self, path: &str) -> bool {
+            self.at(path).symlink_metadata().is_ok()
+        }
+
+        fn mkdir(&self, path: &str) {
+            std::fs::create_dir(self.at(path)).expect("mkdir");
+        }
+
+        fn rename(&self, from: &str, to: &str, overwrite: bool) -> Result<Option<Removed>> {
+            self.library.rename(&path(from), &path(to), overwrite)
+        }
+
+        /// Links, and things that only open(2) would wait for.
+        fn strange(&self) -> Vec<&'static str> {
+            self.write("target", "t");
+            symlink("target", self.at("link")).expect("symlink");
+            symlink("nowhere", self.at("dangling")).expect("symlink");
+            symlink("/", self.at("slash")).expect("symlink");
+            let mode = nix::sys::stat::Mode::from_bits_truncate(0o600);
+            nix::unistd::mkfifo(&self.at("fifo"), mode).expect("mkfifo");
+            let _socket = std::os::unix::net::UnixListener::bind(self.at("socket")).expect("bind");
+            let mut strange = vec!["link", "dangling", "slash", "fifo", "socket"];
+            let device = nix::sys::stat::makedev(1, 3);
+            let kind = nix::sys::stat::SFlag::S_IFCHR;
+            // Only root may make one, and not in every container.
+            if nix::sys::stat::mknod(&self.at("device"), kind, mode, device).is_ok() {
+                strange.push("device");
+            }
+            strange
+        }
+    }
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text.as_bytes()).expect("path")
+    }
+
+    fn code<T: std::fmt::Debug>(result: Result<T>) -> Code {
+        result.expect_err("a refusal").code
+    }
+
+    fn inode(path: &Path) -> u64 {
+        path.symlink_metadata().expect("facts").ino()
+    }
+
+    #[test]
+    fn folders_are_made_one_by_one_or_with_all_above() {
+        let s = Scratch::new();
+        let make = |name: &str, parents| s.library.make_folder(&path(name), parents);
+        assert_eq!(make("a", false), Ok(true));
+        assert_eq!(code(make("a", false)), Code::Exists);
+        assert_eq!(make("a", true), Ok(false));
+        assert_eq!(code(make("b/c", false)), Code::NotFound);
+        assert_eq!(make("b/c/d", true), Ok(true));
+        assert!(s.at("b/c/d").is_dir());
+        s.write("file", "x");
+        assert_eq!(code(make("file", true)), Code::Exists);
+        assert_eq!(code(make("file/x", true)), Code::NotFolder);
+        assert_eq!(code(make("", false)), Code::Exists);
+        assert_eq!(make("", true), Ok(false));
+        for name in s.strange() {
+            assert_eq!(code(make(name, true)), Code::Exists, "{name}");
+        }
+        assert_eq!(code(make("slash/tmp", true)), Code::NotFound);
+    }
+
+    #[test]
+    fn a_file_is_renamed_and_replaces_only_when_asked() {
+        let s = Scratch::new();
+        s.write("a", "one");
+        s.write("b", "other");
+        s.mkdir("d");
+        assert_eq!(code(s.rename("a", "b", false)), Code::Exists);
+        assert_eq!((s.read("a"), s.read("b")), ("one".into(), "other".into()));
+        assert_eq!(s.rename("a", "d/a", false), Ok(None));
+        assert_eq!(s.rename("d/a", "c", true), Ok(None), "nothing was there");
+        let gone = Removed {
+            size: 5,
+            kind: Kind::File,
+        };
+        assert_eq!(s.rename("c", "b", true), Ok(Some(gone)));
+        assert_eq!(s.read("b"), "one");
+        assert!(!s.exists("c"));
+        assert_eq!(code(s.rename("b", "d", false)), Code::Exists);
+        assert_eq!(code(s.rename("b", "d", true)), Code::IsFolder);
+        assert_eq!(code(s.rename("b", "b", false)), Code::Exists);
+        assert_eq!(code(s.rename("b", "b", true)), Code::Exists);
+        std::fs::hard_link(s.at("b"), s.at("twin")).expect("link");
+        assert_eq!(code(s.rename("b", "twin", true)), Code::Exists);
+        assert_eq!(code(s.rename("b", "no/b", false)), Code::NotFound);
+        assert_eq!(code(s.rename("b", "twin/b", false)), Code::NotFolder);
+        assert_eq!(code(s.rename("absent", "x", true)), Code::NotFound);
+        assert_eq!(s.read("b"), "one", "after all that");
+    }
+
+    #[test]
+    fn a_folder_is_renamed_and_replaces_nothing() {
+        let s = Scratch::new();
+        s.mkdir("d");
+        s.write("d/file", "x");
+        s.mkdir("empty");
+        s.write("f", "f");
+        for overwrite in [false, true] {
+            assert_eq!(code(s.rename("d", "empty", overwrite)), Code::Exists);
+            assert_eq!(code(s.rename("d", "f", overwrite)), Code::Exists);
+            assert_eq!(code(s.rename("d", "d", overwrite)), Code::Exists);
+            assert_eq!(code(s.rename("d", "d/e", overwrite)), Code::Name);
+            assert_eq!(code(s.rename("d", "d/e/f", overwrite)), Code::Name);
+            assert_eq!(code(s.rename("d", "", overwrite)), Code::Exists);
+            assert_eq!(code(s.rename("", "x", overwrite)), Code::Denied);
+        }
+        assert_eq!(s.rename("d", "empty/d", true), Ok(None));
+        assert_eq!(s.read("empty/d/file"), "x");
+        assert_eq!(
+            s.rename("empty", "dd", false),
+            Ok(None),
+            "no part of a name"
+        );
+        assert_eq!(s.rename("dd", "d", false), Ok(None));
+        assert!(s.exists("d/d/file"));
+    }
+
+    #[test]
+    fn what_is_not_served_stays_as_it_is() {
+        let s = Scratch::new();
+        s.write("file", "x");
+        s.mkdir("folder");
+        let mut names = s.strange();
+        s.mkdir("there");
+        let before: Vec<_> = names.iter().map(|name| inode(&s.at(name))).collect();
+        for name in &names {
+            assert_eq!(code(s.library.stat(&path(name))), Code::NotFound, "{name}");
+            let removed = s.library.remove(&path(name));
+            assert_eq!(code(removed), Code::NotFound, "{name}");
+            assert_eq!(code(s.rename(name, "there/x", true)), Code::NotFound);
+            for overwrite in [false, true] {
+                let over = code(s.rename("file", name, overwrite));
+                assert_eq!(over, Code::Exists, "{name}");
+                assert_eq!(code(s.rename("folder", name, overwrite)), Code::Exists);
+            }
+            let time = s.library.set_time(&path(name), Stamp::default());
+            // Nobody listens at the socket, which is refused in the same way as a device without a driver.
+            assert_eq!(code(time), Code::NotFound, "{name}");
+        }
+        let after: Vec<_> = names.iter().map(|name| inode(&s.at(name))).collect();
+        assert_eq!(before, after);
+        assert_eq!(s.read("target"), "t");
+        names.retain(|name| *name == "slash");
+        let through = format!("{}/tmp", names[0]);
+        assert_eq!(code(s.library.remove(&path(&through))), Code::NotFound);
+        assert_eq!(code(s.rename("file", &through, true)), Code::NotFound);
+    }
+
+    #[test]
+    fn names_are_freed_and_say_what_went() {
+        let s = Scratch::new();
+        s.write("file", "12345");
+        s.mkdir("d");
+        s.write("d/.hidden", "x");
+        let remove = |name: &str| s.library.remove(&path(name));
+        let gone = |size, kind| Ok(Removed { size, kind });
+        assert_eq!(remove("file"), gone(5, Kind::File));
+        assert_eq!(code(remove("file")), Code::NotFound);
+        assert_eq!(code(remove("d")), Code::NotEmpty);
+        std::fs::remove_file(s.at("d/.hidden")).expect("remove");
+        assert_eq!(remove("d"), gone(0, Kind::Folder));
+        assert_eq!(code(remove("")), Code::Denied);
+        s.write("f", "");
+        assert_eq!(code(remove("f/x")), Code::NotFolder);
+        assert!(s.exists(".forkftp/stage"));
+    }
+
+    #[test]
+    fn times_are_set_on_files_and_seen() {
+        let s = Scratch::new();
+        s.write("file", "123");
+        s.mkdir("d");
+        for (seconds, nanos) in [(1_600_000_000, 5), (0, 0), (-1, 999_999_999)] {
+            let stamp = Stamp { seconds, nanos };
+            s.library.set_time(&path("file"), stamp).expect("set");
+            let facts = s.library.stat(&path("file")).expect("stat");
+            assert_eq!((facts.modified, facts.size), (stamp, 3));
+        }
+        let folder = s.library.set_time(&path("d"), Stamp::default());
+        assert_eq!(code(folder), Code::IsFolder);
+        assert_eq!(s.library.stat(&path("d")).expect("d").kind, Kind::Folder);
+        assert_eq!(s.library.stat(&path("")).expect("root").kind, Kind::Folder);
+        // Whoever may not read a file sees that it is there, as in a listing.
+        use std::os::unix::fs::PermissionsExt;
+        let closed = std::fs::Permissions::from_mode(0o000);
+        std::fs::set_permissions(s.at("file"), closed).expect("chmod");
+        assert_eq!(s.library.stat(&path("file")).expect("stat").size, 3);
+    }
+
+    #[test]
+    fn the_long_ways_round_replace_nothing_either() {
+        let s = Scratch::new();
+        s.write("a", "a");
+        s.write("b", "b");
+        s.mkdir("d");
+        s.write("d/file", "x");
+        s.mkdir("full");
+        s.write("full/file", "y");
+        let place = |name: &str| {
+            let folder = s.library.open_folder(&RelPath::root()).expect("root");
+            s.library.place(folder, name.as_bytes())
+        };
+        let link = |from: &str, to: &str| place(from).rename_by_link(&place(to));
+        assert_eq!(link("a", "b"), Err(Errno::EEXIST));
+        assert_eq!(link("a", "c"), Ok(()));
+        assert_eq!((s.read("c"), s.exists("a")), ("a".into(), false));
+        let folder = |from: &str, to: &str| place(from).rename_folder(&place(to));
+        assert_eq!(folder("d", "full"), Err(Errno::EEXIST));
+        assert_eq!(folder("d", "b"), Err(Errno::EEXIST));
+        assert_eq!(folder("absent", "x"), Err(Errno::ENOENT));
+        assert!(!s.exists("x"), "nothing is left of the attempt");
+        assert_eq!(folder("d", "e"), Ok(()));
+        assert_eq!((s.read("e/file"), s.exists("d")), ("x".into(), false));
+        let mode = s.at("e").metadata().expect("facts").mode();
+        assert_ne!(mode & 0o077, 0, "it kept its own permissions");
+    }
+}
