@@ -93,6 +93,7 @@ backlog = 1024
 # quota = "10 GiB"                  # bytes and files in that folder, all uploads together
 # quota_files = 100000
 # largest_file = "1 GiB"            # of one upload
+# keep_free = "1 GiB"               # of the disk, besides what others may fill
 # upload_rate = "5 MiB"             # bytes a second, for each session
 # download_rate = "5 MiB"
 # sessions = 20                     # at once
