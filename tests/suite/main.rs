@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 mod config;
+mod control;
 mod digests;
 mod frames;
 mod listing;
