@@ -16,6 +16,7 @@ mod probe;
 mod publishing;
 mod rates;
 mod resume;
+mod rights;
 mod server;
 mod tls;
 mod transcript;
