@@ -7,6 +7,7 @@ mod config;
 mod digests;
 mod frames;
 mod listing;
+mod logins;
 mod manage;
 mod peer;
 mod pipelining;
