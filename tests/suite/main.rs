@@ -15,6 +15,7 @@ mod prefork;
 #[cfg(target_arch = "x86_64")]
 mod probe;
 mod publishing;
+mod quotas;
 mod rates;
 mod resume;
 mod rights;
