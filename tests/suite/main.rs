@@ -3,6 +3,7 @@
 // A program of its own: what a module shows to its siblings is `pub`.
 #![allow(unreachable_pub)]
 
+mod broker;
 mod config;
 mod digests;
 mod frames;
