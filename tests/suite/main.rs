@@ -7,6 +7,8 @@ mod broker;
 mod config;
 mod digests;
 mod frames;
+#[cfg(target_arch = "x86_64")]
+mod lending;
 mod listing;
 mod logins;
 mod manage;
