@@ -545,8 +545,9 @@ fn a_damaged_quota_lets_nobody_in_who_has_it() {
 fn passwords_and_verifiers_are_in_the_memory_of_the_broker_alone() {
     let password = "a password that stands nowhere else";
     for mode in MODES {
-        let prefork = if mode.is_empty() { "" } else { "prefork = 2" };
-        let server = server(prefork, &[("alice", password, READS)]);
+        let prefork = if mode.is_empty() { 0 } else { 2 };
+        let config = format!("handshake_seconds = 600\nprefork = {prefork}");
+        let server = server(&config, &[("alice", password, READS)]);
         let users = std::fs::read_to_string(server.folder().join("users.toml")).expect("users");
         let (_, keys) = users.split_once("password = \"").expect("a verifier");
         let verifier = keys.split('"').next().expect("a verifier");

@@ -352,7 +352,8 @@ fn the_secret_is_in_the_memory_of_the_broker_alone() {
         pad(0x5c),
     ];
     for mode in MODES {
-        let server = Server::start(&[&["--proof"], mode].concat());
+        // Memory is looked through slowly where much is done at once.
+        let server = Server::start(&[&["--proof", "--handshake-seconds", "600"], mode].concat());
         let (mut proved, _waiting) = (Peer::connect(&server), Peer::connect(&server));
         let broker = broker_of(&server);
         for _ in 0..2 {
