@@ -19,6 +19,7 @@ mod prefork;
 mod probe;
 mod publishing;
 mod quotas;
+mod race;
 mod rates;
 mod resume;
 mod rights;
