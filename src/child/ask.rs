@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The channel to the broker, for as long as there is something to ask.
 #[derive(Debug)]
-pub(super) struct Broker(pub(super) OwnedFd);
+pub(super) struct Broker(pub(super) std::sync::Arc<OwnedFd>);
 
 /// Why there is no answer.
 #[derive(Debug)]

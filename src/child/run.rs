@@ -14,7 +14,7 @@ use crate::sys::net::Peer;
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, process, signal};
 use std::convert::Infallible;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// How a child's life went: its exit code, which the listener reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Birth<'a> {
     /// Its page of the scoreboard.
     pub slot: Slot<'static>,
     /// Readable once the listener drains, or is gone.
-    pub drain: BorrowedFd<'a>,
+    pub drain: OwnedFd,
     /// The deadlines.
     pub config: &'a Config,
     /// Its walls; none when it stands inside already.
@@ -70,7 +70,12 @@ pub fn run(birth: Birth<'_>) -> Infallible {
             None => Ok(stream),
         });
     let exit = match ready {
-        Ok(stream) => serve(stream, &birth.client, Broker(birth.broker), birth.tls),
+        Ok(stream) => serve(
+            stream,
+            &birth.client,
+            Broker(birth.broker.into()),
+            birth.tls,
+        ),
         Err((step, errno)) => unfit(peer, step, errno),
     };
     process::exit(exit as i32)
@@ -127,7 +132,7 @@ pub fn over_descriptors(
         .and_then(|()| Stream::over_pair(read, write, slot, limits).map_err(|e| ("socket", e)))
         .and_then(|stream| sandbox.enter(entering(client)).map(|()| stream));
     match ready {
-        Ok(stream) => serve(stream, client, Broker(broker), tls),
+        Ok(stream) => serve(stream, client, Broker(broker.into()), tls),
         Err((step, errno)) => unfit(peer, step, errno),
     }
 }

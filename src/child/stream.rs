@@ -84,15 +84,12 @@ static ZEROS: [u8; 4096] = [0; 4096];
 impl Stream {
     pub(super) fn over_socket(
         fd: &'static OwnedFd,
-        drain: Option<BorrowedFd<'_>>,
+        drain: Option<OwnedFd>,
         slot: Slot<'static>,
         limits: Limits,
     ) -> Result<Stream> {
+        // No descriptor is made here: to a warm child that is closed already.
         net::set_send_timeout(fd.as_fd(), SEND_SECONDS)?;
-        let drain = drain
-            .map(|fd| fd.try_clone_to_owned())
-            .transpose()
-            .map_err(|_| Errno::EMFILE)?;
         Ok(Stream::new(fd, fd, true, drain, slot, limits))
     }
 
