@@ -33,7 +33,7 @@ pub struct Forkftpd {
 
 const AFTER: &str = "\
 Signals to the listener: SIGTERM and SIGINT end it (no new clients, transfers have drain_seconds to finish; a second one ends all \
-at once), SIGHUP reads the configuration and the secret again for new clients, and keeps the old ones if the new are broken.
+at once), SIGHUP reads the configuration, the secret and the certificate again for new clients, and keeps the old ones if the new are broken.
 
 Files: LIBRARY/.forkftp holds uploads in the making, and for partial_hours those of 1 MiB and more that were cut.
 

@@ -18,7 +18,7 @@ secret_file = "/etc/forkftp/secret"
 
 # Users who log in, mode 0600: forkftpd user add. Without it nobody logs in.
 # users_file = "/etc/forkftp/users.toml"
-# The certificate of listeners with tls = true, and its private key, mode 0600: forkftpd cert new
+# The certificate of listeners with tls = true, and its private key, mode 0600: forkftpd cert new. Read again when they change.
 # tls_certificate = "/etc/forkftp/tls.crt"
 # tls_key = "/etc/forkftp/tls.key"
 # The socket that forkftpd who and kick talk to; none when absent.

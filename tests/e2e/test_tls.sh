@@ -186,3 +186,26 @@ c.expect("K")
 c.sock.close()
 assert child.wait(10) == 0
 ' "$FORKFTPD"
+
+# Every kind of key, in both versions of TLS; the certificates of openssl call themselves authorities.
+command -v openssl >/dev/null || exit 0
+for kind in rsa:2048 rsa:3072 ec:prime256v1 ec:secp384r1 ed25519; do
+    kill -TERM "$SERVER"
+    wait_for 10 gone "$SERVER"
+    case $kind in
+    rsa:*) new=(-newkey "$kind") ;;
+    ec:*) new=(-newkey ec -pkeyopt "ec_paramgen_curve:${kind#ec:}") ;;
+    *) new=(-newkey "$kind") ;;
+    esac
+    rm -f key crt
+    openssl req -x509 "${new[@]}" -nodes -keyout key -out crt -days 30 -subj /CN=kinds \
+        -addext subjectAltName=IP:127.0.0.1 2>"$ERR"
+    chmod 600 key
+    launch serve --config "$SCRATCH/forkftpd.toml"
+    expect_status 0 "$FORKFTP" list --ca crt "drives://127.0.0.1:$PORT"
+    for version in tls1_2 tls1_3; do
+        (sleep 0.3) | timeout 1 openssl s_client -connect "127.0.0.1:$PORT" "-$version" -CAfile crt \
+            -verify_return_error -quiet >"$OUT" 2>"$ERR" || true
+        has "$OUT" '"protocol":"forkftp/1"'
+    done
+done
