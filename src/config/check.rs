@@ -296,6 +296,9 @@ fn listeners(
             Err(what) => c.wrong(Some("--listen"), what),
         }
     }
+    if !flags.is_empty() && file.iter().any(|table| table.get_ref().tls) {
+        c.wrong(Some("--listen"), "the file's listening sockets speak TLS, and this one would not: name the address in the file");
+    }
     // Addresses on the command line stand for those of the file.
     for table in if flags.is_empty() { file } else { Vec::new() } {
         let table = table.into_inner();

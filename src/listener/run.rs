@@ -40,6 +40,8 @@ const ACCEPT_AT_ONCE: usize = 64;
 pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     let said = |what: &'static str| move |errno: Errno| vec![format!("{what}: {}", errno.desc())];
     signal::start_clean().map_err(said("signals"))?;
+    // Whatever the starting program left open: a pipe of its that a server keeps never ends.
+    process::close_all_but(&[]).map_err(said("inherited descriptors"))?;
     signal::ignore_sigchld().map_err(said("SIGCHLD"))?;
     let descriptors = process::raise_descriptor_limit().map_err(said("descriptor limit"))?;
     let signals = Signals::new().map_err(|error| vec![format!("signals: {error}")])?;
@@ -206,19 +208,16 @@ impl Listener {
     /// Watches the sockets, or has warm children watch them; and the administrators' door.
     fn open_doors(&mut self) {
         let door = self.service.door.as_ref();
-        let mut watched = door.map_or(Ok(()), |door| door.watch(&self.events));
+        let mut watched = door.map_or(Ok(()), |door| {
+            // It stays open in bad weather, unless it was itself the trouble.
+            door.unwatch(&self.events);
+            door.watch(&self.events)
+        });
         if self.service.config.prefork == 0 {
             watched = watched.and_then(|()| sockets::watch(&self.events, &self.service.sockets));
         }
         if let Err(errno) = watched {
             self.pause("the sockets cannot be watched", errno.desc());
-        }
-    }
-
-    fn close_doors(&mut self) {
-        sockets::unwatch(&self.events, &self.service.sockets);
-        if let Some(door) = &self.service.door {
-            door.unwatch(&self.events);
         }
     }
 
@@ -503,7 +502,7 @@ impl Listener {
 
     /// Stops accepting for a moment: trying again at once would spin.
     fn pause(&mut self, what: &'static str, why: &str) {
-        self.close_doors();
+        sockets::unwatch(&self.events, &self.service.sockets);
         self.weather.pause(what, why, self.children.living());
     }
 
@@ -518,6 +517,7 @@ impl Listener {
         if let Some(door) = &self.service.door {
             let welcomed = self.desk.welcome(door, &self.events, &mut self.weather);
             if let Err(errno) = welcomed {
+                door.unwatch(&self.events);
                 self.pause("no administrator can be heard", errno.desc());
             }
         }
@@ -546,7 +546,7 @@ impl Listener {
     }
 
     fn reload(&mut self, flags: &Flags) {
-        self.close_doors();
+        sockets::unwatch(&self.events, &self.service.sockets);
         let most = self.most_clients;
         match reload::renew(&mut self.service, &self.events, &self.broker, flags, most) {
             Ok(()) => {
@@ -577,7 +577,7 @@ impl Listener {
             shutdown::kill_all(&mut self.children, "second signal");
             return;
         }
-        self.close_doors();
+        sockets::unwatch(&self.events, &self.service.sockets);
         self.service.sockets.drain(..).for_each(sockets::close);
         // The successor may have its name, too.
         if let Some(door) = self.service.door.take() {
