@@ -48,12 +48,12 @@ first_run() { # folder, command that changes the user
 
     cat >"$SCRATCH/session" <<'SESSION'
 set -e
-export FORKFTP_SECRET_FILE=run/secret PATH=$PWD/target/release:$PATH
+export FORKFTP_SECRET_FILE=run/secret FORKFTP_PASSWORD_FILE=run/trial.password PATH=$PWD/target/release:$PATH
 mkdir photos
 head -c 300000 /dev/urandom >report.pdf
 head -c 400000 /dev/urandom >photos/one.jpg
 head -c 10 /dev/urandom >photos/two.jpg
-forkftp put "$1/" report.pdf -r photos
+forkftp put "${1/drive:\/\//drive://trial@}/" report.pdf -r photos
 forkftp get "$1/photos" -r -o copy
 forkftp list -r "$1"
 forkftp get "$1/welcome.txt"
