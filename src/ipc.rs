@@ -66,6 +66,8 @@ pub struct Grant {
     pub quota: bool,
     /// The last descriptor is a Landlock ruleset to be entered first.
     pub narrower: bool,
+    /// New files belong to somebody else: the broker gives them away.
+    pub gives: bool,
 }
 
 /// A child's question.
@@ -121,6 +123,8 @@ pub enum Ask {
         /// New files.
         files: u64,
     },
+    /// Give the file that comes along to whom it belongs. In `In`.
+    Give,
     /// What came of reservations and removals. In `In`.
     Spent {
         /// Reserved before, and not any more.
@@ -205,7 +209,7 @@ pub enum Answer {
         /// What this client may do.
         entry: Grant,
     },
-    /// To `Reserve` and `Spent`: it is noted.
+    /// To `Reserve`, `Spent` and `Give`: it is done.
     Noted,
     /// Not so.
     Refused {
@@ -319,22 +323,19 @@ pub fn send<T: Serialize>(
     channel::send(to, &bytes, descriptors, wait)
 }
 
-/// A message, and the process that sent it where the channel knows.
-pub type FromWhom<T> = (T, Option<i32>);
+/// A message, the descriptors that came along, and the process that sent it where the channel knows.
+pub type FromWhom<T> = (T, Vec<OwnedFd>, Option<i32>);
 
-/// Receives one message with nothing along, and without waiting; None at the end of the channel.
+/// Receives one message, and without waiting; None at the end of the channel.
 ///
 /// # Errors
-/// As `receive`; EBADMSG also for one that brings descriptors.
+/// As `receive`.
 pub fn receive_from<T: DeserializeOwned>(from: BorrowedFd<'_>) -> Result<Option<FromWhom<T>>> {
     let mut buffer = [0; MAX_MESSAGE];
     let Some(got) = channel::receive(from, &mut buffer, false)? else {
         return Ok(None);
     };
-    if !got.descriptors.is_empty() {
-        return Err(nix::errno::Errno::EBADMSG);
-    }
-    parse(&buffer[..got.length]).map(|message| Some((message, got.sender)))
+    parse(&buffer[..got.length]).map(|message| Some((message, got.descriptors, got.sender)))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
@@ -356,14 +357,15 @@ pub fn receive<T: DeserializeOwned>(
     }
 }
 
-/// Sends `message`, and waits for the answer.
+/// Sends `message` with `descriptors`, and waits for the answer.
 ///
 /// # Errors
 /// As `send` and `receive`; EPIPE when the other end is gone.
 pub fn call<Q: Serialize, A: DeserializeOwned>(
     channel: &OwnedFd,
     message: &Q,
+    descriptors: &[BorrowedFd<'_>],
 ) -> Result<(A, Vec<OwnedFd>)> {
-    send(channel.as_fd(), message, &[], true)?;
+    send(channel.as_fd(), message, descriptors, true)?;
     receive(channel.as_fd(), true)?.ok_or(nix::errno::Errno::EPIPE)
 }

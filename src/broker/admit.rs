@@ -59,12 +59,14 @@ impl Keys {
             files: Files {
                 largest_file: account.largest_file.or(files.largest_file),
                 umask: account.umask.unwrap_or(files.umask),
+                named: account.owner.is_some(),
                 ..files
             },
             upload_rate: account.upload_rate,
             download_rate: account.download_rate,
             quota: account.quota.is_some() || account.quota_files.is_some(),
             narrower,
+            gives: account.owner.is_some() || account.group.is_some(),
         };
         Some(Admission { grant, descriptors })
     }

@@ -10,6 +10,7 @@ use crate::error::{Code, Refusal};
 use crate::ipc::{Answer, Ask, Client, Grant, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
 use crate::scram::Verifier;
+use crate::sys::file;
 use crate::sys::process::monotonic_millis;
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
 use crate::wire::frame::{MAX_CONTROL, MAX_DATA};
@@ -39,6 +40,8 @@ pub(super) struct Dealing {
 struct Inside {
     name: Name,
     home: RelPath,
+    /// To whom their files are given: owner and group.
+    heirs: (Option<u32>, Option<u32>),
     quota: Option<quota::Limits>,
     /// Where their cut uploads are, if they have a quota.
     partials: Option<OwnedFd>,
@@ -162,7 +165,12 @@ impl Dealing {
     }
 
     /// Answers `question`.
-    pub(super) fn answer(&mut self, desk: &mut Desk, question: Ask) -> Outcome {
+    pub(super) fn answer(
+        &mut self,
+        desk: &mut Desk,
+        question: Ask,
+        brought: Vec<OwnedFd>,
+    ) -> Outcome {
         let Some(client) = self.client else {
             return Outcome::CutOff("a question, and no client");
         };
@@ -204,6 +212,7 @@ impl Dealing {
                 self.answer_password(desk, client, user, password)
             }
             (Phase::Login, Ask::Anonymous) => self.answer_anonymous(desk, client),
+            (Phase::In, Ask::Give) => self.answer_give(desk, &brought),
             (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
             (
                 Phase::In,
@@ -361,6 +370,7 @@ impl Dealing {
         self.inside = Some(Inside {
             name,
             home: account.home,
+            heirs: (account.owner, account.group),
             quota,
             partials,
             reserved: quota::Amount::default(),
@@ -382,6 +392,26 @@ impl Dealing {
         };
         desk.quotas.open(&desk.keys, &account.home)?;
         Ok(Some(limits))
+    }
+
+    /// Gives a file away, if it is one that the server made below its library and nobody else's.
+    fn answer_give(&self, desk: &Desk, brought: &[OwnedFd]) -> Outcome {
+        let (Some(inside), [file]) = (&self.inside, brought) else {
+            return Outcome::CutOff("nothing to give");
+        };
+        let (owner, group) = inside.heirs;
+        if (owner, group) == (None, None) {
+            return Outcome::CutOff("a gift to nobody");
+        }
+        match desk.keys.is_own(file.as_fd()) {
+            Ok(true) => {}
+            Ok(false) => return Outcome::CutOff("a gift of what is not ours"),
+            Err(errno) => return Reply::refused(Code::of(errno), errno.desc()).into(),
+        }
+        match file::give(file.as_fd(), owner, group) {
+            Ok(()) => Reply::from(Answer::Noted).into(),
+            Err(errno) => Reply::refused(Code::of(errno), errno.desc()).into(),
+        }
     }
 
     fn answer_reserve(&mut self, desk: &mut Desk, bytes: u64, files: u64) -> Outcome {

@@ -6,8 +6,11 @@ use crate::library::Library;
 use crate::log::{self, Level};
 use crate::proof::{self, Secret};
 use crate::scram::Verifier;
+use crate::sys::file::{self, Kind};
+use crate::sys::{Errno, privs};
 use crate::users::Users;
 use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
 
 /// Secrets, and the library.
 #[derive(Debug)]
@@ -66,6 +69,19 @@ impl Keys {
             Some(user) => user.verifier.clone(),
             None => Verifier::mock(&self.nobody, name),
         }
+    }
+
+    /// True when `file` is a regular file on the library's filesystem that belongs to the user who serves.
+    ///
+    /// # Errors
+    /// As fstat(2).
+    pub(super) fn is_own(&self, file: BorrowedFd<'_>) -> Result<bool, Errno> {
+        let (facts, root) = (file::facts(file)?, file::facts(self.library.root())?);
+        let server = self
+            .config
+            .identity
+            .map_or_else(privs::own_uid, |identity| identity.uid);
+        Ok(facts.kind == Kind::File && facts.device == root.device && facts.owner == server)
     }
 
     /// What is decided about `name`.

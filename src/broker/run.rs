@@ -49,6 +49,7 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
     if let Err(errno) = process::hide_memory()
         .and_then(|()| signal::child_defaults())
         .and_then(|()| signal::ignore_sigterm())
+        .and_then(|()| give_up_privileges())
     {
         return tell(
             &control,
@@ -74,6 +75,14 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
             1
         }
     }
+}
+
+/// It executes nothing, and as root it needs little of what root may do.
+fn give_up_privileges() -> Result<(), Errno> {
+    if privs::is_root() {
+        privs::keep_capabilities(&privs::BROKER)?;
+    }
+    privs::no_new_privs()
 }
 
 fn tell(control: &OwnedFd, report: &Report, code: i32) -> i32 {
@@ -287,9 +296,9 @@ impl Broker<'_> {
         match ipc::receive_from::<Ask>(known.channel.as_fd()) {
             Err(Errno::EAGAIN) => {}
             Ok(None) => self.forget(child),
-            Ok(Some((question, pid))) => {
+            Ok(Some((question, brought, pid))) => {
                 known.pid = pid.filter(|pid| *pid > 0);
-                let outcome = known.dealing.answer(&mut self.desk, question);
+                let outcome = known.dealing.answer(&mut self.desk, question, brought);
                 self.carry_out(child, outcome);
             }
             Err(_) => self.cut_off(child, "a message that is no question"),

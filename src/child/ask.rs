@@ -6,7 +6,7 @@ use crate::ipc::{self, Answer, Ask, Grant, Handshake};
 use crate::library::Library;
 use crate::sys::{Errno, privs, process};
 use crate::wire::drive::Prove;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The channel to the broker, for as long as there is something to ask.
 #[derive(Debug)]
@@ -69,7 +69,7 @@ impl Broker {
             scheme,
             handshake,
         };
-        match ipc::call(&self.0, &question)? {
+        match ipc::call(&self.0, &question, &[])? {
             (Answer::Signed { signature }, _) => hex::decode(signature)
                 .map_err(|_| Unanswered::Gone("the broker's signature is none".into())),
             (other, _) => unexpected(other),
@@ -102,7 +102,7 @@ impl Broker {
     /// The server's proof if the client's is right, and the library unless a login has to follow.
     pub(super) fn ask_prove(&self, prove: Prove) -> Result<(String, Option<Admitted>), Unanswered> {
         let Prove { nonce, mac, proof } = prove;
-        match ipc::call(&self.0, &Ask::Prove { nonce, mac, proof })? {
+        match ipc::call(&self.0, &Ask::Prove { nonce, mac, proof }, &[])? {
             (Answer::Proved { proof, entry }, given) => {
                 let entry = entry.map(|grant| admitted(given, grant));
                 Ok((proof, entry.transpose()?))
@@ -113,7 +113,7 @@ impl Broker {
 
     /// The server's first message of SCRAM.
     pub(super) fn ask_login_first(&self, message: String) -> Result<String, Unanswered> {
-        match ipc::call(&self.0, &Ask::LoginFirst { message })? {
+        match ipc::call(&self.0, &Ask::LoginFirst { message }, &[])? {
             (Answer::Continue { message }, _) => Ok(message),
             (other, _) => unexpected(other),
         }
@@ -124,7 +124,7 @@ impl Broker {
         &self,
         message: String,
     ) -> Result<(String, Admitted), Unanswered> {
-        match ipc::call(&self.0, &Ask::LoginFinal { message })? {
+        match ipc::call(&self.0, &Ask::LoginFinal { message }, &[])? {
             (
                 Answer::Welcome {
                     message: Some(message),
@@ -138,7 +138,7 @@ impl Broker {
 
     /// The library, for a client that does not log in.
     pub(super) fn ask_anonymous(&self) -> Result<Admitted, Unanswered> {
-        match ipc::call(&self.0, &Ask::Anonymous)? {
+        match ipc::call(&self.0, &Ask::Anonymous, &[])? {
             (Answer::Welcome { entry, .. }, given) => admitted(given, entry),
             (other, _) => unexpected(other),
         }
@@ -146,21 +146,27 @@ impl Broker {
 
     /// Room in the quota.
     pub(super) fn ask_reserve(&self, bytes: u64, files: u64) -> Result<(), Unanswered> {
-        self.note(&Ask::Reserve { bytes, files })
+        self.note(&Ask::Reserve { bytes, files }, &[])
     }
 
     /// What came of reservations and removals.
     pub(super) fn ask_spent(&self, spent: Spent) -> Result<(), Unanswered> {
-        self.note(&Ask::Spent {
+        let spent = Ask::Spent {
             reserved_bytes: spent.reserved_bytes,
             reserved_files: spent.reserved_files,
             bytes: spent.bytes,
             files: spent.files,
-        })
+        };
+        self.note(&spent, &[])
     }
 
-    fn note(&self, ask: &Ask) -> Result<(), Unanswered> {
-        match ipc::call(&self.0, ask)? {
+    /// The file is given to whom it belongs.
+    pub(super) fn ask_give(&self, file: BorrowedFd<'_>) -> Result<(), Unanswered> {
+        self.note(&Ask::Give, &[file])
+    }
+
+    fn note(&self, ask: &Ask, file: &[BorrowedFd<'_>]) -> Result<(), Unanswered> {
+        match ipc::call(&self.0, ask, file)? {
             (Answer::Noted, _) => Ok(()),
             (other, _) => unexpected(other),
         }

@@ -3,6 +3,7 @@
 
 use super::file::{Placed, Size};
 use crate::rights::{Right, Rights};
+use crate::sys::privs;
 use crate::wire::path::RelPath;
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -31,6 +32,10 @@ pub struct Account {
     pub networks: Vec<IpNet>,
     /// Permission bits that new files and folders do not get.
     pub umask: Option<u32>,
+    /// Who owns new files; the server's user when absent.
+    pub owner: Option<u32>,
+    /// Which group new files belong to.
+    pub group: Option<u32>,
 }
 
 impl Account {
@@ -63,6 +68,8 @@ pub struct FileAccount {
     #[serde(default)]
     networks: Vec<toml::Spanned<String>>,
     umask: Placed<String>,
+    owner: Placed<String>,
+    group: Placed<String>,
 }
 
 /// The bits that `text` names; they leave the owner, who is the server, all rights.
@@ -139,6 +146,38 @@ impl FileAccount {
                 ),
             }
         }
+        let owner = self.owner.and_then(|name| {
+            let found = id_of(name.get_ref(), privs::user_id);
+            let what = match found {
+                None => "there is no such user on this machine",
+                Some(0) => "files are never given to root",
+                Some(_) if !privs::is_root() => {
+                    "only a server that is started as root can give files away"
+                }
+                Some(_) => return found,
+            };
+            wrong(
+                name.span().start,
+                format!("owner = {:?}: {what}", name.get_ref()),
+            );
+            None
+        });
+        let group = self.group.and_then(|name| {
+            let found = id_of(name.get_ref(), privs::group_id);
+            let what = match found {
+                None => "there is no such group on this machine",
+                Some(0) => "files are never given to the group of root",
+                Some(id) if !privs::may_give_to_group(id) => {
+                    "the server's user is not in that group"
+                }
+                Some(_) => return found,
+            };
+            wrong(
+                name.span().start,
+                format!("group = {:?}: {what}", name.get_ref()),
+            );
+            None
+        });
         let umask = umask(self.umask, wrong);
         Account {
             rights: self
@@ -153,6 +192,13 @@ impl FileAccount {
             sessions: self.sessions.map(toml::Spanned::into_inner),
             networks,
             umask,
+            owner,
+            group,
         }
     }
+}
+
+/// The number that `text` is, or names.
+fn id_of(text: &str, named: impl FnOnce(&str) -> Option<u32>) -> Option<u32> {
+    text.parse().ok().or_else(|| named(text))
 }

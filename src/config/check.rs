@@ -228,6 +228,7 @@ pub(super) fn check(
             c.wrong(Some(&place), what);
         })
         .unwrap_or(0o022),
+        named: false,
     };
     let config = Config {
         library,

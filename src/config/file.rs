@@ -98,6 +98,9 @@ backlog = 1024
 # sessions = 20                     # at once
 # networks = ["192.0.2.0/24"]       # where they may come from
 # umask = "0027"                    # permission bits that new files and folders do not get
+# owner = "www-data"                # of new files; needs a server that is started as root. What its permissions keep from the
+#                                   # server's user, nobody can get back
+# group = "www-data"                # of new files; needs root, or a server's user in that group
 "#;
 
 /// A value, and the bytes of the file it stands in.

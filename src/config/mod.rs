@@ -55,6 +55,9 @@ pub struct Files {
     pub one_filesystem: bool,
     /// Permission bits that new files and folders do not get.
     pub umask: u32,
+    /// Files are staged under a name, since their owner is another when they are shown: a file without a name can only be linked
+    /// by its owner.
+    pub named: bool,
 }
 
 /// Whether clients of a listening socket say who they are.

@@ -312,6 +312,7 @@ mod tests {
         fn new() -> Scratch {
             let folder = tempfile::tempdir().expect("tempdir");
             let files = Files {
+                named: false,
                 durability: Durability::Full,
                 keep_free: 0,
                 largest_file: None,

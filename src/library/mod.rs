@@ -18,7 +18,7 @@ pub use download::{Download, Scratch};
 pub use listing::Walk;
 pub use manage::Removed;
 pub use partial::kept_bytes;
-pub use publish::{Published, Ready};
+pub use publish::{Give, Published, Ready};
 pub use upload::{Announced, Upload};
 
 use crate::config::Files;
@@ -326,10 +326,14 @@ impl Library {
     }
 
     /// Shows finished uploads under their names, waiting for the disk as the operator decided, and answers for each.
-    /// Many at once cost little more than one.
+    /// Many at once cost little more than one. `give` is called for each before it is shown.
     #[must_use]
-    pub fn publish(&self, ready: Vec<Ready>) -> Vec<std::result::Result<Published, Refusal>> {
-        publish::publish(self, ready)
+    pub fn publish(
+        &self,
+        ready: Vec<Ready>,
+        give: Give<'_>,
+    ) -> Vec<std::result::Result<Published, Refusal>> {
+        publish::publish(self, ready, give)
     }
 }
 

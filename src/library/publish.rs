@@ -41,9 +41,12 @@ pub struct Published {
     pub replaced: Option<u64>,
 }
 
+/// Gives a file to whom it is to belong, before it is shown.
+pub type Give<'a> = &'a dyn Fn(BorrowedFd<'_>) -> Result<()>;
+
 type Outcome = std::result::Result<Published, Refusal>;
 
-pub(super) fn publish(library: &Library, ready: Vec<Ready>) -> Vec<Outcome> {
+pub(super) fn publish(library: &Library, ready: Vec<Ready>, give: Give<'_>) -> Vec<Outcome> {
     let durability = library.options.durability;
     let synced = if durability == Durability::None {
         vec![Ok(()); ready.len()]
@@ -55,7 +58,7 @@ pub(super) fn publish(library: &Library, ready: Vec<Ready>) -> Vec<Outcome> {
         .zip(synced)
         .map(|(upload, synced)| {
             let shown = synced
-                .and_then(|()| show(library, upload))
+                .and_then(|()| show(library, upload, give))
                 .inspect_err(|&errno| tidy(library, &upload.staged, errno));
             shown
                 .map(|replaced| Published {
@@ -85,7 +88,7 @@ fn sync_contents(library: &Library, ready: &[Ready]) -> Vec<Result<()>> {
 
 /// Puts one upload under its name in one step; the old file, if any, stays until then.
 /// Returns the size of the file it took the place of, if there was one.
-fn show(library: &Library, upload: &Ready) -> Result<Option<u64>> {
+fn show(library: &Library, upload: &Ready, give: Give<'_>) -> Result<Option<u64>> {
     let Target {
         folder,
         name,
@@ -95,6 +98,8 @@ fn show(library: &Library, upload: &Ready) -> Result<Option<u64>> {
     if upload.size >= digest::WORTH_KEEPING {
         digest::keep(fd, &file::facts(fd)?, &upload.digest);
     }
+    // From here on the digest could not be kept any more.
+    give(fd)?;
     match &upload.staged {
         Staged::Unnamed(_) => match file::link_unnamed(fd, folder.as_fd(), name) {
             Err(Errno::EEXIST) if *overwrite => {
@@ -113,8 +118,13 @@ fn show(library: &Library, upload: &Ready) -> Result<Option<u64>> {
             ..
         } => {
             let place = library.staging_folder(*resumable)?;
-            match file::link(place, staged, folder.as_fd(), name) {
-                Ok(()) => file::unlink(place, staged).map(|()| None),
+            let shown = match file::rename_new(place, staged, folder.as_fd(), name) {
+                // A filesystem that has no such rename.
+                Err(Errno::EINVAL) => file::link(place, staged, folder.as_fd(), name)
+                    .and_then(|()| file::unlink(place, staged)),
+                other => other,
+            };
+            match shown {
                 Err(Errno::EEXIST) if *overwrite => replace(place, staged, upload),
                 result => result.map(|()| None),
             }

@@ -34,7 +34,10 @@ impl Staged {
 }
 
 /// Makes an empty staged file in `stage`.
-pub(super) fn create(stage: BorrowedFd<'_>) -> Result<Staged> {
+pub(super) fn create(stage: BorrowedFd<'_>, named: bool) -> Result<Staged> {
+    if named {
+        return create_named(stage);
+    }
     match file::create_unnamed(stage) {
         Ok(fd) => Ok(Staged::Unnamed(fd)),
         Err(Errno::EOPNOTSUPP | Errno::EISDIR | Errno::ENOENT | Errno::EINVAL) => {

@@ -85,7 +85,7 @@ impl Upload {
         };
         let replaces = target.check()?;
         let staged = if announced.size.is_some_and(|size| size < partial::SMALLEST) {
-            stage::create(library.staging_folder(false)?)?
+            stage::create(library.staging_folder(false)?, options.named)?
         } else {
             partial::open(library.staging_folder(true)?, path)?
         };

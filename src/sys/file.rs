@@ -224,6 +224,11 @@ pub fn give_to(fd: BorrowedFd<'_>, owner: super::privs::Identity) -> Result<()> 
     nix::unistd::fchown(fd, Some(uid), Some(gid))
 }
 
+/// Gives an open file to `owner` and `group`, where they are named.
+pub fn give(fd: BorrowedFd<'_>, owner: Option<u32>, group: Option<u32>) -> Result<()> {
+    nix::unistd::fchown(fd, owner.map(Into::into), group.map(Into::into))
+}
+
 /// What the open object is.
 pub fn facts(fd: BorrowedFd<'_>) -> Result<Facts> {
     nix::sys::stat::fstat(fd).map(Facts::from)

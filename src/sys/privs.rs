@@ -27,6 +27,37 @@ impl Identity {
     }
 }
 
+/// The number of the user `name` of this machine.
+#[must_use]
+pub fn user_id(name: &str) -> Option<u32> {
+    let user = nix::unistd::User::from_name(name).ok().flatten()?;
+    Some(user.uid.as_raw())
+}
+
+/// The number of the group `name` of this machine.
+#[must_use]
+pub fn group_id(name: &str) -> Option<u32> {
+    let group = nix::unistd::Group::from_name(name).ok().flatten()?;
+    Some(group.gid.as_raw())
+}
+
+/// True when this process may give its files to the group `id` (chown(2)).
+#[must_use]
+pub fn may_give_to_group(id: u32) -> bool {
+    let own = nix::unistd::getegid().as_raw() == id;
+    let member = || {
+        let groups = nix::unistd::getgroups().unwrap_or_default();
+        groups.iter().any(|group| group.as_raw() == id)
+    };
+    is_root() || own || member()
+}
+
+/// The user this process is.
+#[must_use]
+pub fn own_uid() -> u32 {
+    nix::unistd::geteuid().as_raw()
+}
+
 /// True when this process may become another user.
 #[must_use]
 pub fn is_root() -> bool {
@@ -65,6 +96,58 @@ pub fn drop_bounding_set() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the broker of a server that was started as root is left with: reading files of mode 0600, giving files away, and mounting
+/// the library for itself (capabilities(7)).
+pub const BROKER: [u32; 5] = [
+    0,  // CAP_CHOWN
+    1,  // CAP_DAC_OVERRIDE
+    2,  // CAP_DAC_READ_SEARCH
+    3,  // CAP_FOWNER
+    21, // CAP_SYS_ADMIN
+];
+
+/// Gives up every capability but `kept`, of those that this process has, for good.
+///
+/// # Errors
+/// EPERM without CAP_SETPCAP.
+pub fn keep_capabilities(kept: &[u32]) -> Result<()> {
+    // struct __user_cap_header_struct and two of __user_cap_data_struct, version 3 (capget(2)).
+    const VERSION: u32 = 0x2008_0522;
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    #[repr(C)]
+    #[derive(Clone, Copy, Default)]
+    struct Half {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    drop_bounding_set()?;
+    let header = Header {
+        version: VERSION,
+        pid: 0,
+    };
+    let mut sets = [Half::default(); 2];
+    // SAFETY: capget writes two structs of version 3 to `sets`, and reads the header.
+    let got = unsafe { libc::syscall(libc::SYS_capget, &raw const header, &raw mut sets) };
+    Errno::result(got)?;
+    for (at, half) in sets.iter_mut().enumerate() {
+        let mask = kept
+            .iter()
+            .filter(|&&capability| capability / 32 == at as u32)
+            .fold(0, |mask, &capability| mask | 1 << (capability % 32));
+        half.permitted &= mask;
+        half.effective = half.permitted;
+        half.inheritable = 0;
+    }
+    // SAFETY: capset reads the header and two structs of version 3.
+    let set = unsafe { libc::syscall(libc::SYS_capset, &raw const header, &raw const sets) };
+    Errno::result(set).map(drop)
 }
 
 /// Becomes `identity` with no other group, for good: groups first, then the group, then the user (setresuid(2)); read back,

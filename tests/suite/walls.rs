@@ -141,6 +141,23 @@ fn signal(pid: u32, signal: Signal) {
 }
 
 #[test]
+fn a_broker_keeps_no_more_than_it_needs() {
+    let server = Server::start(&["--proof"]);
+    let broker = broker_of(&server);
+    assert_eq!(status(broker, "NoNewPrivs"), "1");
+    assert_eq!(status(broker, "Groups"), status(server.pid(), "Groups"));
+    let set = |name| u64::from_str_radix(&status(broker, name), 16).expect("a set");
+    // chown, dac_override, dac_read_search, fowner, sys_admin
+    let needed = 0b1111 | 1 << 21;
+    for name in ["CapPrm", "CapEff", "CapInh", "CapAmb"] {
+        assert_eq!(set(name) & !needed, 0, "{name}");
+    }
+    if is_root() {
+        assert_eq!(set("CapBnd"), 0);
+    }
+}
+
+#[test]
 fn processes_are_who_they_should_be() {
     for mode in MODES {
         let server = Server::start(&[&["--proof"], mode].concat());

@@ -9,11 +9,13 @@ use crate::digest::Value;
 use crate::error::{Code, Refusal};
 use crate::library::{Announced, Ready, Upload};
 use crate::rights::{Operation, Right};
+use crate::sys::Errno;
 use crate::sys::file::Stamp;
 use crate::wire::drive::{Put, PutDone, PutEnd, PutStart, letter};
 use crate::wire::frame::{Header, MAX_CONTROL};
 use crate::wire::name;
 use crate::wire::path::{Bad, RelPath};
+use std::os::fd::BorrowedFd;
 
 /// Most uploads that wait for each other: each holds two descriptors.
 const MOST: usize = 128;
@@ -90,7 +92,7 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
         ready.push(upload);
     }
     let durability = session.library.options().durability.as_str();
-    let outcomes = session.library.publish(ready);
+    let outcomes = session.library.publish(ready, &|file| session.give(file));
     for stored in outcomes.iter().flatten() {
         spent.stored(stored.size, stored.replaced);
     }
@@ -121,6 +123,16 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
         }
     }
     Ok(())
+}
+
+impl Session {
+    /// Has a file given to whom it is to belong, if that is not the server's user.
+    fn give(&self, file: BorrowedFd<'_>) -> Result<(), Errno> {
+        if !self.grant.gives {
+            return Ok(());
+        }
+        self.broker.ask_give(file).map_err(|_| Errno::EPERM)
+    }
 }
 
 fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fail> {

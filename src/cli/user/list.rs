@@ -23,6 +23,8 @@ pub(in crate::cli) fn limits_of(account: &Account) -> String {
         (!networks.is_empty()).then(|| networks.join(",")),
     );
     note("umask", account.umask.map(|bits| format!("{bits:04o}")));
+    note("owner", account.owner.map(|id| id.to_string()));
+    note("group", account.group.map(|id| id.to_string()));
     if said.is_empty() {
         "no limits of their own".into()
     } else {
@@ -62,6 +64,8 @@ pub(super) fn all(users: &Users, json: bool) -> String {
                 "sessions": account.sessions,
                 "networks": networks,
                 "umask": account.umask.map(|bits| format!("{bits:04o}")),
+                "owner": account.owner,
+                "group": account.group,
             });
             text += &format!("{line}\n");
         } else {

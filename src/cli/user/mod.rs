@@ -145,6 +145,12 @@ struct Limits {
     /// Permission bits that new files and folders do not get: 0027.
     #[arg(long, value_name = "BITS")]
     umask: Option<String>,
+    /// Who owns new files: a user of this machine. For servers that are started as root.
+    #[arg(long, value_name = "NAME")]
+    owner: Option<String>,
+    /// Which group new files belong to.
+    #[arg(long, value_name = "NAME")]
+    group: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -158,6 +164,8 @@ enum Limit {
     Sessions,
     Networks,
     Umask,
+    Owner,
+    Group,
 }
 
 impl Limit {
@@ -172,6 +180,8 @@ impl Limit {
             Limit::Sessions => "sessions",
             Limit::Networks => "networks",
             Limit::Umask => "umask",
+            Limit::Owner => "owner",
+            Limit::Group => "group",
         }
     }
 }
@@ -197,6 +207,8 @@ impl Limits {
             (Limit::Sessions, self.sessions.map(count)),
             (Limit::Networks, networks),
             (Limit::Umask, self.umask.map(Value::from)),
+            (Limit::Owner, self.owner.map(Value::from)),
+            (Limit::Group, self.group.map(Value::from)),
         ]
         .into_iter()
         .filter_map(|(limit, value)| Some((limit.key(), value?)))
