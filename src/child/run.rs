@@ -43,7 +43,7 @@ pub struct Birth<'a> {
     /// Its page of the scoreboard.
     pub slot: Slot<'static>,
     /// Readable once the listener drains, or is gone.
-    pub drain: BorrowedFd<'a>,
+    pub drain: BorrowedFd<'static>,
     /// The deadlines.
     pub config: &'a Config,
     /// Its walls; none when it stands inside already.

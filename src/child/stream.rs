@@ -33,7 +33,7 @@ pub(super) struct Stream {
 #[derive(Debug)]
 pub(super) struct Input {
     fd: &'static OwnedFd,
-    drain: Option<OwnedFd>,
+    drain: Option<BorrowedFd<'static>>,
     slot: Slot<'static>,
     limits: Limits,
     phase: Phase,
@@ -84,15 +84,11 @@ static ZEROS: [u8; 4096] = [0; 4096];
 impl Stream {
     pub(super) fn over_socket(
         fd: &'static OwnedFd,
-        drain: Option<BorrowedFd<'_>>,
+        drain: Option<BorrowedFd<'static>>,
         slot: Slot<'static>,
         limits: Limits,
     ) -> Result<Stream> {
         net::set_send_timeout(fd.as_fd(), SEND_SECONDS)?;
-        let drain = drain
-            .map(|fd| fd.try_clone_to_owned())
-            .transpose()
-            .map_err(|_| Errno::EMFILE)?;
         Ok(Stream::new(fd, fd, true, drain, slot, limits))
     }
 
@@ -113,7 +109,7 @@ impl Stream {
         read: &'static OwnedFd,
         write: &'static OwnedFd,
         is_socket: bool,
-        drain: Option<OwnedFd>,
+        drain: Option<BorrowedFd<'static>>,
         slot: Slot<'static>,
         limits: Limits,
     ) -> Stream {

@@ -68,8 +68,9 @@ pub(super) struct World<'a> {
     pub(super) sandbox: &'a Sandbox,
     /// For clients that speak it.
     pub(super) tls: Option<&'a Tls>,
-    /// Readable in every child once the listener drains or is gone.
-    pub(super) drain: &'a OwnedFd,
+    /// Readable in every child once the listener drains or is gone. There as long as the process: a child that is shut in cannot
+    /// always make a second descriptor of it.
+    pub(super) drain: &'static OwnedFd,
 }
 
 impl Children {
