@@ -39,7 +39,9 @@ bench: build ## figures against bare loops and vsftpd, as ratios (ARGS=... to ch
 man: build ## man pages and shell completions, in target/generated
 	target/release/forkftpd generate $(GENERATED)
 
-install: man ## into DESTDIR and PREFIX
+# Builds nothing: whoever installs is often root, who has no cargo.
+install: ## what `make man` built, into DESTDIR and PREFIX
+	@test -x target/release/forkftpd && test -d $(GENERATED)/man || { echo "make man first: it builds what is installed" >&2; exit 1; }
 	install -D -t $(DESTDIR)$(PREFIX)/bin target/release/forkftp
 	install -D -t $(DESTDIR)$(PREFIX)/sbin target/release/forkftpd
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(GENERATED)/man/*.1

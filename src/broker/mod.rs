@@ -19,3 +19,4 @@ mod walls;
 pub use run::run;
 pub use sign::Pair;
 pub use start::{Control, Setup};
+pub use walls::ruleset;

@@ -28,7 +28,8 @@ fn writing() -> BitFlags<AccessFs> {
 }
 
 /// Makes the ruleset for `library`; None when this kernel cannot hold it (before 6.2).
-pub(super) fn ruleset(library: &Library) -> Option<OwnedFd> {
+#[must_use]
+pub fn ruleset(library: &Library) -> Option<OwnedFd> {
     let made = Ruleset::default()
         // Without these there is no wall to speak of.
         .set_compatibility(CompatLevel::HardRequirement)

@@ -14,7 +14,7 @@ use crate::sys::net::Peer;
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, process, signal};
 use std::convert::Infallible;
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// How a child's life went: its exit code, which the listener reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,7 +43,7 @@ pub struct Birth<'a> {
     /// Its page of the scoreboard.
     pub slot: Slot<'static>,
     /// Readable once the listener drains, or is gone.
-    pub drain: OwnedFd,
+    pub drain: BorrowedFd<'static>,
     /// The deadlines.
     pub config: &'a Config,
     /// Its walls; none when it stands inside already.

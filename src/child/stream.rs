@@ -33,7 +33,7 @@ pub(super) struct Stream {
 #[derive(Debug)]
 pub(super) struct Input {
     fd: &'static OwnedFd,
-    drain: Option<OwnedFd>,
+    drain: Option<BorrowedFd<'static>>,
     slot: Slot<'static>,
     limits: Limits,
     phase: Phase,
@@ -84,7 +84,7 @@ static ZEROS: [u8; 4096] = [0; 4096];
 impl Stream {
     pub(super) fn over_socket(
         fd: &'static OwnedFd,
-        drain: Option<OwnedFd>,
+        drain: Option<BorrowedFd<'static>>,
         slot: Slot<'static>,
         limits: Limits,
     ) -> Result<Stream> {
@@ -110,7 +110,7 @@ impl Stream {
         read: &'static OwnedFd,
         write: &'static OwnedFd,
         is_socket: bool,
-        drain: Option<OwnedFd>,
+        drain: Option<BorrowedFd<'static>>,
         slot: Slot<'static>,
         limits: Limits,
     ) -> Stream {

@@ -1,17 +1,15 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Who};
-use super::{certificate, generate, user};
+use super::{certificate, check, generate, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{Config, DEFAULT_FILE, Durability, EXAMPLE, Flags, Problem};
 use crate::ipc::Client;
-use crate::library::Library;
 use crate::log::{self, Format, Level};
 use crate::proof::Secret;
 use crate::sys::net::Peer;
 use crate::sys::process;
-use crate::users::Users;
 use crate::{broker, config, listener, sys};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -252,7 +250,7 @@ pub fn main() -> ExitCode {
                 Err(error) => refuse(&[error.to_string()]),
             }
         }
-        Command::Check(serve) => check(&serve.flags()),
+        Command::Check(serve) => answer(check::check(&serve.flags())),
         Command::Session(Session {
             protocol: Protocol::Drive,
             serve,
@@ -307,64 +305,8 @@ fn refuse(problems: &[String]) -> ExitCode {
     ExitCode::FAILURE
 }
 
-fn load(flags: &Flags) -> Result<Config, Vec<String>> {
+pub(super) fn load(flags: &Flags) -> Result<Config, Vec<String>> {
     Config::load(flags).map_err(|problems| problems.iter().map(Problem::to_string).collect())
-}
-
-fn check(flags: &Flags) -> ExitCode {
-    let one = |problem: String| vec![problem];
-    let opened = load(flags).and_then(|config| {
-        let secret = config.secret_file.as_deref().map(Secret::from_file);
-        secret.transpose().map_err(one)?;
-        config.users_file.as_deref().map(Users::load).transpose()?;
-        let described = config.tls.as_ref().map(certificate::describe);
-        let described = described.transpose().map_err(one)?.unwrap_or_default();
-        let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
-        Ok((config, library, described))
-    });
-    let (config, library, described) = match opened {
-        Ok(opened) => opened,
-        Err(problems) => return refuse(&problems),
-    };
-    let (unnamed, digests) = library.abilities();
-    let able = |able: bool, otherwise: &'static str| if able { "yes" } else { otherwise };
-    let mut text = format!(
-        "library {}: durability {}\n",
-        config.library.display(),
-        config.files.durability.as_str()
-    );
-    text += &format!(
-        "  files without a name (O_TMPFILE): {}\n",
-        able(unnamed, "no: uploads are staged under random names")
-    );
-    text += &format!(
-        "  extended attributes: {}\n",
-        able(digests, "no: digests are computed at each download")
-    );
-    for listen in &config.listen {
-        let proof = if listen.proof {
-            "clients prove the secret"
-        } else {
-            "NO PROOF is asked: every local program may read and write"
-        };
-        let (scheme, tls) = if listen.tls {
-            ("drives", "TLS, ")
-        } else {
-            ("drive", "")
-        };
-        text += &format!("listen {scheme}://{}: {tls}{proof}\n", listen.address);
-    }
-    text += &described;
-    let mode = if config.prefork == 0 {
-        "one child forked for each client".to_owned()
-    } else {
-        format!("{} warm children", config.prefork)
-    };
-    text += &format!(
-        "at most {} clients, {} from one address; {mode}\nconfiguration ok\n",
-        config.max_clients, config.max_per_address
-    );
-    say(&text)
 }
 
 fn session(flags: &Flags, arguments: &[OsString]) -> ExitCode {

@@ -1,6 +1,7 @@
 //! The command lines of both programs: parsing, help, man pages and completions from one table each.
 
 mod certificate;
+mod check;
 pub mod forkftp;
 pub mod forkftpd;
 mod generate;

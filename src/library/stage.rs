@@ -2,7 +2,7 @@
 //! children; swept by the listener at start.
 
 use crate::sys::file::{self, Kind};
-use crate::sys::{Errno, Result};
+use crate::sys::{Errno, Result, random};
 use nix::dir::Dir;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -60,9 +60,9 @@ pub(super) fn create_named(stage: BorrowedFd<'_>) -> Result<Staged> {
 
 /// A name that no other process has: random from the kernel.
 pub(super) fn random_name() -> Result<Vec<u8>> {
-    let mut random = [0; RANDOM_DIGITS / 2];
-    getrandom::fill(&mut random).map_err(|_| Errno::EIO)?;
-    Ok([PREFIX, hex::encode(random).as_bytes()].concat())
+    let mut bytes = [0; RANDOM_DIGITS / 2];
+    random::fill(&mut bytes)?;
+    Ok([PREFIX, hex::encode(bytes).as_bytes()].concat())
 }
 
 /// Removes what earlier servers left: regular files with a name as `random_name` makes it, that nobody has locked.

@@ -68,8 +68,9 @@ pub(super) struct World<'a> {
     pub(super) sandbox: &'a Sandbox,
     /// For clients that speak it.
     pub(super) tls: Option<&'a Tls>,
-    /// Readable in every child once the listener drains or is gone.
-    pub(super) drain: &'a OwnedFd,
+    /// Readable in every child once the listener drains or is gone. There as long as the process: a child that is shut in cannot
+    /// always make a second descriptor of it.
+    pub(super) drain: &'static OwnedFd,
 }
 
 impl Children {
@@ -256,37 +257,17 @@ pub(super) fn unfit(what: &str, errno: Errno) -> ! {
     process::exit(child::Exit::Unfit as i32)
 }
 
-/// Descriptors that a child has from before it had a client.
-#[derive(Debug)]
-pub(super) struct Own {
-    /// Its channel to the broker.
-    pub(super) broker: OwnedFd,
-    /// Its copy of the world's: once there is a client, the broker may see to it that no descriptor can be made.
-    pub(super) drain: OwnedFd,
-}
-
-impl Own {
-    /// In a new child.
-    pub(super) fn new(world: World<'_>, broker: OwnedFd) -> Own {
-        match world.drain.try_clone() {
-            Ok(drain) => Own { broker, drain },
-            Err(_) => unfit("copying a descriptor", Errno::EMFILE),
-        }
-    }
-}
-
 /// The rest of a child's life, once it has a client. `sandbox` is what it still has to enter.
 pub(super) fn serve(
     world: World<'_>,
     slot: Slot<'static>,
-    own: Own,
+    broker: OwnedFd,
     socket: OwnedFd,
     client: Client,
     accepted: u64,
     sandbox: Option<&Sandbox>,
 ) -> Infallible {
-    let Own { broker, drain } = own;
-    let mut keep = vec![socket.as_fd(), broker.as_fd(), drain.as_fd()];
+    let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
     keep.extend(sandbox.iter().flat_map(|sandbox| sandbox.descriptors()));
     if let Err(errno) = process::close_all_but(&keep) {
         unfit("close_range", errno);
@@ -301,7 +282,7 @@ pub(super) fn serve(
         client,
         accepted,
         slot,
-        drain,
+        drain: world.drain.as_fd(),
         config: world.config,
         sandbox,
         broker,
@@ -328,7 +309,6 @@ pub(super) fn spawn_for(
     };
     children.spawn(events, birth, |slot| {
         let sandbox = Some(world.sandbox);
-        let own = Own::new(world, broker);
-        serve(world, slot, own, socket, client, accepted, sandbox)
+        serve(world, slot, broker, socket, client, accepted, sandbox)
     })
 }

@@ -14,4 +14,5 @@ mod shutdown;
 mod sockets;
 mod weather;
 
+pub use reload::NO_LANDLOCK;
 pub use run::run;

@@ -4,7 +4,7 @@
 //! Over a warm child's channel the listener sends its verdict, or the word to leave, and the child says once who its client
 //! is: the counts stay the listener's.
 
-use super::children::{Children, Newcomer, Own, World, serve, unfit};
+use super::children::{Children, Newcomer, World, serve, unfit};
 use super::events::{Event, Events};
 use super::sockets::Socket;
 use crate::broker::Control;
@@ -66,8 +66,7 @@ fn wait_for_client(
     channel: &OwnedFd,
     sockets: &[Socket],
 ) -> Infallible {
-    let own = Own::new(world, broker);
-    let (socket, client) = match accept_one(world, &own, channel, sockets) {
+    let (socket, client) = match accept_one(world, broker.as_fd(), channel, sockets) {
         Ok(Some(accepted)) => accepted,
         Ok(None) => process::exit(0),
         Err(errno) => unfit("waiting for a client", errno),
@@ -75,7 +74,7 @@ fn wait_for_client(
     let accepted = process::monotonic_millis();
     slot.enter(Phase::Handshake);
     match ask(channel, client) {
-        Ok(None) => serve(world, slot, own, socket, client, accepted, None),
+        Ok(None) => serve(world, slot, broker, socket, client, accepted, None),
         Ok(Some(reason)) => {
             let refusal = Refusal::new(Code::Busy, reason);
             let _ = net::send_now(socket.as_fd(), &refusal_frame(&refusal));
@@ -90,12 +89,12 @@ fn wait_for_client(
 /// Waits for a client on any of the sockets; None when told to leave.
 fn accept_one(
     world: World<'_>,
-    own: &Own,
+    broker: BorrowedFd<'_>,
     channel: &OwnedFd,
     sockets: &[Socket],
 ) -> Result<Option<(OwnedFd, Client)>> {
     const CHANNEL: u64 = u64::MAX;
-    let mut keep = vec![channel.as_fd(), own.broker.as_fd(), own.drain.as_fd()];
+    let mut keep = vec![channel.as_fd(), broker, world.drain.as_fd()];
     keep.extend(world.sandbox.descriptors());
     keep.extend(sockets.iter().map(|socket| socket.fd.as_fd()));
     process::close_all_but(&keep)?;

@@ -52,10 +52,13 @@ fn open_door(config: &Config) -> Result<Option<Door>, String> {
     config.control.as_deref().map(Door::open).transpose()
 }
 
+/// Why nobody is served where the walls cannot stand, and what to do.
+pub const NO_LANDLOCK: &str = "this kernel has no Landlock (it needs 6.2), and children are not shut in without: lower the level with sandbox = \"no-landlock\"";
+
 /// Makes the children's walls, and says at start which stand.
 fn prepare(config: &Config, ruleset: Option<OwnedFd>) -> Result<Sandbox, String> {
     if ruleset.is_none() && config.sandbox == Level::Full {
-        return Err("this kernel has no Landlock (it needs 6.2), and children are not shut in without: lower the level with sandbox = \"no-landlock\"".into());
+        return Err(NO_LANDLOCK.into());
     }
     let landlock = if ruleset.is_some() && config.sandbox != Level::Off {
         "yes"

@@ -98,7 +98,7 @@ struct Listener {
     admission: Admission,
     signals: Signals,
     /// Every child holds the read end; dropping the write end wakes them all.
-    drain: (OwnedFd, Option<OwnedFd>),
+    drain: (&'static OwnedFd, Option<OwnedFd>),
     most_clients: u32,
     /// The certificate's files.
     renewal: Renewal,
@@ -127,7 +127,7 @@ impl Listener {
         let children = Children::new(most_clients)?;
         let mut renewal = Renewal::default();
         renewal.begin(service.config.tls.as_ref());
-        let drain = (read, Some(write));
+        let drain: (&'static OwnedFd, _) = (Box::leak(Box::new(read)), Some(write));
         Ok(Listener {
             service,
             broker,
@@ -248,7 +248,7 @@ impl Listener {
                 config: &self.service.config,
                 sandbox: &self.service.sandbox,
                 tls: self.service.tls.as_ref(),
-                drain: &self.drain.0,
+                drain: self.drain.0,
             };
             if let Err(errno) = pool::spawn_warm(
                 &mut self.children,
@@ -335,7 +335,7 @@ impl Listener {
                 config: &self.service.config,
                 sandbox: &self.service.sandbox,
                 tls: self.service.tls.as_ref(),
-                drain: &self.drain.0,
+                drain: self.drain.0,
             };
             // The child gets a copy of the descriptor; ours is for the refusal, and closes here.
             let born = fd.try_clone().map_err(|_| Errno::EMFILE).and_then(|copy| {

@@ -13,6 +13,7 @@ pub mod mount;
 pub mod net;
 pub mod privs;
 pub mod process;
+pub mod random;
 pub mod sealed;
 pub mod seccomp;
 pub mod shared;

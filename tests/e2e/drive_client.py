@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """A client for forkftp's drive protocol, written from src/wire/PROTOCOL.md alone.
 
-drive_client.py [--secret-file F] [--mac hmac-sha256|hmac-md5] HOST PORT list [PATH]|get NAME LOCAL|put LOCAL NAME|ping|quit|demo
-Exit status: 0 done, 1 refused, 2 usage, 3 no connection, 4 proof.
+drive_client.py [--secret-file F] [--mac hmac-sha256|hmac-md5] [--user NAME --password-file F] HOST PORT
+                list [PATH]|get NAME LOCAL|put LOCAL NAME|ping|quit|demo
+Exit status: 0 done, 1 refused, 2 usage, 3 no connection, 4 proof or login.
 """
-import argparse, hashlib, hmac, json, os, select, socket, struct, sys, time
+import argparse, base64, hashlib, hmac, json, os, select, socket, struct, sys, time
 from urllib.parse import quote_from_bytes, unquote_to_bytes
 
 
@@ -40,6 +41,28 @@ class Drive:
             answer = json.loads(self.expect("K"))["proof"]
             if not hmac.compare_digest(answer, mac_of(secret, mac, b"server", hello, nonce)):
                 raise Refused("proof", "the server does not know the secret")
+
+    def login(self, user, password):
+        """SCRAM-SHA-256 without channel binding, for names and passwords in ASCII, which SASLprep leaves as they are."""
+        def ask(message):
+            self.send("U", {"message": message})
+            return json.loads(self.expect("K"))
+        mine = os.urandom(24).hex()
+        first = f"n={user.replace('=', '=3D').replace(',', '=2C')},r={mine}"
+        challenge = ask("n,," + first)["message"]
+        nonce, salt, iterations = (part[2:] for part in challenge.split(",")[:3])
+        if not nonce.startswith(mine) or int(iterations) < 4096:
+            raise Refused("login", "the server takes no part in this login")
+        salted = hashlib.pbkdf2_hmac("sha256", password, base64.b64decode(salt), int(iterations))
+        final = f"c=biws,r={nonce}"
+        seen = f"{first},{challenge},{final}".encode()
+        client_key, server_key = (hmac.digest(salted, name, "sha256") for name in (b"Client Key", b"Server Key"))
+        mask = hmac.digest(hashlib.sha256(client_key).digest(), seen, "sha256")
+        proof = bytes(a ^ b for a, b in zip(client_key, mask))
+        answer = ask(f"{final},p={base64.b64encode(proof).decode()}")
+        if answer["message"] != "v=" + base64.b64encode(hmac.digest(server_key, seen, "sha256")).decode():
+            raise Refused("login", "the server does not know the user")
+        return answer["rights"]
 
     def send(self, letter, payload=b""):
         payload = json.dumps(payload).encode() if isinstance(payload, dict) else payload
@@ -116,13 +139,15 @@ class Drive:
 
 def main():
     parser = argparse.ArgumentParser(usage=__doc__)
-    for name in "--secret-file", "--mac", "host", "port", "command":
+    for name in "--secret-file", "--mac", "--user", "--password-file", "host", "port", "command":
         parser.add_argument(name)
     parser.add_argument("args", nargs="*")
     opts = parser.parse_args()
     secret = open(opts.secret_file, "rb").read().rstrip() if opts.secret_file else None
     try:
         drive = Drive(*connect(opts.host, opts.port), secret, opts.mac)
+        if opts.user:
+            drive.login(opts.user, open(opts.password_file, "rb").read().rstrip(b"\r\n"))
         match [opts.command, *(os.fsencode(arg) for arg in opts.args)]:
             case ["list", *path] if len(path) < 2:
                 for name, kind, size in drive.list(*path):
@@ -142,7 +167,7 @@ def main():
         drive.quit()
     except (Refused, OSError) as error:
         print(f"{opts.command}: {error}", file=sys.stderr)
-        return 3 if isinstance(error, OSError) else 4 if error.code == "proof" else 1
+        return 3 if isinstance(error, OSError) else 4 if error.code in ("proof", "login") else 1
 
 
 if __name__ == "__main__":

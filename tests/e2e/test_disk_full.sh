@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # A full disk refuses the put, before the bytes when their number is known; the session goes on, and nothing is left behind.
 if [ -z "${OWN_MOUNTS:-}" ]; then # a mount namespace of our own: the small disk goes when we go
-    if [ "$(id -u)" -eq 0 ]; then flags=-m; else flags=-rm; fi
-    unshare $flags true 2>/dev/null || { echo "cannot have mounts of our own"; exit 77; }
-    OWN_MOUNTS=1 exec unshare $flags bash "$0"
+    # Root of a user namespace is not enough: there is nobody there to serve.
+    [ "$(id -u)" -eq 0 ] || { echo "only root has a small disk and somebody to serve"; exit 77; }
+    unshare -m true 2>/dev/null || { echo "cannot have mounts of our own"; exit 77; }
+    OWN_MOUNTS=1 exec unshare -m bash "$0"
 fi
 . "$(dirname "$0")/lib.sh"
 

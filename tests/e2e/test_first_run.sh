@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The README's first five minutes: `make run-server` in a fresh copy, the printed line in another terminal, put and get; root or not.
+# The README's first five minutes: `make run-server` in a fresh copy, the printed lines in another terminal, put and get; root or not, and on
+# what an earlier version left.
 . "$(dirname "$0")/lib.sh"
 
 chmod 755 "$SCRATCH"
@@ -15,22 +16,44 @@ first_run() { # folder, command that changes the user
     # Building is `make build`, and takes a minute: here the programs are there already.
     start_in_background "${as[@]}" make run-server CARGO=true PORT="$PORT" >"$SCRATCH/make.out" 2>&1
     LOG=$SCRATCH/make.out SERVER=$STARTED_PID
-    wait_for 20 grep -q 'listening on' "$LOG"
+    wait_for 20 grep -q '^Ctrl-C here' "$LOG"
 
-    line=$(grep -E '^ .*forkftp list drive://' "$LOG")
+    # Every line as it is printed: list without a login, put as trial, who.
+    grep '^  ' "$LOG" >"$SCRATCH/lines"
+    [ "$(wc -l <"$SCRATCH/lines")" -eq 3 ] || fail "not three lines to type: $(cat "$LOG")"
+    line=$(sed -n 1p "$SCRATCH/lines")
     expect_status 0 env -u FORKFTP_SECRET_FILE "${as[@]}" bash -c "$line"
     has "$OUT" '^welcome.txt$'
     url=$(grep -Eo 'drive://[^ ]+$' <<<"$line")
-    [ "$(stat -c %a run/secret)" = 600 ] || fail "run/secret has mode $(stat -c %a run/secret)"
+    # A second time, too: trial may replace what is there.
+    for _ in 1 2; do
+        expect_status 0 env -u FORKFTP_SECRET_FILE "${as[@]}" bash -c "$(sed -n 2p "$SCRATCH/lines")"
+    done
+    same README.md run/library/README.md
+    expect_status 0 "${as[@]}" bash -c "$(sed -n 3p "$SCRATCH/lines")"
+    has "$OUT" '^0 sessions'
+    for file in secret users.toml trial.password; do
+        [ "$(stat -c %a "run/$file")" = 600 ] || fail "run/$file has mode $(stat -c %a "run/$file")"
+    done
+    has "$LOG" "password: $(cat run/trial.password)"
+
+    # Without a login nothing is replaced or removed; trial may.
+    printf 'new\n' >mine
+    client() { env FORKFTP_SECRET_FILE=run/secret FORKFTP_PASSWORD_FILE=run/trial.password "${as[@]}" target/release/forkftp "$@"; }
+    expect_status 0 client put "$url/mine" mine
+    expect_status 1 client put --overwrite "$url/mine" mine
+    expect_status 1 client rm "$url" mine
+    expect_status 0 client rm "${url/drive:\/\//drive://trial@}" mine
+    absent run/library/mine
 
     cat >"$SCRATCH/session" <<'SESSION'
 set -e
-export FORKFTP_SECRET_FILE=run/secret PATH=$PWD/target/release:$PATH
+export FORKFTP_SECRET_FILE=run/secret FORKFTP_PASSWORD_FILE=run/trial.password PATH=$PWD/target/release:$PATH
 mkdir photos
 head -c 300000 /dev/urandom >report.pdf
 head -c 400000 /dev/urandom >photos/one.jpg
 head -c 10 /dev/urandom >photos/two.jpg
-forkftp put "$1/" report.pdf -r photos
+forkftp put "${1/drive:\/\//drive://trial@}/" report.pdf -r photos
 forkftp get "$1/photos" -r -o copy
 forkftp list -r "$1"
 forkftp get "$1/welcome.txt"
@@ -43,14 +66,18 @@ SESSION
     same welcome.txt run/library/welcome.txt
     for name in welcome.txt report.pdf photos/one.jpg; do has "$OUT" "^$name\$"; done
 
+    # A second one at the same port does not come up, and prints nothing to type.
+    expect_status 2 "${as[@]}" timeout 20 make run-server CARGO=true PORT="$PORT"
+    ! grep -q '^  ' "$OUT" || fail "it printed lines to type, and did not come up: $(cat "$OUT")"
+
     # Ctrl-C ends it; what was put is still there when it is started again.
     kill -INT -- "-$SERVER"
     wait "$SERVER" || true
     ! (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null || fail "it still listens after Ctrl-C"
     start_in_background "${as[@]}" make run-server CARGO=true PORT="$PORT" >"$SCRATCH/make.out" 2>&1
     SERVER=$STARTED_PID
-    wait_for 20 grep -q 'listening on' "$LOG"
-    expect_status 0 env FORKFTP_SECRET_FILE=run/secret "${as[@]}" target/release/forkftp get "$url/report.pdf" -o back.pdf
+    wait_for 20 grep -q '^Ctrl-C here' "$LOG"
+    expect_status 0 client get "${url/drive:\/\//drive://trial@}/report.pdf" -o back.pdf
     same report.pdf back.pdf
     kill -INT -- "-$SERVER"
     wait "$SERVER" || true
@@ -60,5 +87,41 @@ SESSION
     [ "$(stat -c %u run/library/report.pdf)" = "$owner" ] || fail "the files belong to somebody else"
 }
 
+# What the trial of the version without users left: its configuration is renewed, and its files stay. One's own is left alone.
+upgrade() {
+    local folder=$SCRATCH/as-i-am
+    cd "$folder"
+    rm run/users.toml run/trial.password run/port-*
+    cat >run/forkftpd.toml <<'TOML'
+# The trial set-up of `make run-server`. Paths are relative to this folder; `forkftpd config` prints every key.
+library = "library"
+secret_file = "secret"
+
+[[listen]]
+address = "127.0.0.1:8888"
+TOML
+    before=$(sum run/secret)
+    start_in_background make run-server CARGO=true PORT="$PORT" >"$SCRATCH/make.out" 2>&1
+    SERVER=$STARTED_PID
+    wait_for 20 grep -q '^Ctrl-C here' "$LOG"
+    has "$LOG" 'now run/forkftpd.toml.old'
+    expect_status 0 bash -c "$(grep '^ .*trial@' "$LOG")"
+    [ "$(sum run/secret)" = "$before" ] || fail "the secret is another"
+    kill -INT -- "-$SERVER"
+    wait "$SERVER" || true
+    sed -i '/^users_file/d; s/^login.*//; /^.anonymous/,$d' run/forkftpd.toml
+    before=$(sum run/forkftpd.toml)
+    start_in_background make run-server CARGO=true PORT="$PORT" >"$SCRATCH/make.out" 2>&1
+    SERVER=$STARTED_PID
+    wait_for 20 grep -q '^Ctrl-C here' "$LOG"
+    has "$LOG" 'names no users_file'
+    [ "$(grep -c '^  ' "$LOG")" -eq 2 ] || fail "not two lines to type: $(cat "$LOG")"
+    while read -r line; do expect_status 0 bash -c "$line"; done < <(grep '^  ' "$LOG")
+    [ "$(sum run/forkftpd.toml)" = "$before" ] || fail "my own configuration was changed"
+    kill -INT -- "-$SERVER"
+    wait "$SERVER" || true
+}
+
 first_run "$SCRATCH/as-i-am"
+upgrade
 [ "$(id -u)" -ne 0 ] || first_run "$SCRATCH/as-nobody" setpriv --reuid 65534 --regid 65534 --clear-groups

@@ -13,8 +13,11 @@ def refused(connection, data):
     connection.ends_with("proof")
     connection.sock.close()
 
+addresses = iter(range(1, 250))
+
 def fresh():
-    connection = Raw(proof=False)
+    # Each from an address of its own: failures make the answers to one slower, and then ban it.
+    connection = Raw(proof=False, source=f"127.0.1.{next(addresses)}")
     connection.hello = connection.expect("H")
     return connection
 
@@ -65,7 +68,7 @@ for request in (frame("L", {"path": ""}), frame("G", {"path": "hello.txt"}), put
     refused(fresh(), request)
 PYTHON
 [ "$(ls "$LIBRARY")" = hello.txt ] || fail "something was stored without a proof"
-has "$LOG" '127\.0\.0\.1:[0-9]+.*proof|proof.*127\.0\.0\.1:[0-9]+'
+has "$LOG" '127\.0\.1\.[0-9]+:[0-9]+.*proof|proof.*127\.0\.1\.[0-9]+:[0-9]+'
 
 printf 'fedcba9876543210fedcba9876543210\n' >"$SCRATCH/wrong"
 chmod 600 "$SCRATCH/wrong"

@@ -1,10 +1,10 @@
 //! Users as they are shown: `forkftpd user list`, for people and for programs.
 
-use crate::users::{User, Users};
+use crate::config::Account;
+use crate::users::Users;
 
-/// The limits of a user in one line.
-pub(super) fn limits_of(user: &User) -> String {
-    let account = &user.account;
+/// The limits of somebody in one line.
+pub(in crate::cli) fn limits_of(account: &Account) -> String {
     let mut said = Vec::new();
     let mut note = |name: &str, value: Option<String>| {
         said.extend(value.map(|value| format!("{name} {value}")));
@@ -34,7 +34,7 @@ pub(super) fn limits_of(user: &User) -> String {
 }
 
 /// Bytes in the largest unit that needs no fraction.
-fn size(bytes: u64) -> String {
+pub(in crate::cli) fn size(bytes: u64) -> String {
     let units = [(40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")];
     let whole = units
         .into_iter()
@@ -72,7 +72,7 @@ pub(super) fn all(users: &Users, json: bool) -> String {
             text += &format!("{line}\n");
         } else {
             let disabled = if user.disabled { " (disabled)" } else { "" };
-            let limits = limits_of(user);
+            let limits = limits_of(account);
             text += &format!("{name}{disabled}\t{}\t{limits}\n", account.rights);
         }
     }

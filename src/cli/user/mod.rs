@@ -1,7 +1,7 @@
 //! `forkftpd user`: who may log in. Changes the users file; a running server is told by SIGHUP. A password is typed without echo, comes by
 //! standard input, or is made here: it is never an argument, where everybody on the machine could read it.
 
-mod list;
+pub(super) mod list;
 
 use super::password;
 use crate::config::{self, DEFAULT_FILE};
@@ -330,7 +330,7 @@ pub(super) fn run(arguments: UserArgs) -> Result<(), Vec<String>> {
             }
             let users = editor.save()?;
             users.get(&name).map_or_else(String::new, |user| {
-                format!("{name}: {}", list::limits_of(user))
+                format!("{name}: {}", list::limits_of(&user.account))
             })
         }
         UserCommand::Disable { name } => {

@@ -1,0 +1,173 @@
+//! `forkftpd check`: whether the server would start, and what it would be: who is let in and may do what, and which walls stand. Reads
+//! what the broker reads, as the same user, and serves nobody. What is allowed and unsafe is said; what is wrong is refused.
+
+use super::certificate;
+use super::user::list::{limits_of, size};
+use crate::config::{Account, Config, Flags, Level, Listen, Login};
+use crate::library::Library;
+use crate::proof::Secret;
+use crate::rights::Rights;
+use crate::users::Users;
+use crate::{broker, listener};
+
+/// What there is to say of a sound configuration.
+///
+/// # Errors
+/// What is wrong, line by line.
+pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
+    let one = |problem: String| vec![problem];
+    let config = super::forkftpd::load(flags)?;
+    let secret = config.secret_file.as_deref().map(Secret::from_file);
+    secret.transpose().map_err(one)?;
+    let users = config.users_file.as_deref().map(Users::load).transpose()?;
+    let certificate = config.tls.as_ref().map(certificate::describe).transpose();
+    let certificate = certificate.map_err(one)?.unwrap_or_default();
+    let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
+    let landlock = broker::ruleset(&library).is_some();
+    if !landlock && config.sandbox == Level::Full {
+        return Err(one(listener::NO_LANDLOCK.to_owned()));
+    }
+
+    let mut text = of_the_library(&config, &library);
+    text += &of_the_walls(&config, &library, landlock);
+    for listen in &config.listen {
+        text += &of_a_listener(listen);
+    }
+    text += &certificate;
+    if config.listen.iter().any(|l| l.login != Login::Required) {
+        let account = &config.anonymous;
+        text += &format!(
+            "without a login: {}; {}\n",
+            account.rights,
+            limits_of(account)
+        );
+    }
+    if let Some(users) = &users {
+        let disabled = users.iter().filter(|(_, user)| user.disabled).count();
+        text += &format!("users: {} ({disabled} disabled)\n", users.iter().count());
+    }
+    let mode = if config.prefork == 0 {
+        "one child forked for each client".to_owned()
+    } else {
+        format!("{} warm children", config.prefork)
+    };
+    text += &format!(
+        "at most {} clients, {} from one address; {mode}\n",
+        config.max_clients, config.max_per_address
+    );
+    for warning in warnings(&config, &library, users.as_ref()) {
+        text += &format!("WARNING: {warning}\n");
+    }
+    Ok(text + "configuration ok\n")
+}
+
+fn able(able: bool, otherwise: &'static str) -> &'static str {
+    if able { "yes" } else { otherwise }
+}
+
+fn of_the_library(config: &Config, library: &Library) -> String {
+    let (unnamed, digests) = library.abilities();
+    format!(
+        "library {}: durability {}\n  files without a name (O_TMPFILE): {}\n  extended attributes: {}\n",
+        config.library.display(),
+        config.files.durability.as_str(),
+        able(unnamed, "no: uploads are staged under random names"),
+        able(digests, "no: digests are computed at each download"),
+    )
+}
+
+fn of_the_walls(config: &Config, library: &Library, landlock: bool) -> String {
+    let who = config.identity.map_or_else(
+        || "this user, since the server was not started as root".to_owned(),
+        |identity| format!("uid {}, in an empty root folder", identity.uid),
+    );
+    let off = config.sandbox == Level::Off;
+    let seccomp = if off { "no: sandbox = \"off\"" } else { "yes" };
+    let landlock = match config.sandbox {
+        Level::Off => "no: sandbox = \"off\"",
+        _ => able(landlock, "no: this kernel has none"),
+    };
+    let mount = able(
+        library.is_alone(),
+        "no: only root can, and the other walls keep children in",
+    );
+    format!(
+        "children: {who}; sandbox {}\n  Landlock: {landlock}\n  seccomp: {seccomp}\n  library lent from a mount of its own: {mount}\n",
+        config.sandbox.as_str(),
+    )
+}
+
+fn of_a_listener(listen: &Listen) -> String {
+    let (scheme, tls) = if listen.tls {
+        ("drives", "TLS, ")
+    } else {
+        ("drive", "")
+    };
+    let proof = if listen.proof {
+        "clients prove the secret"
+    } else {
+        "NO PROOF is asked"
+    };
+    let login = match listen.login {
+        Login::None => "nobody logs in",
+        Login::Optional => "login optional",
+        Login::Required => "login required",
+    };
+    format!(
+        "listen {scheme}://{}: {tls}{proof}, {login}\n",
+        listen.address
+    )
+}
+
+/// What is allowed, and should be meant.
+fn warnings(config: &Config, library: &Library, users: Option<&Users>) -> Vec<String> {
+    let mut said = Vec::new();
+    if config.sandbox != Level::Full {
+        said.push(format!(
+            "sandbox = \"{}\": a child that is taken over reaches more than its library",
+            config.sandbox.as_str()
+        ));
+    }
+    for listen in &config.listen {
+        let at = &listen.address;
+        if !listen.tls && !at.is_local() {
+            let login = match listen.login {
+                Login::None => "",
+                _ => ", and can try passwords against a login it has seen",
+            };
+            said.push(format!("{at} is not local and has no TLS: whoever is on the way reads and changes what is sent{login}; set tls = true"));
+        }
+        if !listen.proof && listen.login != Login::Required {
+            said.push(format!("{at} asks for no proof: every program that reaches it may do what those may who do not log in"));
+        }
+    }
+    let named = users.into_iter().flat_map(Users::iter);
+    let named = named.map(|(name, user)| (name, &user.account));
+    let anonymous = config.listen.iter().any(|l| l.login != Login::Required);
+    let anonymous = anonymous.then_some(("anonymous", &config.anonymous));
+    for (name, account) in named.chain(anonymous) {
+        said.extend(of_an_account(name, account, config, library));
+    }
+    said
+}
+
+fn of_an_account(name: &str, account: &Account, config: &Config, library: &Library) -> Vec<String> {
+    let mut said = Vec::new();
+    if account.rights == Rights::NONE {
+        said.push(format!("{name} may do nothing: give them rights"));
+    }
+    if library.walk(&account.home, false).is_err() {
+        let home = String::from_utf8_lossy(account.home.as_bytes());
+        said.push(format!("the home of {name}, {home}, is no folder that can be read: nobody gets in there; make it, for the user who serves"));
+    }
+    for (key, rate) in [
+        ("upload_rate", account.upload_rate),
+        ("download_rate", account.download_rate),
+    ] {
+        if let Some(rate) = rate.filter(|rate| *rate < config.min_rate) {
+            let (least, most) = (size(config.min_rate), size(rate));
+            said.push(format!("min_rate = {least} is more than {key} = {most} of {name}: a client that is slower than its own limit is ended"));
+        }
+    }
+    said
+}
