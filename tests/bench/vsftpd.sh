@@ -63,7 +63,8 @@ echo "$login:x:$(id -u nobody):$(id -g nobody)::$library:/bin/sh" >> "$scratch/p
 echo "$login:$hash:19000:0:99999:7:::" >> "$scratch/shadow"
 mkdir -p "$scratch/pam.d"
 printf '%s\n' 'auth required pam_unix.so nodelay' 'account required pam_unix.so' > "$scratch/pam.d/forkftp-bench"
-# Programs started with this keep the number of the process.
+# Programs started with this keep the number of the process. What stands in quotes is for the inner shell.
+# shellcheck disable=SC2016
 exec unshare --mount sh -euc '
     mount --bind "$1/passwd" /etc/passwd
     mount --bind "$1/shadow" /etc/shadow
