@@ -66,6 +66,7 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
             "the listener has more than one thread, and cannot fork safely".into(),
         ]);
     }
+    process::fill_heap();
     Ok(listener.serve(flags, arguments))
 }
 
