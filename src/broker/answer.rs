@@ -174,6 +174,9 @@ impl Dealing {
         let Some(client) = self.client else {
             return Outcome::CutOff("a question, and no client");
         };
+        if !brought.is_empty() && !matches!(question, Ask::Give) {
+            return Outcome::CutOff("a descriptor that nobody asked for");
+        }
         match (self.phase, question) {
             (
                 Phase::Securing,
