@@ -2,6 +2,7 @@
 
 use super::peer::{Frame, Peer, blake3, frame, noise, put, request};
 use super::server::{Server, eventually};
+use super::walls::{Stopped, broker_of};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 const MIB: usize = 1 << 20;
 
@@ -266,13 +268,18 @@ fn many_at_once_do_not_pass_it_together() {
     let server = server(&format!("quota = {QUOTA}"));
     let address = &server.address;
     let places = [partials(&server), home(&server)];
+    let broker = broker_of(&server);
     for known in [true, false] {
         let over = AtomicBool::new(false);
         let (stored, most) = std::thread::scope(|scope| {
             let watcher = scope.spawn(|| {
                 let mut most = 0;
                 while !over.load(Ordering::Relaxed) {
+                    // So that no file goes and gives its room to another between two looks.
+                    let stopped = Stopped::new(broker);
                     most = most.max(there(&places).0);
+                    drop(stopped);
+                    std::thread::sleep(Duration::from_millis(1));
                 }
                 most
             });
@@ -389,7 +396,7 @@ fn it_is_remembered_when_the_server_is_started_again() {
     assert_eq!(store(&mut enter(&server.address), "b", 400, true), "ok");
     // Also when its broker is another.
     server.restart();
-    std::thread::sleep(std::time::Duration::from_millis(2200));
+    std::thread::sleep(Duration::from_millis(2200));
     let broker = server.offspring("forkftpd:broker");
     kill(Pid::from_raw(broker[0] as i32), Signal::SIGKILL).expect("kill");
     eventually("a new broker", || {

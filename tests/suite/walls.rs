@@ -540,12 +540,17 @@ fn a_broker_is_not_ended_by_a_signal_to_end() {
 }
 
 /// A process that is stopped, until this is dropped.
-struct Stopped(u32);
+pub struct Stopped(u32);
 
 impl Stopped {
-    fn new(pid: u32) -> Stopped {
+    pub fn new(pid: u32) -> Stopped {
         signal(pid, Signal::SIGSTOP);
-        Stopped(pid)
+        let stopped = Stopped(pid);
+        let stat = || std::fs::read_to_string(format!("/proc/{pid}/stat"));
+        eventually("it has stopped", || {
+            stat().is_ok_and(|stat| stat.contains(") T "))
+        });
+        stopped
     }
 }
 
