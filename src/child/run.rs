@@ -70,7 +70,12 @@ pub fn run(birth: Birth<'_>) -> Infallible {
             None => Ok(stream),
         });
     let exit = match ready {
-        Ok(stream) => serve(stream, &birth.client, Broker(birth.broker), birth.tls),
+        Ok(stream) => serve(
+            stream,
+            &birth.client,
+            Broker(Box::leak(Box::new(birth.broker))),
+            birth.tls,
+        ),
         Err((step, errno)) => unfit(peer, step, errno),
     };
     process::exit(exit as i32)
@@ -127,7 +132,7 @@ pub fn over_descriptors(
         .and_then(|()| Stream::over_pair(read, write, slot, limits).map_err(|e| ("socket", e)))
         .and_then(|stream| sandbox.enter(entering(client)).map(|()| stream));
     match ready {
-        Ok(stream) => serve(stream, client, Broker(broker), tls),
+        Ok(stream) => serve(stream, client, Broker(Box::leak(Box::new(broker))), tls),
         Err((step, errno)) => unfit(peer, step, errno),
     }
 }

@@ -85,13 +85,9 @@ impl Tls {
         })
     }
 
-    /// One handshake, signed over a channel like that of `broker`.
+    /// One handshake, signed over the channel to `broker`.
     pub(super) fn begin(&self, broker: &Broker) -> Result<Engine, String> {
-        let twin = broker
-            .0
-            .try_clone()
-            .map_err(|error| format!("the broker's channel: {error}"))?;
-        self.key.connect(Some(Broker(twin)));
+        self.key.connect(Some(*broker));
         ServerConnection::new(self.config.clone())
             .map(Engine::new)
             .map_err(|error| error.to_string())
