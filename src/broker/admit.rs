@@ -58,6 +58,7 @@ impl Keys {
             rights: account.rights,
             files: Files {
                 largest_file: account.largest_file.or(files.largest_file),
+                keep_free: account.keep_free.unwrap_or(files.keep_free),
                 umask: account.umask.unwrap_or(files.umask),
                 named: account.owner.is_some(),
                 ..files

@@ -446,6 +446,13 @@ impl Dealing {
         let Some(left) = inside.reserved.minus(reserved) else {
             return Outcome::CutOff("more is given back than was reserved");
         };
+        if inside.quota.is_none() {
+            // The home may be somebody's who has one.
+            return Outcome::CutOff("spendings without a quota");
+        }
+        if u64::try_from(bytes).is_ok_and(|bytes| bytes > reserved.bytes) {
+            return Outcome::CutOff("more is used than was reserved");
+        }
         inside.reserved = left;
         match desk.quotas.spend(&inside.home, reserved, bytes, files) {
             Ok(()) => Reply::from(Answer::Noted).into(),

@@ -91,7 +91,8 @@ impl Quotas {
     pub(super) fn open(&mut self, keys: &Keys, home: &RelPath) -> Result<(), Refusal> {
         if let Some(known) = self.homes.get(home) {
             if file::facts(known.state.as_fd())?.links > 0 {
-                return Ok(());
+                let state = read(known.state.as_fd());
+                return state.map(drop).map_err(|what| damaged(home, &what));
             }
             // The operator removed it, to have it counted anew.
             self.homes.remove(home);

@@ -8,10 +8,9 @@ use crate::sys::{Errno, privs, process};
 use crate::wire::drive::Prove;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-/// The channel to the broker. There as long as the process, and never made twice: a child that is shut in cannot always make a
-/// second descriptor of it.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Broker(pub(super) &'static OwnedFd);
+/// The channel to the broker, for as long as there is something to ask.
+#[derive(Debug)]
+pub(super) struct Broker(pub(super) std::sync::Arc<OwnedFd>);
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -70,7 +69,7 @@ impl Broker {
             scheme,
             handshake,
         };
-        match ipc::call(self.0, &question, &[])? {
+        match ipc::call(&self.0, &question, &[])? {
             (Answer::Signed { signature }, _) => hex::decode(signature)
                 .map_err(|_| Unanswered::Gone("the broker's signature is none".into())),
             (other, _) => unexpected(other),
@@ -103,7 +102,7 @@ impl Broker {
     /// The server's proof if the client's is right, and the library unless a login has to follow.
     pub(super) fn ask_prove(&self, prove: Prove) -> Result<(String, Option<Admitted>), Unanswered> {
         let Prove { nonce, mac, proof } = prove;
-        match ipc::call(self.0, &Ask::Prove { nonce, mac, proof }, &[])? {
+        match ipc::call(&self.0, &Ask::Prove { nonce, mac, proof }, &[])? {
             (Answer::Proved { proof, entry }, given) => {
                 let entry = entry.map(|grant| admitted(given, grant));
                 Ok((proof, entry.transpose()?))
@@ -114,7 +113,7 @@ impl Broker {
 
     /// The server's first message of SCRAM.
     pub(super) fn ask_login_first(&self, message: String) -> Result<String, Unanswered> {
-        match ipc::call(self.0, &Ask::LoginFirst { message }, &[])? {
+        match ipc::call(&self.0, &Ask::LoginFirst { message }, &[])? {
             (Answer::Continue { message }, _) => Ok(message),
             (other, _) => unexpected(other),
         }
@@ -125,7 +124,7 @@ impl Broker {
         &self,
         message: String,
     ) -> Result<(String, Admitted), Unanswered> {
-        match ipc::call(self.0, &Ask::LoginFinal { message }, &[])? {
+        match ipc::call(&self.0, &Ask::LoginFinal { message }, &[])? {
             (
                 Answer::Welcome {
                     message: Some(message),
@@ -139,7 +138,7 @@ impl Broker {
 
     /// The library, for a client that does not log in.
     pub(super) fn ask_anonymous(&self) -> Result<Admitted, Unanswered> {
-        match ipc::call(self.0, &Ask::Anonymous, &[])? {
+        match ipc::call(&self.0, &Ask::Anonymous, &[])? {
             (Answer::Welcome { entry, .. }, given) => admitted(given, entry),
             (other, _) => unexpected(other),
         }
@@ -167,7 +166,7 @@ impl Broker {
     }
 
     fn note(&self, ask: &Ask, file: &[BorrowedFd<'_>]) -> Result<(), Unanswered> {
-        match ipc::call(self.0, ask, file)? {
+        match ipc::call(&self.0, ask, file)? {
             (Answer::Noted, _) => Ok(()),
             (other, _) => unexpected(other),
         }

@@ -73,7 +73,7 @@ pub fn run(birth: Birth<'_>) -> Infallible {
         Ok(stream) => serve(
             stream,
             &birth.client,
-            Broker(Box::leak(Box::new(birth.broker))),
+            Broker(birth.broker.into()),
             birth.tls,
         ),
         Err((step, errno)) => unfit(peer, step, errno),
@@ -132,7 +132,7 @@ pub fn over_descriptors(
         .and_then(|()| Stream::over_pair(read, write, slot, limits).map_err(|e| ("socket", e)))
         .and_then(|stream| sandbox.enter(entering(client)).map(|()| stream));
     match ready {
-        Ok(stream) => serve(stream, client, Broker(Box::leak(Box::new(broker))), tls),
+        Ok(stream) => serve(stream, client, Broker(broker.into()), tls),
         Err((step, errno)) => unfit(peer, step, errno),
     }
 }

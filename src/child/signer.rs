@@ -85,9 +85,10 @@ impl Tls {
         })
     }
 
-    /// One handshake, signed over the channel to `broker`.
+    /// One handshake, signed over the channel of `broker`.
     pub(super) fn begin(&self, broker: &Broker) -> Result<Engine, String> {
-        self.key.connect(Some(*broker));
+        // Not a second descriptor: before its client is let in, a child may not be able to make one.
+        self.key.connect(Some(Broker(broker.0.clone())));
         ServerConnection::new(self.config.clone())
             .map(Engine::new)
             .map_err(|error| error.to_string())

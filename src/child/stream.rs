@@ -88,6 +88,7 @@ impl Stream {
         slot: Slot<'static>,
         limits: Limits,
     ) -> Result<Stream> {
+        // No descriptor is made here: to a warm child that is closed already.
         net::set_send_timeout(fd.as_fd(), SEND_SECONDS)?;
         Ok(Stream::new(fd, fd, true, drain, slot, limits))
     }

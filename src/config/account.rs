@@ -22,6 +22,8 @@ pub struct Account {
     pub quota_files: Option<u64>,
     /// Most bytes of one upload; the server's own limit when absent.
     pub largest_file: Option<u64>,
+    /// Bytes of the disk that uploads leave free; what the server leaves when absent.
+    pub keep_free: Option<u64>,
     /// Bytes a second, for each session.
     pub upload_rate: Option<u64>,
     /// Bytes a second, for each session.
@@ -62,6 +64,7 @@ pub struct FileAccount {
     quota: Placed<Size>,
     quota_files: Placed<u64>,
     largest_file: Placed<Size>,
+    keep_free: Placed<Size>,
     upload_rate: Placed<Size>,
     download_rate: Placed<Size>,
     sessions: Placed<u32>,
@@ -187,6 +190,7 @@ impl FileAccount {
             quota,
             quota_files: self.quota_files.map(toml::Spanned::into_inner),
             largest_file,
+            keep_free: self.keep_free.map(|size| size.into_inner().0),
             upload_rate,
             download_rate,
             sessions: self.sessions.map(toml::Spanned::into_inner),

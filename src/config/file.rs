@@ -40,7 +40,8 @@ max_per_address = 100
 handshake_seconds = 10
 idle_seconds = 300
 stall_seconds = 60
-# A transfer that moves fewer bytes a second than this, over each stall_seconds, is ended; 0 asks only that something moves.
+# A transfer that moves fewer bytes a second than this, over each stall_seconds of waiting for the client, is ended; 0 asks
+# only that something moves.
 min_rate = 0
 # Failed proofs and logins of one address, in all protocols together, after which nothing from it is accepted for so long.
 max_failures = 20
@@ -93,6 +94,7 @@ backlog = 1024
 # quota = "10 GiB"                  # bytes and files in that folder, all uploads together
 # quota_files = 100000
 # largest_file = "1 GiB"            # of one upload
+# keep_free = "1 GiB"               # of the disk, besides what others may fill
 # upload_rate = "5 MiB"             # bytes a second, for each session
 # download_rate = "5 MiB"
 # sessions = 20                     # at once

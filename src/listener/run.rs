@@ -66,6 +66,7 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
             "the listener has more than one thread, and cannot fork safely".into(),
         ]);
     }
+    process::fill_heap();
     Ok(listener.serve(flags, arguments))
 }
 
@@ -376,11 +377,17 @@ impl Listener {
         self.weather.refill();
     }
 
+    /// Gives the place that `peer` was admitted to into the keeping of its child: when that ends, the place is free. At once, if it
+    /// has ended.
     fn count(&mut self, place: Place, peer: Peer) {
+        let source = peer.source();
         if let Some(child) = self.children.get_mut(place) {
             child.client = Some(peer);
-            child.counted = Some(peer.source());
+            child.counted = Some(source);
             child.since = monotonic_millis();
+        } else {
+            // Its end was among the news that `admit` looked for.
+            self.admission.leave(source);
         }
     }
 

@@ -1,8 +1,9 @@
 //! Which system calls a process may make from now on (seccomp(2)): a filter made of a table, checked by the kernel at
 //! every call, and never lifted again.
 //!
-//! The kernel runs a new filter once for every number to see which calls are always allowed, so its length on the
-//! way to a decision is what installing it costs: numbers are looked up by halving, not one by one.
+//! The kernel translates a new filter, and runs it once for every number to see which calls are always allowed, so its length,
+//! and the length on the way to a decision, are what installing it costs, for each child: runs of numbers with the same verdict
+//! are one, they are looked up by halving, and all end at the same two steps.
 
 use super::{Errno, Result};
 
@@ -73,23 +74,24 @@ impl Filter {
     pub fn new(rules: &[Rule]) -> Filter {
         let mut rules = rules.to_vec();
         rules.sort_by_key(|rule| rule.call);
-        let mut calls: Vec<(u32, Vec<Only>)> = Vec::new();
-        for rule in rules {
-            match calls.last_mut() {
-                Some((call, only)) if *call == rule.call as u32 => only.push(rule.only),
-                _ => calls.push((rule.call as u32, vec![rule.only])),
-            }
+        let mut code = Code::default();
+        let mut runs = vec![(0, code.kill)];
+        for rows in rules.chunk_by(|one, other| one.call == other.call) {
+            let call = rows[0].call as u32;
+            let verdict = code.conditions(rows);
+            // The call's own run takes the place of what began there, and what stands after it is killed.
+            runs.pop_if(|(first, _)| *first == call);
+            runs.extend([(call, verdict), (call + 1, code.kill)]);
         }
-        let mut code = vec![
-            step(LOAD, ARCHITECTURE, 0, 0),
-            step(EQUAL, ARCH, 1, 0),
-            step(RETURN, KILL, 0, 0),
-            step(LOAD, NUMBER, 0, 0),
-            step(AT_LEAST, X32, 0, 1),
-            step(RETURN, KILL, 0, 0),
-        ];
-        code.extend(decide(&calls));
-        Filter(code)
+        runs.dedup_by_key(|(_, verdict)| *verdict);
+        let decided = code.decide(&runs);
+        let kill = code.kill;
+        code.jump(AT_LEAST, X32, kill, decided);
+        let number = code.load(NUMBER);
+        code.jump(EQUAL, ARCH, number, kill);
+        code.load(ARCHITECTURE);
+        code.steps.reverse();
+        Filter(code.steps)
     }
 
     /// Puts the filter on this process, for good. Needs no_new_privs (or CAP_SYS_ADMIN).
@@ -115,70 +117,100 @@ impl Filter {
     }
 }
 
-/// Code that decides about the number in the accumulator, which is one of `calls` or none.
-fn decide(calls: &[(u32, Vec<Only>)]) -> Vec<libc::sock_filter> {
-    match calls {
-        [] => vec![step(RETURN, KILL, 0, 0)],
-        [(call, only)] => {
-            let body = conditions(only);
-            // A body is short: its length fits a jump of eight bits.
-            let mut code = vec![step(EQUAL, *call, 0, body.len() as u8)];
-            code.extend(body);
-            code.push(step(RETURN, KILL, 0, 0));
-            code
-        }
-        _ => {
-            let (low, high) = calls.split_at(calls.len() / 2);
-            let (low, pivot, high) = (decide(low), high[0].0, decide(high));
-            // The upper half stands after the lower; a long jump where eight bits do not reach.
-            let mut code = vec![
-                step(AT_LEAST, pivot, 0, 1),
-                step(GO, low.len() as u32, 0, 0),
-            ];
-            code.extend(low);
-            code.extend(high);
-            code
+/// Code from its end to its beginning: jumps go forward only, so what they lead to is there before them. A place is counted from
+/// the end, from 0.
+struct Code {
+    steps: Vec<libc::sock_filter>,
+    kill: usize,
+    allow: usize,
+}
+
+impl Default for Code {
+    fn default() -> Code {
+        Code {
+            steps: vec![step(RETURN, KILL, 0, 0), step(RETURN, ALLOW, 0, 0)],
+            kill: 0,
+            allow: 1,
         }
     }
 }
 
-fn conditions(only: &[Only]) -> Vec<libc::sock_filter> {
-    let mut code = Vec::new();
-    for condition in only {
-        // Little-endian: the low half of an argument comes first.
-        match *condition {
-            Only::Any => return vec![step(RETURN, ALLOW, 0, 0)],
-            Only::Unknown => return vec![step(RETURN, UNKNOWN, 0, 0)],
-            Only::With(argument, bits) => code.extend([
-                step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
-                step(ANY_BIT, bits, 0, 1),
-                step(RETURN, ALLOW, 0, 0),
-            ]),
-            Only::Null(argument) => code.extend([
-                step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
-                step(EQUAL, 0, 0, 3),
-                step(LOAD, ARGUMENTS + 8 * argument + 4, 0, 0),
-                step(EQUAL, 0, 0, 1),
-                step(RETURN, ALLOW, 0, 0),
-            ]),
-            Only::AtLeast(argument, least) => code.extend([
-                step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
-                step(AT_LEAST, least, 0, 1),
-                step(RETURN, ALLOW, 0, 0),
-            ]),
-            Only::Is(argument, value) => code.extend([
-                step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
-                step(EQUAL, value, 0, 1),
-                step(RETURN, ALLOW, 0, 0),
-            ]),
-            Only::Without(argument, bits) => code.extend([
-                step(LOAD, ARGUMENTS + 8 * argument, 0, 0),
-                step(ANY_BIT, bits, 1, 0),
-                step(RETURN, ALLOW, 0, 0),
-            ]),
+impl Code {
+    fn push(&mut self, step: libc::sock_filter) -> usize {
+        self.steps.push(step);
+        self.steps.len() - 1
+    }
+
+    /// Goes on with what was pushed last.
+    fn load(&mut self, offset: u32) -> usize {
+        self.push(step(LOAD, offset, 0, 0))
+    }
+
+    /// Goes on at `yes` if the accumulator is so to `k`, and otherwise at `no`.
+    fn jump(&mut self, code: u16, k: u32, yes: usize, no: usize) -> usize {
+        let (yes, no) = (self.near(yes), self.near(no));
+        let distance = |to: usize| (self.steps.len() - 1 - to) as u8;
+        self.push(step(code, k, distance(yes), distance(no)))
+    }
+
+    /// `place`, or one that leads there and that eight bits reach: from the next step, or from the one after it.
+    fn near(&mut self, place: usize) -> usize {
+        let distance = self.steps.len() - 1 - place;
+        if distance < usize::from(u8::MAX) {
+            return place;
+        }
+        match self.steps[place] {
+            end if end.code == RETURN => self.push(end),
+            _ => self.push(step(GO, distance as u32, 0, 0)),
         }
     }
-    code
+
+    /// Decides about the number in the accumulator, which is in one of `runs`: the first of each, and where to go on.
+    fn decide(&mut self, runs: &[(u32, usize)]) -> usize {
+        if let [(_, verdict)] = runs {
+            return *verdict;
+        }
+        let (low, high) = runs.split_at(runs.len() / 2);
+        let pivot = high[0].0;
+        let (high, low) = (self.decide(high), self.decide(low));
+        self.jump(AT_LEAST, pivot, high, low)
+    }
+
+    /// Looks at the arguments of one call.
+    fn conditions(&mut self, rows: &[Rule]) -> usize {
+        let (allow, mut otherwise) = (self.allow, self.kill);
+        for row in rows {
+            // Little-endian: the low half of an argument comes first.
+            let at = |argument: u32| ARGUMENTS + 8 * argument;
+            otherwise = match row.only {
+                Only::Any => return allow,
+                Only::Unknown => return self.push(step(RETURN, UNKNOWN, 0, 0)),
+                Only::Is(argument, value) => {
+                    self.jump(EQUAL, value, allow, otherwise);
+                    self.load(at(argument))
+                }
+                Only::AtLeast(argument, least) => {
+                    self.jump(AT_LEAST, least, allow, otherwise);
+                    self.load(at(argument))
+                }
+                Only::With(argument, bits) => {
+                    self.jump(ANY_BIT, bits, allow, otherwise);
+                    self.load(at(argument))
+                }
+                Only::Without(argument, bits) => {
+                    self.jump(ANY_BIT, bits, otherwise, allow);
+                    self.load(at(argument))
+                }
+                Only::Null(argument) => {
+                    self.jump(EQUAL, 0, allow, otherwise);
+                    let high = self.load(at(argument) + 4);
+                    self.jump(EQUAL, 0, high, otherwise);
+                    self.load(at(argument))
+                }
+            };
+        }
+        otherwise
+    }
 }
 
 #[cfg(test)]

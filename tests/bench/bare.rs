@@ -5,14 +5,20 @@
 
 use forkftp::digest::{Hasher, Kind};
 use forkftp::sys::{net, process};
+use forkftp::tls::{ALPN, provider};
 use nix::sys::signal::{SigHandler, Signal, signal};
 use nix::unistd::{ForkResult, fork};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::NoServerSessionStorage;
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 /// The hidden word.
 pub(crate) const FLAG: &str = "--bare-loop";
@@ -36,7 +42,11 @@ pub(crate) fn run(words: &[String]) {
             let digest = digest.parse().expect("a digest");
             receive_files(&listener, Path::new(file), digest, *durable == "full");
         }
-        ["fork"] => fork_and_serve(&listener),
+        ["fork"] => fork_for_each(&listener, |mut client| client.write_all(&ANSWER)),
+        ["tls", certificate, key] => {
+            let config = with_own_key(Path::new(certificate), Path::new(key));
+            fork_for_each(&listener, |client| say_under_tls(client, config.clone()));
+        }
         other => panic!("no bare loop {other:?}"),
     }
 }
@@ -88,21 +98,44 @@ fn receive_files(listener: &TcpListener, path: &Path, kind: Kind, durable: bool)
     }
 }
 
-/// For each connection: a child, which sends 1 KiB and exits. Nobody waits for it.
-fn fork_and_serve(listener: &TcpListener) {
+/// For each connection: a child, which serves it and exits. Nobody waits for it.
+fn fork_for_each(listener: &TcpListener, serve: impl Fn(TcpStream) -> std::io::Result<()>) {
     // SAFETY: SIG_IGN runs no code.
     unsafe { signal(Signal::SIGCHLD, SigHandler::SigIgn) }.expect("SIGCHLD");
     loop {
-        let mut client = accept(listener);
+        let client = accept(listener);
         // SAFETY: this program has one thread, so that the child may go on like any other.
         match unsafe { fork() }.expect("fork") {
             ForkResult::Parent { .. } => {}
             ForkResult::Child => {
-                let sent = client.write_all(&ANSWER).is_ok();
-                process::exit(i32::from(!sent));
+                let served = serve(client).is_ok();
+                process::exit(i32::from(!served));
             }
         }
     }
+}
+
+/// TLS with the same arithmetic as the server's, and nothing to remember; the private key is in this process.
+fn with_own_key(certificate: &Path, key: &Path) -> Arc<ServerConfig> {
+    let certificate = CertificateDer::from_pem_file(certificate).expect("the certificate");
+    let key = PrivateKeyDer::from_pem_file(key).expect("its key");
+    let mut config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .expect("certificate and key");
+    config.alpn_protocols = vec![ALPN.to_vec()];
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Arc::new(config)
+}
+
+fn say_under_tls(client: TcpStream, config: Arc<ServerConfig>) -> std::io::Result<()> {
+    let connection = ServerConnection::new(config).expect("a connection");
+    let mut stream = StreamOwned::new(connection, client);
+    stream.write_all(&ANSWER)?;
+    stream.flush()
 }
 
 /// Reads the file and computes its digest: no network, in this process.

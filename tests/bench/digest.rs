@@ -53,6 +53,7 @@ pub(crate) fn run(world: &World) {
                     Run {
                         value: rate(world.large, began.elapsed()),
                         cpu: (this_thread() - used) / gigabytes,
+                        ..Run::default()
                     }
                 },
             );

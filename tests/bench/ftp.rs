@@ -18,6 +18,13 @@ use std::time::{Duration, Instant};
 /// Fetching the package may take a while.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Who logs in, here and at forkftpd.
+pub(crate) const USER: &str = "bench";
+/// With this password.
+pub(crate) const PASSWORD: &str = "forkftp-bench-password";
+/// It as `openssl passwd -6 -salt forkftpbench` prints it: SHA-512-crypt, 5,000 rounds.
+const PASSWORD_HASH: &str = "$6$forkftpbench$GAmoVYsMAuIU.M5ogqGC8TrqW1yObUlrQcmmXaUA8xFuYfZqfg1dYgYi7iSElgtKQ5bZQ3IItz257UKeTeQCQ.";
+
 /// A running vsftpd; it ends when this is dropped.
 pub(crate) struct Vsftpd {
     child: Child,
@@ -31,6 +38,18 @@ impl Vsftpd {
     /// # Errors
     /// Why there is none to be had.
     pub(crate) fn start(world: &World) -> Result<Vsftpd, String> {
+        Vsftpd::start_with(world, &[])
+    }
+
+    /// Starts one for `USER` with `PASSWORD`, hashed as Unix does since SHA-512-crypt, at its 5,000 rounds.
+    ///
+    /// # Errors
+    /// As `start`.
+    pub(crate) fn start_with_user(world: &World) -> Result<Vsftpd, String> {
+        Vsftpd::start_with(world, &[USER, PASSWORD_HASH])
+    }
+
+    fn start_with(world: &World, more: &[&str]) -> Result<Vsftpd, String> {
         // The port is free now; vsftpd cannot choose one itself.
         let address = TcpListener::bind("127.0.0.1:0")
             .and_then(|listener| listener.local_addr())
@@ -44,6 +63,7 @@ impl Vsftpd {
             .arg(world.aside("vsftpd"))
             .arg(address.port().to_string())
             .arg(&world.library)
+            .args(more)
             .stdin(Stdio::null())
             .stdout(to.try_clone().map_err(|error| error.to_string())?)
             .stderr(to)
@@ -80,11 +100,33 @@ impl Vsftpd {
         Run {
             value,
             cpu: (self.meter.seconds() - before) / units,
+            ..Run::default()
         }
     }
 
     /// Logs in as anonymous, and goes into `folder`.
     pub(crate) fn login(&self, folder: &str) -> Ftp {
+        let mut ftp = self.greet();
+        ftp.ask("USER anonymous", "331");
+        ftp.ask("PASS bench@localhost", "230");
+        ftp.ask("TYPE I", "200");
+        ftp.ask(&format!("CWD {folder}"), "250");
+        ftp
+    }
+
+    /// Logs in as `USER`, and leaves at once.
+    pub(crate) fn come_and_go(&self) {
+        let mut ftp = self.greet();
+        ftp.ask(&format!("USER {USER}"), "331");
+        ftp.ask(&format!("PASS {PASSWORD}"), "230");
+        ftp.ask("QUIT", "221");
+        let mut rest = Vec::new();
+        ftp.lines.read_to_end(&mut rest).expect("the end");
+        assert!(rest.is_empty(), "bytes after the last answer");
+    }
+
+    /// Connects, and hears the greeting.
+    fn greet(&self) -> Ftp {
         let control = TcpStream::connect(self.address).expect("connect");
         control.set_nodelay(true).expect("TCP_NODELAY");
         let mut ftp = Ftp {
@@ -94,10 +136,6 @@ impl Vsftpd {
             space: vec![0; 64 * 1024],
         };
         ftp.hear("220");
-        ftp.ask("USER anonymous", "331");
-        ftp.ask("PASS bench@localhost", "230");
-        ftp.ask("TYPE I", "200");
-        ftp.ask(&format!("CWD {folder}"), "250");
         ftp
     }
 }

@@ -1,16 +1,21 @@
-//! `idle`: what a session costs that waits for its client: private memory and page tables; and two thousand of them at
-//! once, each of which still answers.
+//! `idle`: what a session costs that waits for its client: memory and page tables of its child, and what the broker
+//! keeps for it; and two thousand of them at once, each of which still answers.
 
+use crate::ftp::{PASSWORD, USER};
 use crate::machine::{World, field};
 use crate::peer::{Peer, frame};
-use crate::server::Server;
+use crate::server::{Door, Server};
 use crate::stats::{Goal, Series, say};
+use forkftp::client::{Client, Login, Options, Trust, Url};
 use forkftp::sys::process::raise_descriptor_limit;
-use std::fs;
 use std::time::{Duration, Instant};
 
 /// Sessions whose memory is looked at.
 const LOOKED_AT: usize = 50;
+/// KiB that each may have.
+const GOAL: f64 = 350.0;
+/// Until the last has come to rest.
+const REST: Duration = Duration::from_millis(200);
 /// Sessions held at once.
 const MANY: usize = 2_000;
 
@@ -18,33 +23,83 @@ const MANY: usize = 2_000;
 pub(crate) fn run(world: &World) {
     raise_descriptor_limit().expect("descriptor limit");
     let congestion = world.unpaced();
-    some(world, congestion);
+    let doors = [
+        ("proof", false, false),
+        ("proof and login", true, false),
+        ("proof and login under TLS", true, true),
+    ];
+    for (words, login, tls) in doors {
+        let proof = true;
+        some(world, congestion, (words, Door { proof, login, tls }));
+    }
     many(world, congestion);
 }
 
-fn some(world: &World, congestion: &str) {
-    let server = Server::forkftpd(world, congestion, &[]);
-    let sessions: Vec<Peer> = (0..LOOKED_AT)
-        .map(|_| {
-            let mut peer = Peer::drive(server.address, None, &world.secret);
-            peer.request(b'L', r#"{"path":""}"#);
-            while peer.pass() != b'Z' {}
-            peer
-        })
-        .collect();
-    // Until the last has come to rest.
-    std::thread::sleep(Duration::from_millis(200));
+fn some(world: &World, congestion: &str, (words, door): (&str, Door)) {
+    let server = Server::with_door(world, congestion, door, &[]);
+    let (url, options) = client_of(world, &server, door);
+    // What the first client makes the broker get is not counted for each.
+    let first = begin(&url, &options);
+    std::thread::sleep(REST);
+    let before = of_broker(&server);
+    let sessions: Vec<Client> = (0..LOOKED_AT).map(|_| begin(&url, &options)).collect();
+    std::thread::sleep(REST);
     let memory = Memory::of_children(&server);
-    assert_eq!(memory.count, sessions.len(), "children");
+    assert_eq!(memory.count, sessions.len() + 1, "children");
+    let broker = (of_broker(&server) - before) / LOOKED_AT as f64;
+    let sum = memory.both.median() + broker;
     say(&format!(
-        "memory of an idle session after proof and one list, {LOOKED_AT} sessions\n    \
-         Pss {} KiB + page tables {} KiB = {} KiB (private dirty {} KiB) | {}",
+        "memory of an idle session after {words} and one list, {LOOKED_AT} sessions\n    \
+         child: Pss {} KiB + page tables {} KiB = {} KiB (private dirty {} KiB)\n    \
+         the broker grew by {broker:.2} KiB a session: {sum:.0} KiB together | {}",
         memory.pss,
         memory.tables,
         memory.both,
         memory.dirty,
-        Goal::AtMost(300.0).verdict(memory.both.median())
+        Goal::AtMost(GOAL).verdict(sum)
     ));
+    drop((first, sessions));
+}
+
+/// What the client at such a door has to know.
+fn client_of(world: &World, server: &Server, door: Door) -> (Url, Options) {
+    let scheme = if door.tls { "drives" } else { "drive" };
+    let user = if door.login {
+        format!("{USER}@")
+    } else {
+        String::new()
+    };
+    let url = format!("{scheme}://{user}{}", server.address);
+    let login = door.login.then(|| Login::new(USER, PASSWORD));
+    let options = Options {
+        secret: Some(world.secret.clone()),
+        login: login.transpose().expect("a login"),
+        trust: Trust {
+            authorities: Some(world.certificate()[0].clone()),
+            ..Trust::default()
+        },
+        ..Options::default()
+    };
+    (url.parse().expect("a URL"), options)
+}
+
+fn begin(url: &Url, options: &Options) -> Client {
+    let mut client = Client::connect(url, options).expect("connect");
+    client
+        .list(&url.path, false, |_| Ok(()))
+        .expect("a listing");
+    client
+}
+
+/// KiB of memory that the broker has for itself, with its page tables; not a number when it is not shown to this user. Nothing of
+/// it is shared with those it did not fork; its share of the program would become smaller with every child.
+fn of_broker(server: &Server) -> f64 {
+    let look = |pid| Some(smaps(pid, "Anonymous")? + page_tables(pid)?);
+    server.broker().and_then(look).unwrap_or(f64::NAN)
+}
+
+fn page_tables(pid: u32) -> Option<f64> {
+    kib(&field(&format!("/proc/{pid}/status"), "VmPTE")?)
 }
 
 fn many(world: &World, congestion: &str) {
@@ -56,6 +111,7 @@ fn many(world: &World, congestion: &str) {
         &["--max-clients", &most, "--max-per-address", &most],
     );
     let free = available();
+    let before = of_broker(&server);
     let began = Instant::now();
     let mut sessions: Vec<Peer> = (0..count)
         .map(|_| Peer::drive(server.address, None, &world.secret))
@@ -64,6 +120,7 @@ fn many(world: &World, congestion: &str) {
     std::thread::sleep(Duration::from_millis(500));
     let taken = free - available();
     let memory = Memory::of_children(&server);
+    let broker = of_broker(&server) - before;
     let listener = |key| smaps(server.pid(), key).unwrap_or(f64::NAN);
     let resting = server.measure(1.0, || {
         std::thread::sleep(Duration::from_secs(3));
@@ -79,7 +136,7 @@ fn many(world: &World, congestion: &str) {
     say(&format!(
         "{count} idle sessions at once ({:.0} sessions/s while they came, one after the other)\n    \
          children {}, Pss {} KiB + page tables {} KiB = {} KiB; MemAvailable fell by {:.0} KiB a session (both socket ends, and whatever else ran)\n    \
-         listener Rss {:.0} KiB, Pss {:.0} KiB; all at rest take {:.2} ms CPU a second\n    \
+         broker grew by {:.2} KiB a session; listener Rss {:.0} KiB, Pss {:.0} KiB; all at rest take {:.2} ms CPU a second\n    \
          answered an echo: {answered} of {count} in {:.2} s | {}",
         count as f64 / connected.as_secs_f64(),
         memory.count,
@@ -87,6 +144,7 @@ fn many(world: &World, congestion: &str) {
         memory.tables,
         memory.both,
         taken / count as f64,
+        broker / count as f64,
         listener("Rss"),
         listener("Pss"),
         resting.cpu / resting.value * 1e3,
@@ -108,13 +166,12 @@ struct Memory {
 impl Memory {
     fn of_children(server: &Server) -> Memory {
         let mut memory = Memory::default();
-        for pid in children(server.pid()) {
-            let tables = field(&format!("/proc/{pid}/status"), "VmPTE")
-                .as_deref()
-                .and_then(kib);
-            let (Some(pss), Some(dirty), Some(tables)) =
-                (smaps(pid, "Pss"), smaps(pid, "Private_Dirty"), tables)
-            else {
+        for pid in server.children() {
+            let (Some(pss), Some(dirty), Some(tables)) = (
+                smaps(pid, "Pss"),
+                smaps(pid, "Private_Dirty"),
+                page_tables(pid),
+            ) else {
                 continue;
             };
             memory.count += 1;
@@ -125,19 +182,6 @@ impl Memory {
         }
         memory
     }
-}
-
-/// Processes whose parent is `parent`.
-fn children(parent: u32) -> Vec<u32> {
-    fs::read_dir("/proc")
-        .expect("/proc")
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| {
-            field(&format!("/proc/{pid}/status"), "PPid").and_then(|ppid| ppid.parse().ok())
-                == Some(parent)
-        })
-        .collect()
 }
 
 /// A line of the sums over all mappings of a process, in KiB.

@@ -1,7 +1,9 @@
 //! Where it was measured, and in what state: the lines that stand above the figures; and the scratch folder.
 
+use crate::ftp::{PASSWORD, USER};
 use crate::meter::Meter;
 use forkftp::proof::Secret;
+use forkftp::scram::{ITERATIONS, Verifier};
 use forkftp::sys::net;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -48,8 +50,10 @@ impl World {
             fs::set_permissions(folder, fs::Permissions::from_mode(0o755)).expect("chmod");
         }
         let secret_file = dir.join("secret");
-        fs::write(&secret_file, Secret::generate().expect("randomness")).expect("secret");
-        fs::set_permissions(&secret_file, fs::Permissions::from_mode(0o600)).expect("chmod");
+        private(
+            &secret_file,
+            Secret::generate().expect("randomness").as_bytes(),
+        );
         let secret = Secret::from_file(&secret_file).expect("secret");
         World {
             dir,
@@ -66,6 +70,34 @@ impl World {
     /// A path in the scratch folder, outside of what is served.
     pub(crate) fn aside(&self, name: &str) -> PathBuf {
         self.dir.join(name)
+    }
+
+    /// The users' file, with one user, who may do everything; made the first time.
+    pub(crate) fn users_file(&self) -> PathBuf {
+        let path = self.aside("users.toml");
+        if !path.exists() {
+            // As `forkftpd user add` makes it.
+            let verifier = Verifier::new(PASSWORD, ITERATIONS).expect("a verifier");
+            let text = format!(
+                "[users.{USER}]\npassword = \"{verifier}\"\n\
+                 rights = [\"list\", \"get\", \"put\", \"overwrite\", \"delete\", \"rename\", \"mkdir\"]\n"
+            );
+            private(&path, text.as_bytes());
+        }
+        path
+    }
+
+    /// The files of a self-signed certificate for 127.0.0.1 and of its key, ECDSA P-256 as `forkftpd cert new` makes them; made
+    /// the first time.
+    pub(crate) fn certificate(&self) -> [PathBuf; 2] {
+        let paths = ["tls.crt", "tls.key"].map(|name| self.aside(name));
+        if !paths[1].exists() {
+            let made = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]);
+            let made = made.expect("a certificate");
+            fs::write(&paths[0], made.cert.pem()).expect("the certificate");
+            private(&paths[1], made.signing_key.serialize_pem().as_bytes());
+        }
+        paths
     }
 
     /// The congestion control for figures in which it hardly matters.
@@ -117,6 +149,12 @@ impl Drop for World {
             crate::stats::say(&format!("{} stays behind: {error}", self.dir.display()));
         }
     }
+}
+
+/// Writes a file that nobody else may read.
+fn private(path: &Path, content: &[u8]) {
+    fs::write(path, content).expect("a private file");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("chmod");
 }
 
 /// Removes scratch folders whose makers are gone.

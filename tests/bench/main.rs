@@ -13,8 +13,10 @@
 //! | `put` | put of a large file, with and without waiting for the disk | recv, that digest, write, fdatasync |
 //! | `small` | files of 4 KiB through one connection | vsftpd, one by one |
 //! | `small-put` | puts of files of 4 KiB through one connection | |
-//! | `sessions` | connect, proof, get 1 KiB, quit: 8 at once | accept, fork, send 1 KiB, exit |
-//! | `idle` | memory of idle sessions, and 2,000 of them at once | |
+//! | `sessions` | connect, proof, get 1 KiB, quit: 8 at once; how soon a warm child speaks | accept, fork, send 1 KiB, exit; the same without walls |
+//! | `logins` | connect, proof or not, SCRAM, quit: 8 at once | vsftpd, by a password |
+//! | `handshakes` | connect, TLS 1.3, the first words: 8 at once | accept, fork, the same with the key at hand |
+//! | `idle` | memory of idle sessions, with login and TLS and without; and 2,000 of them at once | |
 //!
 //! Servers run with their default settings but for what each line names; their log, at its default level, goes to a file.
 //! Everything happens in a folder of its own in `$FORKFTP_BENCH_DIR`, or in cargo's target folder, which is removed at the
@@ -22,13 +24,16 @@
 //! had is said. `$FORKFTP_BENCH_SERVER` is another build of `forkftpd` to measure. `--quick` does an eighth of the bytes, and fewer runs.
 //!
 //! The generator's own pieces: [`peer`] speaks the protocol, [`bare`] has the loops to compare with (this same program, started
-//! again), [`server`] starts both, [`meter`] reads their CPU time, [`stats`] has medians and lines.
+//! again), [`server`] starts both, [`crowd`] has many clients come and go, [`meter`] reads CPU time, [`stats`] has medians and lines.
 
 mod bare;
+mod crowd;
 mod digest;
 mod ftp;
 mod get;
+mod handshakes;
 mod idle;
+mod logins;
 mod machine;
 mod meter;
 mod peer;
@@ -45,13 +50,15 @@ use stats::say;
 type Figure = fn(&World);
 
 /// The figures by name, in the order of running.
-const FIGURES: [(&str, Figure); 7] = [
+const FIGURES: [(&str, Figure); 9] = [
     ("get", get::run),
     ("digest", digest::run),
     ("put", put::run),
     ("small", small::run),
     ("small-put", small::run_puts),
     ("sessions", sessions::run),
+    ("logins", logins::run),
+    ("handshakes", handshakes::run),
     ("idle", idle::run),
 ];
 

@@ -203,6 +203,15 @@ impl Others {
     }
 }
 
+/// CPU seconds that the process `pid` itself has used so far, without those it forked (schedstat, proc(5)); not a number where the
+/// kernel keeps no such account.
+pub(crate) fn of_process(pid: u32) -> f64 {
+    fs::read_to_string(format!("/proc/{pid}/schedstat"))
+        .ok()
+        .and_then(|text| text.split(' ').next()?.parse::<f64>().ok())
+        .map_or(f64::NAN, |nanoseconds| nanoseconds / 1e9)
+}
+
 /// CPU seconds of this thread.
 pub(crate) fn this_thread() -> f64 {
     used(UsageWho::RUSAGE_THREAD)

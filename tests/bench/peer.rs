@@ -60,6 +60,13 @@ impl Peer {
     /// Connects, and proves the secret.
     pub(crate) fn drive(address: SocketAddr, congestion: Option<&str>, secret: &Secret) -> Peer {
         let mut peer = Peer::connect(address, congestion);
+        peer.prove(secret);
+        peer
+    }
+
+    /// Hears the hello, and proves the secret.
+    pub(crate) fn prove(&mut self, secret: &Secret) {
+        let peer = self;
         let hello = peer.expect(b'H');
         let nonce = proof::nonce().expect("randomness");
         let seen = Transcript {
@@ -81,7 +88,6 @@ impl Peer {
             seen.verify(secret, Role::Server, Mac::Sha256, &theirs),
             "the server does not know the secret"
         );
-        peer
     }
 
     /// Makes the buffer fit for many small frames at once.
@@ -142,14 +148,6 @@ impl Peer {
             String::from_utf8_lossy(&payload)
         );
         payload
-    }
-
-    /// Takes the next frame, whatever it is, and returns its letter.
-    pub(crate) fn pass(&mut self) -> u8 {
-        let header = self.header();
-        let mut payload = vec![0; header.length as usize];
-        self.read(&mut payload);
-        header.letter
     }
 
     /// The JSON payload of the next frame, which is to be `letter`.
@@ -248,6 +246,12 @@ impl Peer {
             self.start += count;
             done += count;
         }
+    }
+
+    /// Receives whatever comes first.
+    pub(crate) fn hear_something(&mut self) {
+        let got = recv(self.socket.as_raw_fd(), &mut self.buffer, MsgFlags::empty());
+        assert!(got.expect("recv") > 0, "the server hung up");
     }
 
     /// Receives until the end of the stream; returns how many bytes came.

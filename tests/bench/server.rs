@@ -1,8 +1,8 @@
 //! Starting and ending the two sides: `forkftpd`, and this program again as a bare loop.
 
 use crate::bare;
-use crate::machine::World;
-use crate::meter::Meter;
+use crate::machine::{World, field};
+use crate::meter::{Meter, of_process};
 use crate::stats::Run;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -10,7 +10,7 @@ use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// A running server; it ends when this is dropped.
 pub(crate) struct Server {
     child: Child,
+    broker: Option<u32>,
     /// Where it listens.
     pub(crate) address: SocketAddr,
     /// Its CPU time.
@@ -54,21 +55,56 @@ fn as_user(world: &World) -> &'static [&'static str] {
     &["--user", "nobody"]
 }
 
+/// Who may come in, and how: what no flag says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Door {
+    /// Clients prove the secret.
+    pub(crate) proof: bool,
+    /// They log in as `USER`.
+    pub(crate) login: bool,
+    /// They speak TLS.
+    pub(crate) tls: bool,
+}
+
 impl Server {
-    /// Starts `forkftpd serve` on the library.
+    /// Starts `forkftpd serve` on the library, for whoever proves the secret.
     pub(crate) fn forkftpd(world: &World, congestion: &str, flags: &[&str]) -> Server {
+        let flags = [
+            &["--listen", "127.0.0.1:0", "--congestion", congestion],
+            flags,
+        ]
+        .concat();
+        // No configuration of this machine's.
+        Server::start(world, Path::new("/dev/null"), &flags)
+    }
+
+    /// Starts `forkftpd serve` with such a door.
+    pub(crate) fn with_door(world: &World, congestion: &str, door: Door, flags: &[&str]) -> Server {
+        let path = world.aside("forkftpd.toml");
+        let proof = if door.proof { "required" } else { "none" };
+        let (login, tls) = (if door.login { "required" } else { "none" }, door.tls);
+        let (users, [certificate, key]) = (world.users_file(), world.certificate());
+        let text = format!(
+            "users_file = {users:?}\ntls_certificate = {certificate:?}\ntls_key = {key:?}\n\
+             [[listen]]\naddress = \"127.0.0.1:0\"\nproof = \"{proof}\"\nlogin = \"{login}\"\ntls = {tls}\n\
+             congestion = \"{congestion}\"\n"
+        );
+        fs::write(&path, text).expect("the configuration");
+        Server::start(world, &path, flags)
+    }
+
+    fn start(world: &World, config: &Path, flags: &[&str]) -> Server {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let log = world.aside(&format!("log-{}", NEXT.fetch_add(1, Ordering::Relaxed)));
         let mut child = leaves_with_us(&mut Command::new(program()))
             .arg("serve")
             .args(as_user(world))
-            // No configuration of this machine's.
-            .args(["--config", "/dev/null"])
+            .arg("--config")
+            .arg(config)
             .arg("--library")
             .arg(&world.library)
             .arg("--secret-file")
             .arg(&world.secret_file)
-            .args(["--listen", "127.0.0.1:0", "--congestion", congestion])
             .args(["--drain-seconds", "1"])
             .args(flags)
             .stdin(Stdio::null())
@@ -81,11 +117,13 @@ impl Server {
         loop {
             let said = fs::read_to_string(&log).unwrap_or_default();
             let address = said
-                .split_once("drive://")
-                .and_then(|(_, rest)| rest.split_once([' ', '\n']))
+                .split_once("listening on ")
+                .and_then(|(_, rest)| rest.split_once("://"))
+                .and_then(|(_, rest)| rest.split_once([' ', '"', '\n']))
                 .and_then(|(address, _)| address.parse().ok());
             if let Some(address) = address {
                 return Server {
+                    broker: broker_of(child.id()),
                     child,
                     address,
                     meter,
@@ -118,6 +156,7 @@ impl Server {
             .expect("its address");
         let address = line.trim().parse().expect("its address");
         Server {
+            broker: None,
             child,
             address,
             meter,
@@ -131,15 +170,56 @@ impl Server {
 
     /// Does `work`, which returns the value of the run, and divides the CPU time that the server took for it by `units`.
     pub(crate) fn measure(&self, units: f64, work: impl FnOnce() -> f64) -> Run {
-        let before = self.meter.seconds();
+        let used = || {
+            let broker = self.broker.map_or(0.0, of_process);
+            [self.meter.seconds(), of_process(self.pid()), broker]
+        };
+        let before = used();
         let value = work();
         // What the last child does after its client has gone belongs to it.
         std::thread::sleep(Duration::from_millis(10));
+        let after = used();
+        let [cpu, listener, broker] = std::array::from_fn(|i| (after[i] - before[i]) / units);
         Run {
             value,
-            cpu: (self.meter.seconds() - before) / units,
+            cpu,
+            listener,
+            broker,
         }
     }
+
+    /// Process id of the broker, if it has one.
+    pub(crate) fn broker(&self) -> Option<u32> {
+        self.broker
+    }
+
+    /// The processes that serve clients.
+    pub(crate) fn children(&self) -> Vec<u32> {
+        let mut found = born_of(self.pid());
+        found.retain(|pid| Some(*pid) != self.broker);
+        found
+    }
+}
+
+/// Processes whose parent is `parent`.
+fn born_of(parent: u32) -> Vec<u32> {
+    fs::read_dir("/proc")
+        .expect("/proc")
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| {
+            field(&format!("/proc/{pid}/status"), "PPid").and_then(|ppid| ppid.parse().ok())
+                == Some(parent)
+        })
+        .collect()
+}
+
+/// The broker of the listener `parent`. It is there before anything listens.
+fn broker_of(parent: u32) -> Option<u32> {
+    born_of(parent).into_iter().find(|pid| {
+        fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|name| name.trim() == "forkftpd:broker")
+    })
 }
 
 impl Drop for Server {

@@ -41,7 +41,18 @@ impl Series {
 
     /// Each value divided by the one of the same run in `other`.
     pub(crate) fn over(&self, other: &Series) -> Series {
-        Series(self.0.iter().zip(&other.0).map(|(a, b)| a / b).collect())
+        self.with(other, |a, b| a / b)
+    }
+
+    /// What `make` makes of each value and the one of the same run in `other`.
+    pub(crate) fn with(&self, other: &Series, make: impl Fn(f64, f64) -> f64) -> Series {
+        let pairs = self.0.iter().zip(&other.0);
+        Series(pairs.map(|(a, b)| make(*a, *b)).collect())
+    }
+
+    /// The value that is farthest from nothing, without its sign.
+    pub(crate) fn farthest(&self) -> f64 {
+        self.0.iter().map(|value| value.abs()).fold(0.0, f64::max)
     }
 }
 
@@ -84,6 +95,8 @@ impl Goal {
             Goal::Shown => return "no goal".into(),
         };
         let met = if met { "met" } else { "NOT met" };
+        // A goal that was measured itself has no more digits than that.
+        let goal = (goal * 100.0).round() / 100.0;
         format!("goal {sign} {goal}: {met}")
     }
 }
@@ -95,6 +108,9 @@ pub(crate) struct Run {
     pub(crate) value: f64,
     /// CPU time of the server for one unit of work, if it was measured.
     pub(crate) cpu: f64,
+    /// What the listener's own process had of it, and the broker's.
+    pub(crate) listener: f64,
+    pub(crate) broker: f64,
 }
 
 /// How much of one processor other programs may take while a round runs.

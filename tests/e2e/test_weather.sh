@@ -72,6 +72,58 @@ PYTHON
 
 weather() { PYTHONPATH=$HERE:$SCRATCH PORT=$PORT SERVER=$SERVER CONTROL=$CONTROL FORKFTPD=$FORKFTPD python3 - "$@"; }
 
+# A broker that dies, and whose successor hangs before it is set up: after half a minute that is the end, and not before; with a clear
+# line, and nothing left behind. Beside everything else, since it takes its time.
+serve --control "$SCRATCH/hanging"
+HANGING_LOG=$LOG
+CONTROL=$SCRATCH/hanging weather <<'PYTHON' &
+from weather import *
+def is_broker(pid):
+    try:
+        return open(f"/proc/{pid}/cmdline").read().split("\0")[1:2] == ["broker"]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+def catch():
+    """Ends the broker, and stops its successor as soon as that runs: it takes some milliseconds to set itself up."""
+    time.sleep(2.5)                                 # a broker that lives shorter died young
+    old, new = children("forkftpd:broker"), []
+    os.kill(old[0], signal.SIGKILL)
+    while not new:
+        there = open(f"/proc/{SERVER}/task/{SERVER}/children").read().split()
+        new = [int(pid) for pid in there if int(pid) not in old and is_broker(pid)]
+    os.kill(new[0], signal.SIGSTOP)
+    return new
+
+def answers():
+    """The listener does not wait for the broker."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(1)
+        sock.connect(CONTROL)
+        sock.sendall(b'{"who":{}}\n')
+        try:
+            return bool(sock.recv(1))
+        except TimeoutError:
+            return False
+
+held = comes_in()
+for _ in range(10):
+    new = catch()
+    if not answers():
+        break
+    os.kill(new[0], signal.SIGCONT)                 # too late: it was set up
+else:
+    raise AssertionError("no broker was caught in time")
+start = time.monotonic()
+held.alive()
+time.sleep(20)
+held.alive()
+held.expect_end()
+assert 20 < time.monotonic() - start < 40, time.monotonic() - start
+eventually("the broker is ended", lambda: not os.path.exists(f"/proc/{new[0]}"))
+PYTHON
+HANGING=$!
+
 for mode in "" "--prefork 3"; do
     # Descriptors: the limit falls to just above what is in use.
     # shellcheck disable=SC2086 # the option and its value are two words
@@ -322,3 +374,6 @@ assert attempts[0] > 200, attempts
 PYTHON
     stop
 done
+
+wait "$HANGING" || fail "a broker that hangs"
+has "$HANGING_LOG" 'the broker was not set up within 30 seconds'

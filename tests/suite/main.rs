@@ -3,10 +3,15 @@
 // A program of its own: what a module shows to its siblings is `pub`.
 #![allow(unreachable_pub)]
 
+mod broker;
 mod config;
+mod control;
 mod digests;
 mod frames;
+#[cfg(target_arch = "x86_64")]
+mod lending;
 mod listing;
+mod logins;
 mod manage;
 mod peer;
 mod pipelining;
@@ -14,8 +19,11 @@ mod prefork;
 #[cfg(target_arch = "x86_64")]
 mod probe;
 mod publishing;
+mod quotas;
+mod race;
 mod rates;
 mod resume;
+mod rights;
 mod server;
 mod tls;
 mod transcript;

@@ -3,9 +3,11 @@
 use super::server::{PATIENCE, SECRET, Server};
 use forkftp::digest::{Hasher, Kind};
 use forkftp::proof::{Mac, Role, Secret, Transcript};
+use forkftp::scram::{Binding, ClientLogin};
 use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::os::fd::AsRawFd;
 
 /// A frame as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,7 +59,20 @@ pub struct Peer {
 impl Peer {
     /// Connects, and hears the hello.
     pub fn connect(server: &Server) -> Peer {
-        let socket = TcpStream::connect(&server.address).expect("connect");
+        Peer::connect_to(&server.address)
+    }
+
+    /// The same at an address of its own.
+    pub fn connect_to(address: &str) -> Peer {
+        Peer::greeted(TcpStream::connect(address).expect("connect"))
+    }
+
+    /// The same from `source`, an address of this machine.
+    pub fn connect_from(source: [u8; 4], address: &str) -> Peer {
+        Peer::greeted(from(source, address))
+    }
+
+    fn greeted(socket: TcpStream) -> Peer {
         socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
         socket.set_write_timeout(Some(PATIENCE)).expect("timeout");
         socket.set_nodelay(true).expect("nodelay");
@@ -103,6 +118,41 @@ impl Peer {
     pub fn ask(&mut self, letter: char, payload: &Value) -> Frame {
         self.send(&request(letter, payload));
         self.next().expect("an answer")
+    }
+
+    /// Logs in with a password: the last frame of the server, whose signature has been checked if it is a `K`.
+    pub fn log_in(&mut self, user: &str, password: &str) -> Frame {
+        let nonce = forkftp::proof::nonce().expect("randomness");
+        let begun = ClientLogin::begin(user, password, &nonce, Binding::None, false);
+        let (login, message) = begun.expect("a name and a password");
+        let answer = self.ask('U', &json!({"message": message}));
+        if answer.letter != 'K' {
+            return answer;
+        }
+        let first = answer.json()["message"].as_str().expect("text").to_owned();
+        let (login, message) = login.respond(&first).expect("a challenge");
+        let answer = self.ask('U', &json!({"message": message}));
+        if answer.letter == 'K' {
+            let last = answer.json();
+            let last = last["message"].as_str().expect("text");
+            login.verify(last).expect("the server's signature");
+        }
+        answer
+    }
+
+    /// Tries to log in with a proof of the right form that no password gives: the server's last frame.
+    pub fn fail_to_log_in(&mut self, user: &str) -> Frame {
+        let answer = self.ask('U', &first_message(user));
+        if answer.letter != 'K' {
+            return answer;
+        }
+        let first = answer.json()["message"].as_str().expect("text").to_owned();
+        let nonce = first.split(',').next().expect("a nonce");
+        let proof = "A".repeat(43) + "=";
+        self.ask(
+            'U',
+            &json!({"message": format!("c=biws,{nonce},p={proof}")}),
+        )
     }
 
     /// Gets a whole file; the digest has been checked.
@@ -171,6 +221,28 @@ impl Peer {
         let proof = seen.prove(&secret, role, mac);
         json!({"nonce": hex(&nonce), "mac": mac, "proof": hex(&proof)})
     }
+}
+
+/// A connection from `source`, an address of this machine, with nothing heard yet.
+pub fn from(source: [u8; 4], address: &str) -> TcpStream {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket};
+    let fd = socket(
+        AddressFamily::Inet,
+        SockType::Stream,
+        SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .expect("socket");
+    let [a, b, c, d] = source;
+    bind(fd.as_raw_fd(), &SockaddrIn::new(a, b, c, d, 0)).expect("bind");
+    let there: std::net::SocketAddrV4 = address.parse().expect("an address");
+    connect(fd.as_raw_fd(), &SockaddrIn::from(there)).expect("connect");
+    TcpStream::from(fd)
+}
+
+/// The first `U` of a login.
+pub fn first_message(user: &str) -> Value {
+    json!({"message": format!("n,,n={user},r=abcdefghijklmnopqrstuvwx")})
 }
 
 /// The frames of a whole upload.

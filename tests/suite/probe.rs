@@ -24,7 +24,7 @@ const INT_80: [u8; 2] = [0xcd, 0x80];
 
 /// An argument of a system call.
 #[derive(Debug, Clone)]
-enum Arg {
+pub enum Arg {
     /// A number.
     N(i64),
     /// The address of these bytes.
@@ -40,22 +40,22 @@ enum Arg {
 }
 use Arg::{At, Client, Code, N, Null, Root};
 
-fn text(text: &str) -> Arg {
+pub fn text(text: &str) -> Arg {
     let mut bytes = text.as_bytes().to_vec();
     bytes.push(0);
     At(bytes)
 }
 
 /// Numbers as the kernel reads them in a struct of 64-bit fields.
-fn fields(numbers: &[u64]) -> Arg {
+pub fn fields(numbers: &[u64]) -> Arg {
     At(numbers.iter().flat_map(|n| n.to_le_bytes()).collect())
 }
 
-const HERE: Arg = N(libc::AT_FDCWD as i64);
+pub const HERE: Arg = N(libc::AT_FDCWD as i64);
 
 /// What came of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Outcome {
+pub enum Outcome {
     Gave(i64),
     Refused(Errno),
     Killed(Signal),
@@ -64,12 +64,12 @@ enum Outcome {
 }
 
 /// A child in a debugger's hands, stopped where it waited for its client.
-struct Held {
-    pid: Pid,
+pub struct Held {
+    pub pid: Pid,
     saved: libc::user_regs_struct,
     memory: File,
     room: Vec<u8>,
-    root: Option<i64>,
+    pub root: Option<i64>,
     client: i64,
     gone: bool,
 }
@@ -124,7 +124,7 @@ impl Held {
     }
 
     /// Has the child make the call, and looks at what comes back.
-    fn call(&mut self, number: i64, arguments: &[Arg]) -> Outcome {
+    pub fn call(&mut self, number: i64, arguments: &[Arg]) -> Outcome {
         let mut next = self.room_at();
         let end = next + ROOM as u64;
         let mut values = [0; 6];
@@ -248,7 +248,14 @@ fn session(server: &Server, when: When) -> Result<(Peer, Held), String> {
         assert_eq!(peer.ask('A', &proof).letter, 'K');
         peer.list(&serde_json::json!({"path": ""}));
     }
-    let pid = child_of(server, &peer).ok_or("the descriptors of children cannot be seen here")?;
+    let held = hold(server, &peer, &server.library())?;
+    assert_eq!(held.root.is_some(), when == When::After);
+    Ok((peer, held))
+}
+
+/// Takes hold of the child of `peer`, which waits, and whose root would be `folder`.
+pub fn hold(server: &Server, peer: &Peer, folder: &Path) -> Result<Held, String> {
+    let pid = child_of(server, peer).ok_or("the descriptors of children cannot be seen here")?;
     // In its poll; a child on its way there is stopped elsewhere.
     let until = Instant::now() + PATIENCE;
     let waits = || {
@@ -259,17 +266,15 @@ fn session(server: &Server, when: When) -> Result<(Peer, Held), String> {
         assert!(Instant::now() < until, "the child never waits");
         std::thread::sleep(Duration::from_millis(1));
     }
-    let library = server.library();
     let files = open_files(pid);
     let number = |wanted: &dyn Fn(u32, &str) -> bool| {
         let found = files.iter().find(|(fd, link)| wanted(*fd, link));
         found.map(|(fd, _)| i64::from(*fd))
     };
-    let root = number(&|fd, _| is_same(pid, fd, &library));
-    assert_eq!(root.is_some(), when == When::After, "{files:?}");
+    let root = number(&|fd, _| is_same(pid, fd, folder));
     let client = number(&|_, link| link.starts_with("socket:") && tcp_inode(link).is_some())
         .expect("a connection");
-    Ok((peer, Held::take(pid, root, client)?))
+    Held::take(pid, root, client)
 }
 
 /// One try: the call, and whether it takes a library to make it.
@@ -629,7 +634,7 @@ fn a_probed_child_can_do_its_work() {
 }
 
 /// True when the root of a held child belongs to a mount of its own: then it has no name there but `/`.
-fn leads_nowhere(held: &Held) -> bool {
+pub fn leads_nowhere(held: &Held) -> bool {
     let root = held.root.expect("a library");
     let link = std::fs::read_link(format!("/proc/{}/fd/{root}", held.pid));
     link.is_ok_and(|link| link == Path::new("/"))

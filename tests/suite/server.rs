@@ -16,8 +16,16 @@ pub struct Server {
     child: Child,
     lines: Receiver<String>,
     folder: tempfile::TempDir,
+    /// The first of `addresses`.
     pub address: String,
+    /// Where it listens, in the order of its configuration.
+    pub addresses: Vec<String>,
+    /// How it was started.
+    arguments: Vec<std::ffi::OsString>,
 }
+
+/// A user of a test: name, password, and the other keys of the table.
+pub type User<'a> = (&'a str, &'a str, &'a str);
 
 /// The program under test.
 pub fn forkftpd() -> Command {
@@ -64,34 +72,50 @@ impl Server {
                 .iter()
                 .filter(|&&a| a != "--proof" && a != "--tls"),
         );
-        let mut child = command
-            .stderr(Stdio::piped())
-            .stdin(Stdio::null())
-            .spawn()
-            .expect("forkftpd");
-        let stderr = child.stderr.take().expect("stderr");
-        let (to, lines) = channel();
-        std::thread::spawn(move || {
-            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                if to.send(line).is_err() {
-                    break;
-                }
-            }
-        });
+        Server::launched(command, folder, 1)
+    }
+
+    /// Starts one with this configuration behind the library and the secret, and these users. Every `[[listen]]` of it is a
+    /// place in `addresses`.
+    pub fn configured(config: &str, users: &[User<'_>], prepare: impl FnOnce(&Path)) -> Server {
+        let folder = tempfile::tempdir().expect("scratch folder");
+        let command = configure(folder.path(), config, users, prepare);
+        let listeners = config.matches("[[listen]]").count();
+        Server::launched(command, folder, listeners)
+    }
+
+    fn launched(command: Command, folder: tempfile::TempDir, listeners: usize) -> Server {
+        let (child, lines) = spawn(command.get_args());
         let mut server = Server {
             child,
             lines,
             folder,
             address: String::new(),
+            addresses: Vec::new(),
+            arguments: command.get_args().map(Into::into).collect(),
         };
-        let line = server.wait_for("listening on drive");
-        let at = line.find("://").expect("address") + "://".len();
-        server.address = line[at..]
-            .split_whitespace()
-            .next()
-            .expect("address")
-            .to_owned();
+        server.hear_addresses(listeners);
         server
+    }
+
+    fn hear_addresses(&mut self, listeners: usize) {
+        let address = |line: String| {
+            let at = line.find("://").expect("address") + "://".len();
+            let address = line[at..].split_whitespace().next();
+            address.expect("address").to_owned()
+        };
+        self.addresses = (0..listeners)
+            .map(|_| address(self.wait_for("listening on drive")))
+            .collect();
+        self.address = self.addresses[0].clone();
+    }
+
+    /// Ends it, waits for its end, and starts it again over the same library.
+    pub fn restart(&mut self) {
+        self.signal(nix::sys::signal::Signal::SIGTERM);
+        assert!(self.child.wait().expect("wait").success());
+        (self.child, self.lines) = spawn(self.arguments.iter().map(AsRef::as_ref));
+        self.hear_addresses(self.addresses.len());
     }
 
     /// The next log line with `text` in it.
@@ -162,6 +186,60 @@ impl Server {
     }
 }
 
+fn spawn<'a>(arguments: impl Iterator<Item = &'a std::ffi::OsStr>) -> (Child, Receiver<String>) {
+    let mut child = forkftpd()
+        .args(arguments)
+        .stderr(Stdio::piped())
+        .stdin(Stdio::null())
+        .spawn()
+        .expect("forkftpd");
+    let stderr = child.stderr.take().expect("stderr");
+    let (to, lines) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if to.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    (child, lines)
+}
+
+/// Writes a configuration, with a library, a secret and users beside it: the command that serves by it.
+pub fn configure(
+    folder: &Path,
+    config: &str,
+    users: &[User<'_>],
+    prepare: impl FnOnce(&Path),
+) -> Command {
+    let library = folder.join("library");
+    std::fs::create_dir(&library).expect("library");
+    prepare(&library);
+    give_away(folder, &library);
+    write_secret(&folder.join("secret"));
+    write_users(folder, users);
+    let file = folder.join("forkftpd.toml");
+    let above = "library = \"library\"\nsecret_file = \"secret\"\nusers_file = \"users.toml\"\nlog_level = \"debug\"\n";
+    std::fs::write(&file, format!("{above}{config}")).expect("configuration");
+    let mut command = forkftpd();
+    command.arg("serve").args(as_user());
+    command.arg("--config").arg(file);
+    command
+}
+
+/// Puts these users in the place of those in `folder`, in one step.
+pub fn write_users(folder: &Path, users: &[User<'_>]) {
+    use forkftp::scram::{MIN_ITERATIONS, Verifier};
+    let mut text = String::new();
+    for (name, password, keys) in users {
+        let verifier = Verifier::new(password, MIN_ITERATIONS).expect("verifier");
+        text += &format!("[users.{name:?}]\npassword = \"{verifier}\"\n{keys}\n");
+    }
+    let new = folder.join("users.new");
+    private_file(&new, text.as_bytes());
+    std::fs::rename(new, folder.join("users.toml")).expect("rename");
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         for pid in self
@@ -219,14 +297,19 @@ pub fn give_away(folder: &Path, library: &Path) {
 }
 
 pub fn write_secret(path: &Path) {
+    private_file(path, SECRET.as_bytes());
+}
+
+/// A new file that its owner alone reads.
+pub fn private_file(path: &Path, content: &[u8]) {
     use std::os::unix::fs::OpenOptionsExt;
     let mut file = std::fs::File::options()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .expect("secret");
-    std::io::Write::write_all(&mut file, SECRET.as_bytes()).expect("secret");
+        .expect("a new file");
+    std::io::Write::write_all(&mut file, content).expect("write");
 }
 
 /// Runs `forkftpd` to its end: exit code, and what it said.

@@ -345,7 +345,7 @@ fn a_child_keeps_nothing_of_the_handshake() {
         }
         assert_eq!(status(pid, "Seccomp"), "2");
         assert_eq!(status(pid, "Threads"), "1");
-        // The client, and the broker over the one descriptor that every child has.
+        // The client, and the broker, which counts who is in for as long as that is open; neither of them twice.
         let sockets = files.iter().filter(|(_, link)| link.starts_with("socket:"));
         assert_eq!(sockets.count(), 2, "{files:?}");
         let sealed = files.iter().find(|(_, link)| link.contains("memfd"));

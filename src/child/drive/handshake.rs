@@ -6,7 +6,7 @@ use crate::child::ask::{Admitted, Broker, Unanswered};
 use crate::config::Login;
 use crate::error::{Code, Refusal};
 use crate::ipc::{Client, LOGIN_ATTEMPTS};
-use crate::scram;
+use crate::scram::MAX_MESSAGE;
 use crate::wire::drive::{self, LoggedIn, LoginNext, Nothing, Proved, letter};
 use crate::wire::frame::Header;
 
@@ -89,26 +89,16 @@ fn log_in(line: &mut Line, client: &Client, broker: &Broker) -> Result<Entered, 
     }
 }
 
-/// The message in a `U`. What is no valid request becomes an empty message, which is an attempt that failed: the broker counts it, and
-/// so do we.
-fn said(line: &mut Line, header: Header) -> Result<String, Fail> {
-    match line.request(header) {
-        Ok(drive::Login { message }) if message.len() <= scram::MAX_MESSAGE => Ok(message),
-        Ok(_) | Err(Fail::Refuse(_)) => Ok(String::new()),
-        Err(other) => Err(other),
-    }
-}
-
 /// Both messages of one login.
 fn one_login(line: &mut Line, broker: &Broker, first: Header) -> Result<Admitted, Fail> {
-    let message = said(line, first)?;
+    let message = self::message(line, first)?;
     let message = broker.ask_login_first(message)?;
     line.writer.json(letter::OK, &LoginNext { message })?;
     let second = header(line)?;
     if second.letter != letter::LOGIN {
         return Err(Fail::hang_up("a login was begun and not finished"));
     }
-    let message = said(line, second)?;
+    let message = self::message(line, second)?;
     let (message, admitted) = broker.ask_login_final(message)?;
     let grant = &admitted.grant;
     let answer = LoggedIn {
@@ -119,4 +109,13 @@ fn one_login(line: &mut Line, broker: &Broker, first: Header) -> Result<Admitted
     line.writer.json(letter::OK, &answer)?;
     line.writer.flush()?;
     Ok(admitted)
+}
+
+/// A message of SCRAM. What can be none is an empty one, which the broker counts as an attempt like any other.
+fn message(line: &mut Line, header: Header) -> Result<String, Fail> {
+    match line.request(header) {
+        Ok(drive::Login { message }) if message.len() <= MAX_MESSAGE => Ok(message),
+        Ok(_) | Err(Fail::Refuse(_)) => Ok(String::new()),
+        Err(end) => Err(end),
+    }
 }

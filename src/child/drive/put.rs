@@ -136,6 +136,10 @@ impl Session {
 }
 
 fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fail> {
+    let rights = session.grant.rights;
+    rights.allow(Operation::Put {
+        overwrite: request.overwrite,
+    })?;
     let path = RelPath::parse(&request.path.0).map_err(Bad::when_writing)?;
     if request.nsec >= 1_000_000_000 {
         return Err(Refusal::new(Code::Request, "nsec is below 1000000000").into());
@@ -149,13 +153,9 @@ fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fa
         digest: request.digest,
         overwrite: request.overwrite,
         // Whoever may not make folders is told that they are missing.
-        parents: request.parents && session.grant.rights.has(Right::Mkdir),
+        parents: request.parents && rights.has(Right::Mkdir),
         resume: request.resume,
     };
-    let rights = session.grant.rights;
-    rights.allow(Operation::Put {
-        overwrite: request.overwrite,
-    })?;
     let library = session.library;
     let upload = library.begin_upload(&path, announced)?;
     let mut reserved = match session.reserve(&upload, request.size) {

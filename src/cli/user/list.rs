@@ -14,6 +14,7 @@ pub(in crate::cli) fn limits_of(account: &Account) -> String {
     note("quota", account.quota.map(size));
     note("quota_files", account.quota_files.map(|n| n.to_string()));
     note("largest_file", account.largest_file.map(size));
+    note("keep_free", account.keep_free.map(size));
     note("upload_rate", account.upload_rate.map(size));
     note("download_rate", account.download_rate.map(size));
     note("sessions", account.sessions.map(|n| n.to_string()));
@@ -59,6 +60,7 @@ pub(super) fn all(users: &Users, json: bool) -> String {
                 "quota": account.quota,
                 "quota_files": account.quota_files,
                 "largest_file": account.largest_file,
+                "keep_free": account.keep_free,
                 "upload_rate": account.upload_rate,
                 "download_rate": account.download_rate,
                 "sessions": account.sessions,

@@ -139,6 +139,9 @@ struct Limits {
     /// Most sessions at once.
     #[arg(long, value_name = "N")]
     sessions: Option<u32>,
+    /// Bytes of the disk that uploads leave free: "1 GiB".
+    #[arg(long, value_name = "SIZE")]
+    keep_free: Option<String>,
     /// Where they may come from: 192.0.2.0/24 or an address; may be given several times.
     #[arg(long = "network", value_name = "CIDR")]
     networks: Vec<String>,
@@ -159,6 +162,7 @@ enum Limit {
     Quota,
     QuotaFiles,
     LargestFile,
+    KeepFree,
     UploadRate,
     DownloadRate,
     Sessions,
@@ -175,6 +179,7 @@ impl Limit {
             Limit::Quota => "quota",
             Limit::QuotaFiles => "quota_files",
             Limit::LargestFile => "largest_file",
+            Limit::KeepFree => "keep_free",
             Limit::UploadRate => "upload_rate",
             Limit::DownloadRate => "download_rate",
             Limit::Sessions => "sessions",
@@ -202,6 +207,7 @@ impl Limits {
             (Limit::Quota, self.quota.map(size)),
             (Limit::QuotaFiles, self.quota_files.map(count)),
             (Limit::LargestFile, self.largest_file.map(size)),
+            (Limit::KeepFree, self.keep_free.map(size)),
             (Limit::UploadRate, self.upload_rate.map(size)),
             (Limit::DownloadRate, self.download_rate.map(size)),
             (Limit::Sessions, self.sessions.map(count)),
