@@ -23,13 +23,14 @@ run-server: build ## set up ./run and serve it on 127.0.0.1:8888 until Ctrl-C (P
 
 test: lint build ## everything: lints, unit tests, the suite, the end-to-end scripts
 	$(CARGO) test --locked
+	scripts/test-unprivileged
 	tests/e2e/run
 
 lint: ## formatting, clippy, and the rules of the tree that no compiler knows
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	scripts/check-tree
-	shellcheck scripts/check-tree scripts/run-server .ci/run tests/e2e/run tests/e2e/*.sh
+	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged .ci/run tests/e2e/run tests/e2e/*.sh
 
 bench: build ## figures against bare loops and vsftpd, as ratios (ARGS=... to choose)
 	install -D target/release/forkftpd target/bench/forkftpd

@@ -1,5 +1,6 @@
 //! What somebody who was let in may do, and the one function that says so, for every protocol. Decided by the broker, kept
-//! by the child; a child that lost its mind is held by the kernel to at least the difference between reading and writing.
+//! by the child. A child that lost its mind is held by the kernel to this much: where nothing may be changed, no file is made,
+//! written, removed or renamed (times and attributes of files it may read are not the kernel's to keep from it).
 
 use crate::error::{Code, Refusal};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

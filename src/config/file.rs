@@ -43,7 +43,8 @@ stall_seconds = 60
 # A transfer that moves fewer bytes a second than this, over each stall_seconds of waiting for the client, is ended; 0 asks
 # only that something moves.
 min_rate = 0
-# Failed proofs and logins of one address, in all protocols together, after which nothing from it is accepted for so long.
+# Failed proofs and logins of one address, in all protocols together, after which no proof and no login from it is accepted
+# for so many seconds.
 max_failures = 20
 ban_seconds = 600
 # How long transfers may go on after SIGTERM.

@@ -2,7 +2,14 @@
 # An ordinary user's server, whoever runs the tests: its children can make no descriptor before their client is let in, forked or warm, and
 # serve all the same.
 if [ "$(id -u)" -eq 0 ]; then
-    exec setpriv --reuid 65534 --regid 65534 --clear-groups env HOME=/nonexistent bash "$0" "$@"
+    # Nobody may look into root's folders: what is needed goes where anybody may.
+    . "$(dirname "$0")/lib.sh"
+    chmod 755 "$SCRATCH"
+    mkdir "$SCRATCH/programs"
+    install -m 755 -t "$SCRATCH/programs" "$BIN/forkftpd" "$BIN/forkftp" "$0" "$(dirname "$0")/lib.sh"
+    setpriv --reuid 65534 --regid 65534 --clear-groups \
+        env HOME=/nonexistent FORKFTP_BIN_DIR="$SCRATCH/programs" bash "$SCRATCH/programs/${0##*/}"
+    exit
 fi
 . "$(dirname "$0")/lib.sh"
 

@@ -27,9 +27,12 @@ pub struct Server {
 /// A user of a test: name, password, and the other keys of the table.
 pub type User<'a> = (&'a str, &'a str, &'a str);
 
-/// The program under test.
+/// The program under test; from the folder that FORKFTP_SUITE_PROGRAMS names, if that is set.
 pub fn forkftpd() -> Command {
-    Command::new(env!("CARGO_BIN_EXE_forkftpd"))
+    match std::env::var_os("FORKFTP_SUITE_PROGRAMS") {
+        Some(folder) => Command::new(std::path::Path::new(&folder).join("forkftpd")),
+        None => Command::new(env!("CARGO_BIN_EXE_forkftpd")),
+    }
 }
 
 impl Server {

@@ -8,6 +8,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/wire/PROTOCOL.md");
+/// What stands there.
+const TEXT: &str = include_str!("../../src/wire/PROTOCOL.md");
 
 /// Plays the session of the page, and returns its frames with their directions.
 fn play() -> Vec<(char, Frame)> {
@@ -136,7 +138,7 @@ fn section(page: &str) -> (usize, usize) {
 /// After a change of the protocol: `FORKFTP_WRITE_TRANSCRIPT=1 cargo test transcript` writes the page anew.
 #[test]
 fn the_session_on_the_page_is_a_real_one() {
-    let page = std::fs::read_to_string(PAGE).expect("page");
+    let page = TEXT;
     let (start, end) = section(&page);
     let played = play();
     if std::env::var_os("FORKFTP_WRITE_TRANSCRIPT").is_some() {
@@ -160,7 +162,7 @@ fn the_session_on_the_page_is_a_real_one() {
 
 #[test]
 fn the_proofs_on_the_page_are_right() {
-    let page = std::fs::read_to_string(PAGE).expect("page");
+    let page = TEXT;
     let (start, end) = section(&page);
     let told = parse(&page[start..end]);
     let (hello, prove, proved) = (&told[0].1, told[1].1.json(), told[2].1.json());
