@@ -152,6 +152,8 @@ expect_status 1 python_client get hello.txt none
 has "$ERR" 'denied'
 PORT=$PORT python3 - <<'PYTHON'
 from login import *
+# Whoever may do something as they are has the time there is between two requests, not that of a handshake.
+slow = fresh(); time.sleep(6.5); assert drive(slow).list()
 # The first letter decides, whatever comes of it.
 for first in (LIST, frame("W", {}), frame("G", {"path": "hello.txt"}), frame("N", b"x")):
     c = fresh()

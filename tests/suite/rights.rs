@@ -362,7 +362,11 @@ impl Model<'_> {
         if let Try::Rename { to, .. } = what {
             spelled(to, true)?;
         }
-        let at = self.place(path, parents)?;
+        let at = self.place(path, parents).map_err(|code| match what {
+            // Whoever asks for folders that they may not make is told so.
+            Try::Put { parents: true, .. } if !parents && code == "not-found" => "denied",
+            _ => code,
+        })?;
         let there = self.node(&at).cloned();
         match what {
             Try::List { recursive } => match there {

@@ -139,7 +139,7 @@ fn section(page: &str) -> (usize, usize) {
 #[test]
 fn the_session_on_the_page_is_a_real_one() {
     let page = TEXT;
-    let (start, end) = section(&page);
+    let (start, end) = section(page);
     let played = play();
     if std::env::var_os("FORKFTP_WRITE_TRANSCRIPT").is_some() {
         let written = format!("{}{}{}", &page[..start], dump(&played), &page[end..]);
@@ -163,7 +163,7 @@ fn the_session_on_the_page_is_a_real_one() {
 #[test]
 fn the_proofs_on_the_page_are_right() {
     let page = TEXT;
-    let (start, end) = section(&page);
+    let (start, end) = section(page);
     let told = parse(&page[start..end]);
     let (hello, prove, proved) = (&told[0].1, told[1].1.json(), told[2].1.json());
     let mut nonce = [0; 32];

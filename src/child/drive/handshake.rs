@@ -6,6 +6,7 @@ use crate::child::ask::{Admitted, Broker, Unanswered};
 use crate::config::Login;
 use crate::error::{Code, Refusal};
 use crate::ipc::{Client, LOGIN_ATTEMPTS};
+use crate::scoreboard::Phase;
 use crate::scram::MAX_MESSAGE;
 use crate::wire::drive::{self, LoggedIn, LoginNext, Nothing, Proved, letter};
 use crate::wire::frame::Header;
@@ -57,6 +58,10 @@ fn prove(line: &mut Line, broker: &Broker) -> Result<Option<Admitted>, Fail> {
 
 /// Up to `LOGIN_ATTEMPTS` logins; or none, and a command, where that may be.
 fn log_in(line: &mut Line, client: &Client, broker: &Broker) -> Result<Entered, Fail> {
+    if client.login == Login::Optional {
+        // It may do something as it is: how long it takes to think about it is as for everybody who is in.
+        line.reader.inner().enter(Phase::Idle);
+    }
     let mut failures = 0;
     loop {
         let header = header(line)?;

@@ -152,12 +152,19 @@ fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fa
         }),
         digest: request.digest,
         overwrite: request.overwrite,
-        // Whoever may not make folders is told that they are missing.
         parents: request.parents && rights.has(Right::Mkdir),
         resume: request.resume,
     };
     let library = session.library;
-    let upload = library.begin_upload(&path, announced)?;
+    let upload = library
+        .begin_upload(&path, announced)
+        .map_err(|refusal| match refusal.code {
+            Code::NotFound if request.parents && !announced.parents => {
+                let what = "the folder is not there, and you may not make folders";
+                Refusal::new(Code::Denied, what)
+            }
+            _ => refusal,
+        })?;
     let mut reserved = match session.reserve(&upload, request.size) {
         Ok(reserved) => reserved,
         Err(fail) => {
