@@ -2,23 +2,26 @@
 //!
 //! # Processes
 //! `forkftpd serve` is a *listener*: it accepts connections, forks a *child* for each, counts them, and ends those that
-//! outlive a deadline. It has one thread and never reads a byte from a client. A child speaks the drive protocol to its
-//! one client over the library, and leaves. `forkftp` is the client.
+//! outlive a deadline. It has one thread and never reads a byte from a client. Before it listens it starts the *broker* by exec,
+//! which alone holds secrets, users and the library's root, and answers children one question at a time. A child shuts itself in,
+//! speaks the drive protocol to its one client over what the broker lends it, and leaves. `forkftp` is the client.
 //!
 //! # Layers
-//! Imports go down only; `scripts/check-layers` holds the tree to it.
+//! Imports go down only; `scripts/check-tree` holds the tree to it.
 //!
 //! | layer | rooms |
 //! |---|---|
 //! | programs | `cli`, `src/bin/` |
 //! | parent | [`listener`] |
-//! | processes | [`child`], [`client`]: never each other |
-//! | shared state | [`library`], [`scoreboard`] |
-//! | words | [`config`], [`control`], [`users`], [`proof`], [`scram`], [`digest`], [`tls`], [`log`], [`wire`] |
+//! | processes | [`broker`], [`child`], [`client`]: never each other |
+//! | shared state | [`library`], [`scoreboard`], [`users`] |
+//! | words between processes | [`ipc`], [`control`] |
+//! | words | [`config`], [`rights`], [`proof`], [`scram`], [`digest`], [`tls`], [`log`], [`wire`] |
 //! | ground | [`error`], [`sys`] |
 //!
-//! One download, one way: `listener::accept` forks, `child::run` prepares the process, `child::drive` takes the request that
-//! `wire` made of bytes, `library` opens the file and sends it, the exit code tells `listener::children` how it ended.
+//! One download, one way: `listener::run` accepts, `listener::children` forks, `child::sandbox` shuts the process in, `child::ask` has
+//! the broker look at who it is and gets the library, `child::drive` takes the request that `wire` made of bytes, `library` opens
+//! the file and sends it, the exit code tells `listener::children` how it ended.
 //!
 //! The same client that the command uses is [`client::Client`].
 
