@@ -44,15 +44,23 @@ pub(crate) fn leaves_with_us(command: &mut Command) -> &mut Command {
 
 /// Root serves nobody: then it is nobody who serves, and the library has to be theirs.
 fn as_user(world: &World) -> &'static [&'static str] {
-    if !nix::unistd::geteuid().is_root() {
-        return &[];
+    give_to_server(&world.library);
+    if nix::unistd::geteuid().is_root() {
+        &["--user", "nobody"]
+    } else {
+        &[]
     }
-    let given = Command::new("chown")
-        .args(["-Rh", "nobody"])
-        .arg(&world.library)
-        .status();
-    assert!(given.expect("chown").success());
-    &["--user", "nobody"]
+}
+
+/// Makes a folder that of the user who serves, with all that is in it.
+pub(crate) fn give_to_server(folder: &Path) {
+    if nix::unistd::geteuid().is_root() {
+        let given = Command::new("chown")
+            .args(["-Rh", "nobody"])
+            .arg(folder)
+            .status();
+        assert!(given.expect("chown").success());
+    }
 }
 
 /// Who may come in, and how: what no flag says.

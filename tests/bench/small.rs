@@ -4,7 +4,7 @@
 use crate::ftp::Vsftpd;
 use crate::machine::World;
 use crate::peer::{Peer, Reading, frame};
-use crate::server::Server;
+use crate::server::{Server, give_to_server};
 use crate::stats::{Goal, Run, Series, compare, disturbance, in_turns, say};
 use forkftp::digest::{Hasher, Kind};
 use std::fs::{self, File};
@@ -112,6 +112,7 @@ fn puts(world: &World, congestion: &str, count: usize, durability: &str) {
         runs += 1;
         let folder = world.library.join(&name);
         fs::create_dir(&folder).expect("mkdir");
+        give_to_server(&folder);
         let requests: Vec<u8> = (0..count)
             .flat_map(|index| put_request(&name, index))
             .collect();
