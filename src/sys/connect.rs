@@ -1,31 +1,18 @@
 //! Connecting a socket without waiting in the kernel, so that the caller's own deadline and Ctrl-C end it. Run by clients.
 
-use super::{Errno, Result};
-use nix::sys::socket::{
-    self, AddressFamily, SockFlag, SockType, SockaddrStorage, UnixAddr, setsockopt, sockopt,
-};
+use super::{Errno, Result, net};
+use nix::sys::socket::{self, AddressFamily, SockaddrStorage, UnixAddr, sockopt};
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Begins to connect to a TCP address. The socket does not block; it is connected, or has failed, when it becomes
-/// writable: ask `outcome` then. TCP_NODELAY is set, since the writer above joins what belongs together.
+/// writable: ask `outcome` then.
 ///
 /// # Errors
 /// ENETUNREACH, EADDRNOTAVAIL and other failures that show at once.
 pub fn begin_tcp(address: SocketAddr) -> Result<OwnedFd> {
-    let family = if address.is_ipv4() {
-        AddressFamily::Inet
-    } else {
-        AddressFamily::Inet6
-    };
-    let fd = socket::socket(
-        family,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-        None,
-    )?;
-    setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
+    let fd = net::tcp_socket(address)?;
     match socket::connect(fd.as_raw_fd(), &SockaddrStorage::from(address)) {
         // connect(2): an interrupted one goes on by itself, like one that was begun.
         Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(fd),
@@ -39,12 +26,7 @@ pub fn begin_tcp(address: SocketAddr) -> Result<OwnedFd> {
 /// EAGAIN when the server's queue is full: try again later. ENOENT, ECONNREFUSED, EACCES; ENAMETOOLONG for more than 107 bytes.
 pub fn unix(path: &Path) -> Result<OwnedFd> {
     let address = UnixAddr::new(path)?;
-    let fd = socket::socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-        None,
-    )?;
+    let fd = net::stream_socket(AddressFamily::Unix)?;
     socket::connect(fd.as_raw_fd(), &address)?;
     Ok(fd)
 }

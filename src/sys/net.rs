@@ -61,6 +61,24 @@ impl std::fmt::Display for Peer {
     }
 }
 
+/// A new stream socket: non-blocking, close-on-exec.
+pub(super) fn stream_socket(family: AddressFamily) -> Result<OwnedFd> {
+    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
+    socket::socket(family, SockType::Stream, flags, None)
+}
+
+/// The same for TCP to or at `address`. Small messages leave at once (TCP_NODELAY): the writers of this program join what belongs
+/// together. Accepted sockets inherit it.
+pub(super) fn tcp_socket(address: SocketAddr) -> Result<OwnedFd> {
+    let fd = stream_socket(if address.is_ipv4() {
+        AddressFamily::Inet
+    } else {
+        AddressFamily::Inet6
+    })?;
+    setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
+    Ok(fd)
+}
+
 /// Binds and listens on a TCP address: SO_REUSEADDR (a restart does not wait for old connections to fade),
 /// IPV6_V6ONLY unless the address is `[::]` (then IPv4 comes in too), non-blocking, close-on-exec.
 ///
@@ -69,17 +87,7 @@ impl std::fmt::Display for Peer {
 /// # Errors
 /// EADDRINUSE, EACCES (port below 1024), EADDRNOTAVAIL; ENOENT or EPERM for an unknown or forbidden congestion control.
 pub fn listen_tcp(address: SocketAddr, backlog: u32, congestion: Option<&str>) -> Result<OwnedFd> {
-    let family = if address.is_ipv4() {
-        AddressFamily::Inet
-    } else {
-        AddressFamily::Inet6
-    };
-    let fd = socket::socket(
-        family,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-        None,
-    )?;
+    let fd = tcp_socket(address)?;
     setsockopt(&fd, sockopt::ReuseAddr, &true)?;
     if address.is_ipv6() {
         setsockopt(
@@ -91,8 +99,6 @@ pub fn listen_tcp(address: SocketAddr, backlog: u32, congestion: Option<&str>) -
     if let Some(name) = congestion {
         setsockopt(&fd, sockopt::TcpCongestion, &std::ffi::OsString::from(name))?;
     }
-    // Inherited by accepted sockets: small answers leave at once; the writer itself joins what belongs together.
-    setsockopt(&fd, sockopt::TcpNoDelay, &true)?;
     socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
     socket::listen(&fd, backlog_of(backlog))?;
     Ok(fd)
@@ -106,12 +112,7 @@ pub fn listen_tcp(address: SocketAddr, backlog: u32, congestion: Option<&str>) -
 /// EADDRINUSE when a server answers there or something else has the name; as bind(2) otherwise.
 pub fn listen_unix(path: &Path, backlog: u32, mode: u32) -> Result<OwnedFd> {
     let address = UnixAddr::new(path)?;
-    let fd = socket::socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
-        None,
-    )?;
+    let fd = stream_socket(AddressFamily::Unix)?;
     if is_dead_socket(path, &address) {
         nix::unistd::unlink(path)?;
     }

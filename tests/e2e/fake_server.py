@@ -5,21 +5,11 @@ fake_server.py escape|list-escape|digest|short|long|garbage|proof|none|huge|mess
 """
 import hashlib, json, os, socket, struct, sys, threading
 from drive_client import mac_of
-from raw import frame
+from raw import exactly, frame
 
 DATA = b"what the server sends\n" * 1000
 EVIL = ["../../evil", "/tmp/evil-absolute", "a/../../evil", "..", ".", "", "a//evil", "evil%0Aline", "a%00evil", "%2E%2E/evil", ".hidden-evil",
         "a/.ssh/evil", "./evil"]
-
-
-def exactly(sock, count):
-    data = b""
-    while len(data) < count:
-        piece = sock.recv(count - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return data
 
 
 def lines(entries):

@@ -5,7 +5,7 @@ what it saw, a line each.
 login_server.py required|optional|none|lying USER VERIFIER
 """
 import base64, hashlib, hmac, json, os, socket, struct, sys
-from raw import frame
+from raw import exactly, frame
 
 how, user, verifier = sys.argv[1:]
 scheme, cost, keys = verifier.split("$")
@@ -16,16 +16,6 @@ assert scheme == "SCRAM-SHA-256", scheme
 
 def mac(key, text):
     return hmac.new(key, text.encode(), hashlib.sha256).digest()
-
-
-def exactly(sock, count):
-    data = b""
-    while len(data) < count:
-        piece = sock.recv(count - len(data))
-        if not piece:
-            raise EOFError
-        data += piece
-    return data
 
 
 def serve(sock):

@@ -2,7 +2,7 @@
 
 The environment has PORT, and SECRET_FILE of the server under test. A check that fails raises AssertionError.
 """
-import hashlib, json, os, socket, struct, sys, time
+import hashlib, json, os, socket, struct, sys, threading, time
 from drive_client import mac_of
 from urllib.parse import quote_from_bytes
 
@@ -29,6 +29,40 @@ def put_frames(path, data, **options):
     digest = {"digest": hashlib.sha256(data).hexdigest(), "size": len(data)}
     return b"".join([frame("P", {"path": quote_from_bytes(path), "digest": "sha256", **options}),
                      *(frame("D", data[i:i + 65536]) for i in range(0, len(data), 65536)), frame("Z", digest)])
+
+
+def exactly(sock, count):
+    data = bytearray()
+    while len(data) < count:
+        piece = sock.recv(min(count - len(data), 1 << 20))
+        if not piece:
+            raise EOFError(f"end of the connection after {len(data)} of {count} bytes")
+        data += piece
+    return bytes(data)
+
+
+class Checks:
+    """Checks that run side by side, each in a thread; `finish` waits for all, and fails when one of them did."""
+
+    def __init__(self, *checks):
+        self.failures = []
+        self.threads = [threading.Thread(target=self.run, args=(check,), daemon=True) for check in checks]
+        for thread in self.threads:
+            thread.start()
+
+    def run(self, check):
+        try:
+            check()
+        except BaseException as error:
+            self.failures.append(f"{check.__name__}: {type(error).__name__} {error}")
+
+    def running(self):
+        return any(thread.is_alive() for thread in self.threads)
+
+    def finish(self):
+        for thread in self.threads:
+            thread.join()
+        assert not self.failures, "\n" + "\n".join(self.failures)
 
 
 class Raw:
@@ -72,13 +106,7 @@ class Raw:
         self.sock.sendall(data)
 
     def exactly(self, count):
-        data = bytearray()
-        while len(data) < count:
-            piece = self.sock.recv(min(count - len(data), 1 << 20))
-            if not piece:
-                raise EOFError(f"end of the connection after {len(data)} of {count} bytes")
-            data += piece
-        return bytes(data)
+        return exactly(self.sock, count)
 
     def receive(self):
         letter, length = struct.unpack(">cI", self.exactly(5))

@@ -17,18 +17,6 @@ CONFIG
 launch serve -c "$SCRATCH/forkftpd.toml"
 PORT=$PORT python3 - <<'PYTHON'
 from raw import *
-import threading
-
-failures = []
-def peer(check):
-    def run():
-        try:
-            check()
-        except BaseException as error:
-            failures.append(f"{check.__name__}: {type(error).__name__} {error}")
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    return thread
 
 def put_at(rate, seconds):
     """Puts at so many bytes a second, in pieces; how long it was heard."""
@@ -95,10 +83,8 @@ def is_idle():
     time.sleep(8)
     c.alive()
 
-threads = [peer(check) for check in (puts_too_slowly, puts_fast_enough, gets_too_slowly, gets_fast_enough, waits_for_a_digest, is_idle)]
-for thread in threads:
-    thread.join()
-assert not failures, "\n" + "\n".join(failures)
+checks = Checks(puts_too_slowly, puts_fast_enough, gets_too_slowly, gets_fast_enough, waits_for_a_digest, is_idle)
+checks.finish()
 PYTHON
 [ "$(grep -c 'deadline=min_rate' "$LOG")" -eq 2 ] || fail "not the two slow ones were ended: $(grep 'deadline' "$LOG")"
 has "$LOG" 'deadline passed, child killed'

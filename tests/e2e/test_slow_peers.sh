@@ -8,18 +8,6 @@ serve --handshake-seconds 2 --idle-seconds 3 --stall-seconds 3
 
 PORT=$PORT python3 - <<'PYTHON'
 from raw import *
-import threading
-
-failures = []
-def peer(check):
-    def run():
-        try:
-            check()
-        except BaseException as error:
-            failures.append(f"{check.__name__}: {type(error).__name__} {error}")
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    return thread
 
 def ends_between(connection, earliest, latest, start):
     took = until_end(connection.sock, latest + 5)
@@ -117,16 +105,14 @@ def reads_slowly_stays():                           # slow is not stalled
         time.sleep(len(payload) / (2 << 20))
     assert total == 12 << 20 and time.monotonic() - start > 5
 
-threads = [peer(check) for check in (silent, dripping, idle, dripping_request, busy_stays, never_reads, stalled_put, reads_slowly_stays)]
-while any(thread.is_alive() for thread in threads):
+checks = Checks(silent, dripping, idle, dripping_request, busy_stays, never_reads, stalled_put, reads_slowly_stays)
+while checks.running():
     start = time.monotonic()
     with Raw() as c:
         assert c.get("hello.txt") == b"Hello, drive!\n"
     assert time.monotonic() - start < 2, "others wait for the slow"
     time.sleep(0.2)
-for thread in threads:
-    thread.join()
-assert not failures, "\n" + "\n".join(failures)
+checks.finish()
 PYTHON
 
 wait_for 5 no_sessions

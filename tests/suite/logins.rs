@@ -2,7 +2,7 @@
 //! goes by is damaged.
 
 use super::peer::{Peer, first_message, frame, from, put, request};
-use super::server::{PATIENCE, Server, User, configure, eventually, private_file, write_users};
+use super::server::{Server, User, configure, eventually, private_file, refusal_of, write_users};
 use super::walls::{MODES, broker_of, is_root, remembers, skip, status};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -12,7 +12,6 @@ use serde_json::json;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 /// One listener where users have to log in and prove nothing else.
@@ -426,31 +425,9 @@ fn new_users_are_for_new_sessions_and_broken_ones_for_none() {
 fn refuses(change: impl Fn(&Path)) -> String {
     let folder = tempfile::tempdir().expect("folder");
     let config = "[[listen]]\naddress = \"127.0.0.1:0\"\n";
-    let mut command = configure(folder.path(), config, &[ALICE], |_| ());
+    let command = configure(folder.path(), config, &[ALICE], |_| ());
     change(folder.path());
-    let mut child = command
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("forkftpd");
-    let until = Instant::now() + PATIENCE;
-    let code = loop {
-        if let Some(status) = child.try_wait().expect("wait") {
-            break status.code();
-        }
-        if Instant::now() > until {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("it is served");
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    let mut said = String::new();
-    let mut stderr = child.stderr.take().expect("stderr");
-    stderr.read_to_string(&mut said).expect("text");
-    assert!(code.is_some_and(|code| code != 0), "{code:?}: {said}");
-    assert!(!said.contains("listening on"), "{said}");
-    said
+    refusal_of(command)
 }
 
 #[test]

@@ -24,6 +24,33 @@ pub struct Server {
     arguments: Vec<std::ffi::OsString>,
 }
 
+/// Runs what refuses to serve: all that it says on its way out.
+pub fn refusal_of(mut command: Command) -> String {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("forkftpd");
+    let mut stderr = child.stderr.take().expect("stderr");
+    let until = Instant::now() + PATIENCE;
+    let code = loop {
+        if let Some(status) = child.try_wait().expect("wait") {
+            break status.code();
+        }
+        if Instant::now() > until {
+            let _ = child.kill();
+            let _ = child.wait();
+            panic!("{command:?} serves");
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    let mut said = String::new();
+    stderr.read_to_string(&mut said).expect("text");
+    assert!(code.is_some_and(|code| code != 0), "{code:?}: {said}");
+    assert!(!said.contains("listening"), "{said}");
+    said
+}
+
 /// A user of a test: name, password, and the other keys of the table.
 pub type User<'a> = (&'a str, &'a str, &'a str);
 

@@ -2,7 +2,7 @@
 //! they do when one of them is gone.
 
 use super::peer::{Frame, Peer, put, request};
-use super::server::{PATIENCE, SECRET, Server, as_user, eventually, forkftpd};
+use super::server::{PATIENCE, SECRET, Server, as_user, eventually, forkftpd, refusal_of};
 use forkftp::proof::{Mac, Role};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -661,33 +661,13 @@ fn greeting(socket: TcpStream) -> (TcpStream, Frame) {
 /// Runs `forkftpd serve` with these arguments, which refuses to: what it says.
 fn refuses(arguments: &[&str]) -> String {
     let folder = tempfile::tempdir().expect("scratch folder");
-    let mut child = forkftpd()
+    let mut command = forkftpd();
+    command
         .args(["serve", "--config", "/dev/null", "--no-secret"])
         .args(["--listen", "127.0.0.1:0", "--library"])
         .arg(folder.path())
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("forkftpd");
-    let mut stderr = child.stderr.take().expect("stderr");
-    let until = Instant::now() + PATIENCE;
-    let code = loop {
-        if let Some(status) = child.try_wait().expect("wait") {
-            break status.code();
-        }
-        if Instant::now() > until {
-            let _ = child.kill();
-            let _ = child.wait();
-            panic!("{arguments:?} is served");
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
-    let mut said = String::new();
-    stderr.read_to_string(&mut said).expect("read");
-    assert!(code.is_some_and(|code| code != 0), "{code:?} {said}");
-    assert!(!said.contains("listening"), "{said}");
-    said
+        .args(arguments);
+    refusal_of(command)
 }
 
 #[test]
