@@ -10,8 +10,8 @@ use crate::error::{Code, Refusal};
 use crate::ipc::{Answer, Ask, Client, Grant, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
 use crate::scram::Verifier;
-use crate::sys::file;
 use crate::sys::process::monotonic_millis;
+use crate::sys::file;
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
 use crate::wire::frame::{MAX_CONTROL, MAX_DATA};
 use crate::wire::path::RelPath;
@@ -88,6 +88,16 @@ pub(super) enum Outcome {
 impl From<Reply> for Outcome {
     fn from(reply: Reply) -> Outcome {
         Outcome::Say(reply)
+    }
+}
+
+/// What was to be done is, or why not.
+impl From<Result<(), Refusal>> for Outcome {
+    fn from(done: Result<(), Refusal>) -> Outcome {
+        match done {
+            Ok(()) => Reply::from(Answer::Noted).into(),
+            Err(refusal) => Reply::refused(refusal.code, &refusal.message).into(),
+        }
     }
 }
 
@@ -354,7 +364,7 @@ impl Dealing {
         }
         let quota = match self.open_quota(desk, &account) {
             Ok(quota) => quota,
-            Err(refusal) => return Reply::refused(refusal.code, &refusal.message).into(),
+            Err(refusal) => return Err(refusal).into(),
         };
         let admission = desk.keys.admit(name.as_deref(), &account, client.login);
         let Some(admission) = admission else {
@@ -409,12 +419,11 @@ impl Dealing {
         match desk.keys.is_own(file.as_fd()) {
             Ok(true) => {}
             Ok(false) => return Outcome::CutOff("a gift of what is not ours"),
-            Err(errno) => return Reply::refused(Code::of(errno), errno.desc()).into(),
+            Err(errno) => return Err(errno.into()).into(),
         }
-        match file::give(file.as_fd(), owner, group) {
-            Ok(()) => Reply::from(Answer::Noted).into(),
-            Err(errno) => Reply::refused(Code::of(errno), errno.desc()).into(),
-        }
+        file::give(file.as_fd(), owner, group)
+            .map_err(Refusal::from)
+            .into()
     }
 
     fn answer_reserve(&mut self, desk: &mut Desk, bytes: u64, files: u64) -> Outcome {
@@ -427,13 +436,10 @@ impl Dealing {
         let wanted = quota::Amount { bytes, files };
         let partials = inside.partials.as_ref().map(AsFd::as_fd);
         let reserved = desk.quotas.reserve(&inside.home, partials, limits, wanted);
-        match reserved {
-            Ok(()) => {
-                inside.reserved = inside.reserved.plus(wanted);
-                Reply::from(Answer::Noted).into()
-            }
-            Err(refusal) => Reply::refused(refusal.code, &refusal.message).into(),
+        if reserved.is_ok() {
+            inside.reserved = inside.reserved.plus(wanted);
         }
+        reserved.into()
     }
 
     fn answer_spent(
@@ -457,10 +463,9 @@ impl Dealing {
             return Outcome::CutOff("more is used than was reserved");
         }
         inside.reserved = left;
-        match desk.quotas.spend(&inside.home, reserved, bytes, files) {
-            Ok(()) => Reply::from(Answer::Noted).into(),
-            Err(refusal) => Reply::refused(refusal.code, &refusal.message).into(),
-        }
+        desk.quotas
+            .spend(&inside.home, reserved, bytes, files)
+            .into()
     }
 
     /// The channel has ended.
