@@ -11,7 +11,7 @@ use crate::ipc::{Answer, Ask, Client, Grant, LOGIN_ATTEMPTS, MOST_SIGNATURES, Ph
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
 use crate::scram::Verifier;
 use crate::sys::process::monotonic_millis;
-use crate::sys::file;
+use crate::sys::{Errno, file};
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
 use crate::wire::frame::{MAX_CONTROL, MAX_DATA};
 use crate::wire::path::RelPath;
@@ -371,14 +371,18 @@ impl Dealing {
             let what = "this server cannot serve you; its operator finds the reason in the log";
             return Reply::refused(Code::Io, what).into();
         };
+        let partials = match (&quota, admission.descriptors.get(2)) {
+            (Some(_), Some(folder)) => match folder.try_clone() {
+                Ok(folder) => Some(folder),
+                // Uncounted, they would be room that is not there.
+                Err(_) => return Err(Refusal::from(Errno::EMFILE)).into(),
+            },
+            _ => None,
+        };
         if !desk.enter(&name, account.sessions) {
             let what = "as many sessions of this user as may be at once";
             return Reply::refused(Code::Busy, what).into();
         }
-        let partials = match (&quota, admission.descriptors.get(2)) {
-            (Some(_), Some(folder)) => folder.try_clone().ok(),
-            _ => None,
-        };
         self.phase = Phase::In;
         self.inside = Some(Inside {
             name,
