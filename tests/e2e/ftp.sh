@@ -1,6 +1,6 @@
 # What the FTP tests share: a server for the user `trial`, who may do everything: plain and explicit TLS on one port, implicit TLS on
 # another. Sourced by test_ftp_*.sh.
-# shellcheck shell=bash disable=SC2034 # the variables are for those who source this
+# shellcheck shell=bash disable=SC2034,SC2016 # the variables are for those who source this; a dollar in a name is one
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 export FTP_USER=trial FTP_PASSWORD=s3cret.Pw HOME=$SCRATCH LIBRARY

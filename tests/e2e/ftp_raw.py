@@ -2,7 +2,7 @@
 
 Works against any FTP server. A check that fails raises AssertionError. Names are bytes or text (UTF-8); replies keep their bytes.
 """
-import re, socket, ssl, struct, time
+import re, socket, ssl, struct, sys, time, traceback
 
 
 class Reply:
@@ -255,7 +255,7 @@ class Ftp:
         if rest is not None:
             self.expect(f"REST {rest}", 350)
         try:
-            self.expect(command, 1)
+            self.began = self.expect(command, 1)
         except AssertionError:
             if data:
                 data.close()
@@ -346,3 +346,17 @@ def finish_without_notify(data):
     """The end of the connection without the end of the TLS session: what a cut looks like."""
     data.shutdown(socket.SHUT_WR)  # an SSLSocket sends no close_notify here
     data.close()
+
+
+def run_each(*checks):
+    """Every check, one after another; says which have failed and where, and then fails."""
+    failed = 0
+    for check in checks:
+        try:
+            check()
+        except Exception as error:
+            failed += 1
+            own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.endswith("ftp_raw.py")]
+            print(f"{check.__name__}: line {own[-1].lineno}: {own[-1].line}\n    {type(error).__name__}: {error}", file=sys.stderr)
+    if failed:
+        sys.exit(f"{failed} of {len(checks)} checks failed")
