@@ -30,8 +30,8 @@ def reset(sock):
     sock.close()
 
 
-def is_pair_open(server_port, our_port):
-    """Whether the server's end of a loopback connection still belongs to a process: what tells that it has noticed our death."""
+def sockets(local_port, remote_port):
+    """The rows of the system's table of TCP sockets for this end of a connection: (state, bytes unsent, bytes unread)."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             rows = open(table).read().splitlines()[1:]
@@ -39,11 +39,21 @@ def is_pair_open(server_port, our_port):
             continue
         for row in rows:
             fields = row.split()
-            local, remote = (int(end.rsplit(":", 1)[1], 16) for end in fields[1:3])
-            # Established, or half closed by us: the states in which an end waits for its own process.
-            if (local, remote) == (server_port, our_port) and fields[3] in ("01", "08"):
-                return True
-    return False
+            if tuple(int(end.rsplit(":", 1)[1], 16) for end in fields[1:3]) == (local_port, remote_port):
+                unsent, unread = (int(count, 16) for count in fields[4].split(":"))
+                yield fields[3], unsent, unread
+
+
+def is_pair_open(server_port, our_port):
+    """Whether the server's end of a loopback connection still belongs to a process: what tells that it has noticed our death."""
+    # Established, or half closed by us: the states in which an end waits for its own process.
+    return any(state in ("01", "08") for state, _, _ in sockets(server_port, our_port))
+
+
+def is_all_read(sock):
+    """Whether the server's process has read all that was sent over this loopback connection."""
+    here, there = sock.getsockname()[1], sock.getpeername()[1]
+    return all(unsent == 0 for _, unsent, _ in sockets(here, there)) and all(unread == 0 for _, _, unread in sockets(there, here))
 
 
 def wait_until(what, seconds=15):

@@ -32,7 +32,10 @@ fi
 FTP_ANONYMOUS_PORT=$(grep -Eo 'listening on ftp://127.0.0.1:[0-9]+' "$LOG" | sed -n 2p | grep -Eo '[0-9]+$')
 export FTP_ANONYMOUS_PORT
 
-python3 "$HERE/ftp_protocol.py"
-python3 "$HERE/ftp_transfers.py"
+failed=()
+for part in protocol listings transfers; do
+    python3 "$HERE/ftp_$part.py" || failed+=("$part")
+done
+[ ${#failed[@]} -eq 0 ] || fail "${failed[*]}"
 wait_for 10 no_sessions
 partials_are 0 || fail "left: $(find "$LIBRARY/.forkftp" -type f)"
