@@ -93,7 +93,7 @@ def chatty_recorder():
             ftp.expect(line, 200, 500, 501, 502, 503, 504, 530)
         ftp.login(USER, PASSWORD)
         for line in ("ACCT nvr", "XCUP", "XPWD", "SITE HELP", "SITE ZONE", "MACB E", "XSYS", "PORT", "LPRT 4,4", "MLSR", "THMB x", "COMB x", "RANG",
-                     "ADAT x", "MIC x", "CONF x", "ENC x", "SPSV", "X" * 300, "", " ", "STOR", "@"):
+                     "ADAT x", "MIC x", "CONF x", "ENC x", "SPSV", "X" * 300, "STOR", "@"):
             reply = ftp.ask(line)
             assert reply.code // 100 in (2, 5), f"{line}: {reply}"
         ftp.expect("TYPE I", 200)
