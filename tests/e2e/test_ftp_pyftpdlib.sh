@@ -10,11 +10,12 @@ SUM=4ba0642078792df63dd3b2e9c8f838f2a3ecf428c7518d5921c0530d53512acf
 if [ ! -e "$KEPT/complete" ]; then
     rm -rf "$KEPT"
     mkdir -p "$KEPT"
-    python3 -m venv "$KEPT/python" >"$OUT" 2>&1 || {
-        [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null && apt_get update >"$OUT" 2>&1 &&
-            apt_get install -y --no-install-recommends python3-venv >"$OUT" 2>&1 &&
-            python3 -m venv --clear "$KEPT/python" >"$OUT" 2>&1 || lacking "venv of Python"
-    }
+    venv() { python3 -m venv --clear "$KEPT/python" >"$OUT" 2>&1; }
+    if ! venv; then
+        [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null ||
+            { apt_get update && apt_get install -y --no-install-recommends python3-venv; } >"$OUT" 2>&1 || true
+        venv || lacking "venv of Python"
+    fi
     {
         timeout 90 "$KEPT/python/bin/pip" --disable-pip-version-check download -q --no-deps --no-binary :all: \
             -d "$KEPT" "pyftpdlib==$VERSION" &&
