@@ -2,6 +2,7 @@
 //! listener.
 
 mod ask;
+mod dial;
 mod drive;
 mod run;
 mod sandbox;
@@ -9,6 +10,7 @@ mod secure;
 mod signer;
 mod stream;
 
+pub use dial::{Dialer, Passive, Undialed};
 pub use run::{Birth, Exit, over_descriptors, run};
 pub use sandbox::{Entering, Sandbox};
 pub use signer::Tls;

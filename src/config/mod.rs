@@ -4,13 +4,16 @@
 mod account;
 mod check;
 mod file;
+mod ftp;
 
 pub use account::{Account, FileAccount};
 pub use check::Problem;
 pub use file::{EXAMPLE, place};
+pub use ftp::Ftp;
 
 use crate::log::{self, Format};
 use crate::sys::privs::Identity;
+use crate::wire::Protocol;
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -171,12 +174,16 @@ impl std::fmt::Display for Address {
 pub struct Listen {
     /// Where.
     pub address: Address,
+    /// What its clients speak.
+    pub protocol: Protocol,
     /// Whether clients prove the shared secret first.
     pub proof: bool,
     /// Whether they log in.
     pub login: Login,
     /// Whether the connection is TLS from its first byte.
     pub tls: bool,
+    /// What only FTP has to be told.
+    pub ftp: Ftp,
     /// TCP congestion control; the system's own when absent.
     pub congestion: Option<String>,
     /// Permission bits of a Unix socket.

@@ -7,7 +7,8 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{self, Mode};
 use std::io::IoSlice;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
@@ -158,9 +159,10 @@ fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = address.as_sockaddr_in() {
         return Some(SocketAddr::from((v4.ip(), v4.port())));
     }
+    // With its scope: a link-local address is one of an interface.
     address
         .as_sockaddr_in6()
-        .map(|v6| SocketAddr::from((v6.ip(), v6.port())))
+        .map(|v6| SocketAddrV6::new(v6.ip(), v6.port(), 0, v6.scope_id()).into())
 }
 
 /// Takes one waiting connection, or None when there is none. The new socket blocks and is close-on-exec.
@@ -180,20 +182,68 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<Option<(OwnedFd, Peer)>> {
                 }
             }
             Err(Errno::EAGAIN) => return Ok(None),
-            // accept(2): errors of the connection itself, not of the listener.
-            Err(
-                Errno::EINTR
-                | Errno::ECONNABORTED
-                | Errno::EPROTO
-                | Errno::ENETDOWN
-                | Errno::EHOSTUNREACH
-                | Errno::ENETUNREACH
-                | Errno::EPERM
-                | Errno::ETIMEDOUT,
-            ) => {}
+            Err(errno) if is_of_the_connection(errno) => {}
             Err(other) => return Err(other),
         }
     }
+}
+
+/// Takes the next waiting connection that comes from `peer`, or None when there is none. Connections from elsewhere are closed at
+/// once: who finds the port of a data connection faster than the client is not served. The new socket does not block, and is
+/// close-on-exec.
+///
+/// # Errors
+/// As `accept`.
+pub fn accept_from(listener: BorrowedFd<'_>, peer: IpAddr) -> Result<Option<OwnedFd>> {
+    loop {
+        let (fd, from) = match accept_with_address(listener) {
+            Ok(accepted) => accepted,
+            Err(Errno::EAGAIN) => return Ok(None),
+            Err(errno) if is_of_the_connection(errno) => continue,
+            Err(other) => return Err(other),
+        };
+        if from.is_some_and(|from| from.ip().to_canonical() == peer.to_canonical()) {
+            return Ok(Some(fd));
+        }
+    }
+}
+
+/// accept4(2) with the address, so that it need not be asked for: children may not.
+fn accept_with_address(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddr>)> {
+    // All zeroes: what is not written stays without a family, and is no address.
+    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: the kernel writes at most `length` bytes to `storage`, which is that large, and their number to `length`.
+    let fd = unsafe {
+        libc::accept4(
+            listener.as_raw_fd(),
+            storage.as_mut_ptr().cast(),
+            &raw mut length,
+            flags,
+        )
+    };
+    let fd = Errno::result(fd)?;
+    // SAFETY: accept4 has just made this descriptor, and nothing else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: `storage` holds an address of `length` bytes that the kernel wrote, its family first.
+    let address = unsafe { SockaddrStorage::from_raw(storage.as_ptr().cast(), Some(length)) };
+    Ok((fd, address.as_ref().and_then(to_std)))
+}
+
+/// accept(2): errors of the connection itself, not of the listener.
+fn is_of_the_connection(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::EINTR
+            | Errno::ECONNABORTED
+            | Errno::EPROTO
+            | Errno::ENETDOWN
+            | Errno::EHOSTUNREACH
+            | Errno::ENETUNREACH
+            | Errno::EPERM
+            | Errno::ETIMEDOUT
+    )
 }
 
 /// Who is at the other end of a connected socket; `Pipe` for anything that is no socket.
