@@ -47,6 +47,7 @@ pub mod users;
 pub mod broker;
 pub mod child;
 pub mod client;
+pub mod dialer;
 pub mod listener;
 
 pub mod cli;

@@ -15,6 +15,7 @@ use crate::rights::Rights;
 use crate::sys::net::Peer;
 use crate::sys::privs::Identity;
 use crate::sys::{Result, channel};
+use crate::wire::Protocol;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -236,6 +237,7 @@ impl Client {
     pub fn at(listen: &Listen, peer: Peer) -> Client {
         Client {
             peer,
+            protocol: listen.protocol,
             proof: listen.proof,
             login: listen.login,
             tls: listen.tls,
@@ -261,6 +263,8 @@ impl Answer {
 pub struct Client {
     /// Who it is.
     pub peer: Peer,
+    /// What clients of the listening socket it came to speak.
+    pub protocol: Protocol,
     /// Whether clients of the listening socket it came to prove the secret.
     pub proof: bool,
     /// Whether they log in.

@@ -144,6 +144,39 @@ fn is_dead_socket(path: &Path, address: &UnixAddr) -> bool {
     socket::connect(probe.as_raw_fd(), address) == Err(Errno::ECONNREFUSED)
 }
 
+/// A socket for a data connection at or from an address like `local`: not bound yet, non-blocking, close-on-exec. A port whose last
+/// connection still fades can be had again (SO_REUSEADDR).
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOBUFS; ENOENT or EPERM for an unknown or forbidden congestion control.
+pub fn data_socket(local: SocketAddr, congestion: Option<&str>) -> Result<OwnedFd> {
+    let fd = tcp_socket(local)?;
+    setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    if local.is_ipv6() {
+        setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
+    }
+    if let Some(name) = congestion {
+        setsockopt(&fd, sockopt::TcpCongestion, &std::ffi::OsString::from(name))?;
+    }
+    Ok(fd)
+}
+
+/// Binds a socket; with port 0, to one of the system's choice. It can be tried again with another address after EADDRINUSE.
+///
+/// # Errors
+/// EADDRINUSE, EACCES (port below 1024), EADDRNOTAVAIL.
+pub fn bind(fd: BorrowedFd<'_>, address: SocketAddr) -> Result<()> {
+    socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))
+}
+
+/// Listens on a bound socket.
+///
+/// # Errors
+/// EADDRINUSE when another socket with the same address was faster.
+pub fn listen(fd: BorrowedFd<'_>, backlog: u32) -> Result<()> {
+    socket::listen(&fd, backlog_of(backlog))
+}
+
 fn backlog_of(wanted: u32) -> Backlog {
     // The kernel itself cuts this to net.core.somaxconn.
     Backlog::new(i32::try_from(wanted).unwrap_or(i32::MAX)).unwrap_or(Backlog::MAXCONN)
