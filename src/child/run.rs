@@ -1,6 +1,7 @@
 //! The life of a child, from its birth to its exit code. Nothing here returns to the listener's code.
 
 use super::ask::Broker;
+use super::dial::Dialer;
 use super::drive;
 use super::sandbox::{Entering, Sandbox};
 use super::secure;
@@ -50,6 +51,8 @@ pub struct Birth<'a> {
     pub sandbox: Option<&'a Sandbox>,
     /// Its channel to the broker.
     pub broker: OwnedFd,
+    /// Its channel to the dialer, if its client may need one and there is one.
+    pub dialer: Option<Dialer>,
     /// For a client that speaks TLS.
     pub tls: Option<&'a Tls>,
 }
@@ -92,9 +95,9 @@ fn serve(mut stream: Stream, client: &Client, broker: Broker, tls: Option<&Tls>)
 /// How a child for `client` shuts itself in.
 fn entering(client: &Client) -> Entering {
     if client.has_to_ask() {
-        Entering::Shut
+        Entering::Shut(client.protocol)
     } else {
-        Entering::Open
+        Entering::Open(client.protocol)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The table of living children, and their birth.
 
 use super::deadlines::Window;
+use super::dialing::Promised;
 use super::events::{Event, Events, Place};
 use crate::broker::Control;
 use crate::child::{self, Birth, Sandbox, Tls};
@@ -30,6 +31,8 @@ pub(super) struct Child {
     pub(super) number: u64,
     /// To a warm child: verdicts and the word to leave.
     pub(super) channel: Option<OwnedFd>,
+    /// Of a warm child that may get a client who needs a dialer.
+    pub(super) promised: Option<Promised>,
     /// It was told to leave if it has no client.
     pub(super) retired: bool,
     /// Bytes moved when it was last looked at, and when that last changed.
@@ -47,6 +50,8 @@ pub(super) struct Newcomer {
     pub(super) number: u64,
     /// Our end of a warm child's channel.
     pub(super) channel: Option<OwnedFd>,
+    /// What a dialer will be given, once there is a client.
+    pub(super) promised: Option<Promised>,
     /// What it begins with.
     pub(super) phase: Phase,
 }
@@ -85,6 +90,11 @@ impl Children {
             living: 0,
             next_tenant: 0,
         })
+    }
+
+    /// In a process that is no child: gives up the scoreboard.
+    pub(super) fn give_up_pages(&self) {
+        self.pages.keep_none();
     }
 
     /// Living children.
@@ -174,6 +184,7 @@ impl Children {
             client,
             number,
             channel,
+            promised,
             ..
         } = newcomer;
         self.table[index as usize] = Some(Child {
@@ -184,6 +195,7 @@ impl Children {
             counted: None,
             number,
             channel,
+            promised,
             retired: false,
             moved: (0, since),
             window: Window::default(),
@@ -257,17 +269,28 @@ pub(super) fn unfit(what: &str, errno: Errno) -> ! {
     process::exit(child::Exit::Unfit as i32)
 }
 
+/// A child's channels.
+#[derive(Debug)]
+pub(super) struct Channels {
+    /// To the broker.
+    pub(super) broker: OwnedFd,
+    /// To the dialer, for a client that may need it.
+    pub(super) dialer: Option<child::Dialer>,
+}
+
 /// The rest of a child's life, once it has a client. `sandbox` is what it still has to enter.
 pub(super) fn serve(
     world: World<'_>,
     slot: Slot<'static>,
-    broker: OwnedFd,
+    channels: Channels,
     socket: OwnedFd,
     client: Client,
     accepted: u64,
     sandbox: Option<&Sandbox>,
 ) -> Infallible {
+    let Channels { broker, dialer } = channels;
     let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
+    keep.extend(dialer.iter().map(child::Dialer::fd));
     keep.extend(sandbox.iter().flat_map(|sandbox| sandbox.descriptors()));
     if let Err(errno) = process::close_all_but(&keep) {
         unfit("close_range", errno);
@@ -286,6 +309,7 @@ pub(super) fn serve(
         config: world.config,
         sandbox,
         broker,
+        dialer,
         tls,
     })
 }
@@ -296,19 +320,22 @@ pub(super) fn spawn_for(
     events: &Events,
     world: World<'_>,
     control: &mut Control,
+    dialer: Option<child::Dialer>,
     socket: OwnedFd,
     client: Client,
 ) -> Result<Place> {
     let accepted = process::monotonic_millis();
     let (broker, number) = control.introduce(Some(client))?;
+    let channels = Channels { broker, dialer };
     let birth = Newcomer {
         client: Some(client.peer),
         number,
         channel: None,
+        promised: None,
         phase: Phase::Handshake,
     };
     children.spawn(events, birth, |slot| {
         let sandbox = Some(world.sandbox);
-        serve(world, slot, broker, socket, client, accepted, sandbox)
+        serve(world, slot, channels, socket, client, accepted, sandbox)
     })
 }
