@@ -4,7 +4,7 @@ use super::deadlines::Window;
 use super::events::{Event, Events, Place};
 use crate::broker::Control;
 use crate::child::{self, Birth, Sandbox, Tls};
-use crate::config::Config;
+use crate::config::{Config, Encryption, Listen};
 use crate::ipc::Client;
 use crate::log::{self, Level, Role};
 use crate::scoreboard::{Phase, Slot};
@@ -257,23 +257,42 @@ pub(super) fn unfit(what: &str, errno: Errno) -> ! {
     process::exit(child::Exit::Unfit as i32)
 }
 
+/// A client that has come.
+#[derive(Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) socket: OwnedFd,
+    /// The listening socket it came to.
+    pub(super) listen: &'a Listen,
+    pub(super) client: Client,
+    /// When, on the monotonic clock, in milliseconds.
+    pub(super) accepted: u64,
+}
+
 /// The rest of a child's life, once it has a client. `sandbox` is what it still has to enter.
 pub(super) fn serve(
     world: World<'_>,
     slot: Slot<'static>,
     broker: OwnedFd,
-    socket: OwnedFd,
-    client: Client,
-    accepted: u64,
+    arrival: Arrival<'_>,
     sandbox: Option<&Sandbox>,
 ) -> Infallible {
+    let Arrival {
+        socket,
+        listen,
+        client,
+        accepted,
+    } = arrival;
     let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
     keep.extend(sandbox.iter().flat_map(|sandbox| sandbox.descriptors()));
-    if let Err(errno) = process::close_all_but(&keep) {
+    let closed = log::ftp::with_descriptors(|logs| {
+        keep.extend(logs);
+        process::close_all_but(&keep)
+    });
+    if let Err(errno) = closed {
         unfit("close_range", errno);
     }
-    let tls = world.tls.filter(|_| client.tls);
-    if client.tls && tls.is_none() {
+    let tls = world.tls.filter(|_| client.tls != Encryption::Off);
+    if client.tls != Encryption::Off && tls.is_none() {
         // What was asked for is not there: never the same without encryption.
         unfit("certificate", Errno::ENOENT);
     }
@@ -283,10 +302,14 @@ pub(super) fn serve(
         accepted,
         slot,
         drain: world.drain.as_fd(),
-        config: world.config,
+        world: child::World {
+            config: world.config,
+            listen,
+            tls,
+        },
         sandbox,
         broker,
-        tls,
+        dialer: None,
     })
 }
 
@@ -296,19 +319,17 @@ pub(super) fn spawn_for(
     events: &Events,
     world: World<'_>,
     control: &mut Control,
-    socket: OwnedFd,
-    client: Client,
+    arrival: Arrival<'_>,
 ) -> Result<Place> {
-    let accepted = process::monotonic_millis();
-    let (broker, number) = control.introduce(Some(client))?;
+    let (broker, number) = control.introduce(Some(arrival.client))?;
     let birth = Newcomer {
-        client: Some(client.peer),
+        client: Some(arrival.client.peer),
         number,
         channel: None,
         phase: Phase::Handshake,
     };
     children.spawn(events, birth, |slot| {
         let sandbox = Some(world.sandbox);
-        serve(world, slot, broker, socket, client, accepted, sandbox)
+        serve(world, slot, broker, arrival, sandbox)
     })
 }

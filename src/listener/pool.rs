@@ -4,9 +4,9 @@
 //! Over a warm child's channel the listener sends its verdict, or the word to leave, and the child says once who its client
 //! is: the counts stay the listener's.
 
-use super::children::{Children, Newcomer, World, serve, unfit};
+use super::children::{Arrival, Children, Newcomer, World, serve, unfit};
 use super::events::{Event, Events};
-use super::sockets::Socket;
+use super::sockets::{Socket, turn_away};
 use crate::broker::Control;
 use crate::child::Entering;
 use crate::error::{Code, Refusal};
@@ -14,7 +14,6 @@ use crate::ipc::{self, Client};
 use crate::log::{self, Level};
 use crate::scoreboard::{Phase, Slot};
 use crate::sys::{Errno, Result, channel, net, process};
-use crate::wire::drive::refusal_frame;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
@@ -66,19 +65,17 @@ fn wait_for_client(
     channel: &OwnedFd,
     sockets: &[Socket],
 ) -> Infallible {
-    let (socket, client) = match accept_one(world, broker.as_fd(), channel, sockets) {
+    let arrival = match accept_one(world, broker.as_fd(), channel, sockets) {
         Ok(Some(accepted)) => accepted,
         Ok(None) => process::exit(0),
         Err(errno) => unfit("waiting for a client", errno),
     };
-    let accepted = process::monotonic_millis();
     slot.enter(Phase::Handshake);
-    match ask(channel, client) {
-        Ok(None) => serve(world, slot, broker, socket, client, accepted, None),
+    match ask(channel, arrival.client) {
+        Ok(None) => serve(world, slot, broker, arrival, None),
         Ok(Some(reason)) => {
             let refusal = Refusal::new(Code::Busy, reason);
-            let _ = net::send_now(socket.as_fd(), &refusal_frame(&refusal));
-            net::finish_sending(socket.as_fd());
+            turn_away(arrival.socket.as_fd(), arrival.client.protocol, &refusal);
             process::exit(0)
         }
         // The listener has gone: nobody counts any more, so nobody is served.
@@ -87,17 +84,20 @@ fn wait_for_client(
 }
 
 /// Waits for a client on any of the sockets; None when told to leave.
-fn accept_one(
+fn accept_one<'a>(
     world: World<'_>,
     broker: BorrowedFd<'_>,
     channel: &OwnedFd,
-    sockets: &[Socket],
-) -> Result<Option<(OwnedFd, Client)>> {
+    sockets: &'a [Socket],
+) -> Result<Option<Arrival<'a>>> {
     const CHANNEL: u64 = u64::MAX;
     let mut keep = vec![channel.as_fd(), broker, world.drain.as_fd()];
     keep.extend(world.sandbox.descriptors());
     keep.extend(sockets.iter().map(|socket| socket.fd.as_fd()));
-    process::close_all_but(&keep)?;
+    log::ftp::with_descriptors(|logs| {
+        keep.extend(logs);
+        process::close_all_but(&keep)
+    })?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(channel, EpollEvent::new(EpollFlags::EPOLLIN, CHANNEL))?;
     for (index, socket) in sockets.iter().enumerate() {
@@ -125,7 +125,12 @@ fn accept_one(
             };
             match net::accept(socket.fd.as_fd()) {
                 Ok(Some((fd, peer))) => {
-                    return Ok(Some((fd, Client::at(&socket.listen, peer))));
+                    return Ok(Some(Arrival {
+                        socket: fd,
+                        listen: &socket.listen,
+                        client: Client::at(&socket.listen, peer),
+                        accepted: process::monotonic_millis(),
+                    }));
                 }
                 Ok(None) => {}
                 Err(Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => {

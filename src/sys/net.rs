@@ -34,6 +34,15 @@ pub enum Source {
 }
 
 impl Peer {
+    /// Its address, if it has one.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Peer::Net(address) => Some(address.ip()),
+            Peer::Local(_) | Peer::Pipe => None,
+        }
+    }
+
     /// The unit this peer is counted under.
     #[must_use]
     pub fn source(&self) -> Source {
