@@ -5,5 +5,6 @@
 
 pub mod drive;
 pub mod frame;
+pub mod ftp;
 pub mod name;
 pub mod path;
