@@ -16,6 +16,7 @@ mod signer;
 mod stream;
 mod tickets;
 
+pub use dial::{Dialer, Passive, Undialed};
 pub use run::{Birth, Exit, World, over_descriptors, run};
 pub use sandbox::{Entering, Sandbox};
 pub use signer::Tls;

@@ -285,7 +285,7 @@ pub(super) fn serve(
     let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
     keep.extend(sandbox.iter().flat_map(|sandbox| sandbox.descriptors()));
     let closed = log::ftp::with_descriptors(|logs| {
-        keep.extend(logs);
+        let keep: Vec<_> = keep.iter().chain(logs).copied().collect();
         process::close_all_but(&keep)
     });
     if let Err(errno) = closed {

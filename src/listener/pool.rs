@@ -95,7 +95,7 @@ fn accept_one<'a>(
     keep.extend(world.sandbox.descriptors());
     keep.extend(sockets.iter().map(|socket| socket.fd.as_fd()));
     log::ftp::with_descriptors(|logs| {
-        keep.extend(logs);
+        let keep: Vec<_> = keep.iter().chain(logs).copied().collect();
         process::close_all_but(&keep)
     })?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;

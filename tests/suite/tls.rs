@@ -535,6 +535,7 @@ impl Broker {
     fn child(&mut self, tls: bool) -> std::os::fd::OwnedFd {
         let (ours, theirs) = channel::pair().expect("channel");
         let client = ipc::Client {
+            protocol: forkftp::wire::Protocol::Drive,
             peer: Peer::Pipe,
             proof: false,
             login: forkftp::config::Login::None,

@@ -4,6 +4,10 @@
 //! A channel belongs to one child and has a phase; each question is legal in one phase, once. The broker believes
 //! nothing that stands in a question: it mints what it signs, and knows the peer from the listener.
 
+mod dial;
+
+pub use dial::{Dial, Dialed, Newcomer};
+
 use crate::config::{Encryption, Files, Listen, Login, OnHangup, OnTaken, Protocol, Reuse};
 use crate::error::Code;
 use crate::proof::Mac;
