@@ -8,7 +8,10 @@ mod control;
 mod data;
 mod entrance;
 mod line;
+mod retrieve;
+mod store;
 mod tables;
+mod ways;
 
 use super::ask::Broker;
 use super::dial::Dialer;

@@ -1,7 +1,7 @@
 //! Which commands there are, and where each is carried out. Run by a child.
 
 use super::line::{self, Line};
-use super::{Handled, Session};
+use super::{Handled, Session, retrieve, store, ways};
 
 /// A command: `T` is what its handler works on.
 pub(super) struct Row<T: ?Sized> {
@@ -37,7 +37,19 @@ pub(super) const ANYWHERE: &[Anywhere] = &[
     row("TYPE", line::transfer_kind),
 ];
 
-pub(super) const INSIDE: &[Inside] = &[];
+pub(super) const INSIDE: &[Inside] = &[
+    row("ABOR", store::abort),
+    row("ALLO", store::announce),
+    row("APPE", store::appe),
+    row("REST", retrieve::rest),
+    row("RETR", retrieve::handle),
+    row("STOR", store::stor),
+    row("STOU", store::stou),
+    row("EPRT", |session, argument| ways::eprt(&mut session.line, argument)),
+    row("EPSV", |session, argument| ways::epsv(&mut session.line, argument)),
+    row("PASV", |session, argument| ways::pasv(&mut session.line, argument)),
+    row("PORT", |session, argument| ways::port(&mut session.line, argument)),
+];
 
 /// What the entrance carries out itself.
 const ENTRANCE: [&str; 2] = ["PASS", "USER"];
