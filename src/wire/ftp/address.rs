@@ -91,3 +91,95 @@ pub(super) fn decimal(text: &[u8]) -> Option<u64> {
         value.checked_mul(10)?.checked_add(digit)
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ports_table() {
+        // RFC 959 has no example with numbers; RFC 1123 has the order.
+        let port = |text: &str| host_port(text.as_bytes()).map(|address| address.to_string());
+        assert_eq!(port("192,0,2,1,24,131").as_deref(), Some("192.0.2.1:6275"));
+        assert_eq!(port("127,000,0,001,0,0").as_deref(), Some("127.0.0.1:0"));
+        for bad in [
+            "",
+            "1,2,3,4,5",
+            "1,2,3,4,5,6,7",
+            "1,2,3,4,5,256",
+            "256,2,3,4,5,6",
+            "1,2,3,4,5,",
+            "1,2,3,4,5,6,",
+            ",1,2,3,4,5",
+            "1,2,3,4,5,-6",
+            "1,2,3,4,5,+6",
+            "1,2,3,4,5, 6",
+            "1.2.3.4.5.6",
+            "1,2,3,4,5,0006",
+            "(1,2,3,4,5,6)",
+        ] {
+            assert_eq!(port(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn extended_ports_table() {
+        let port = |text: &str| extended_port(text.as_bytes()).map(|address| address.to_string());
+        // RFC 2428, section 2.
+        assert_eq!(
+            port("|1|132.235.1.2|6275|").as_deref(),
+            Ok("132.235.1.2:6275")
+        );
+        assert_eq!(
+            port("|2|1080::8:800:200C:417A|5282|").as_deref(),
+            Ok("[1080::8:800:200c:417a]:5282")
+        );
+        assert_eq!(port("!1!192.0.2.1!1!").as_deref(), Ok("192.0.2.1:1"));
+        for bad in [
+            "",
+            "|",
+            "||||",
+            "|1|192.0.2.1|1",
+            "|1|192.0.2.1|1||",
+            "|1|192.0.2.1|65536|",
+            "|1|192.0.2.1||",
+            "|1||1|",
+            "|1|::1|1|",
+            "|2|192.0.2.1|1|",
+            "|1|192.0.2.256|1|",
+            "|1|example.org|1|",
+            "|2|fe80::1%lo|1|",
+            "|x|192.0.2.1|1|",
+            " 1 192.0.2.1 1 ",
+            "|1|192.0.2.1|+1|",
+            "|1|192.0.2.1|1|x",
+        ] {
+            assert_eq!(port(bad), Err(BadExtended::Syntax), "{bad}");
+        }
+        assert_eq!(port("|3|192.0.2.1|1|"), Err(BadExtended::Protocol));
+    }
+
+    #[test]
+    fn epsv_table() {
+        for (argument, expected) in [
+            ("", Ok(Epsv::Any)),
+            ("1", Ok(Epsv::V4)),
+            ("2", Ok(Epsv::V6)),
+            ("ALL", Ok(Epsv::All)),
+            ("all", Ok(Epsv::All)),
+            ("3", Err(BadExtended::Protocol)),
+            ("x", Err(BadExtended::Syntax)),
+            ("1 ", Err(BadExtended::Syntax)),
+        ] {
+            assert_eq!(epsv_argument(argument.as_bytes()), expected, "{argument}");
+        }
+    }
+
+    #[test]
+    fn decimals_stay_below_two_to_the_64() {
+        assert_eq!(decimal(b"18446744073709551615"), Some(u64::MAX));
+        assert_eq!(decimal(b"18446744073709551616"), None);
+        assert_eq!(decimal(&[b'9'; 4000]), None);
+        assert_eq!(decimal(&[b'0'; 4000]), Some(0));
+    }
+}

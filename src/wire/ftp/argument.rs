@@ -223,3 +223,227 @@ fn quoted(argument: &[u8]) -> Option<Checksum<'_>> {
         to,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn numbers_table() {
+        assert_eq!(offset(b"0"), Some(0));
+        assert_eq!(offset(b"9223372036854775808"), Some(1 << 63));
+        for bad in [
+            &b""[..],
+            b"-1",
+            b"+1",
+            b" 1",
+            b"1 ",
+            b"0x10",
+            b"1.5",
+            b"18446744073709551616",
+            b"\xd9\xa1",
+        ] {
+            assert_eq!(offset(bad), None, "{}", String::from_utf8_lossy(bad));
+        }
+        for (argument, bytes) in [
+            ("500000", Some(500_000)),
+            ("500000 R 80", Some(500_000)),
+            ("500000 r 80", Some(500_000)),
+            ("", None),
+            ("R 80", None),
+            ("1 80", None),
+            ("1 R", None),
+            ("1 R x", None),
+            ("-1", None),
+        ] {
+            assert_eq!(allo(argument.as_bytes()), bytes, "{argument}");
+        }
+        assert_eq!(range(b"0 99"), Some((0, 99)));
+        assert_eq!(range(b"1 0"), Some((1, 0)));
+        for bad in ["", "1", "1 ", "1  2", "1 2 3", "1-2"] {
+            assert_eq!(range(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn types_table() {
+        for ascii in ["A", "a", "A N", "a n", "A T", "AN"] {
+            assert_eq!(
+                transfer_type(ascii.as_bytes()),
+                Some(Type::Ascii),
+                "{ascii}"
+            );
+        }
+        for image in ["I", "i", "L 8", "l 8", "L8"] {
+            assert_eq!(
+                transfer_type(image.as_bytes()),
+                Some(Type::Image),
+                "{image}"
+            );
+        }
+        for other in [
+            "", "E", "A C", "L", "L 7", "L 36", "I N", "A  N", "X", "A N ",
+        ] {
+            assert_eq!(transfer_type(other.as_bytes()), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn stamps_table() {
+        for (text, moment) in [
+            ("19700101000000", (0, 0)),
+            // RFC 3659, section 2.3.1 and 7.
+            ("19980615100045.014", (897_904_845, 14_000_000)),
+            ("19990929003355.237", (938_565_235, 237_000_000)),
+            ("20000229235959", (951_868_799, 0)),
+            ("20161231235960", (1_483_228_800, 0)),
+            ("00000101000000", (-62_167_219_200, 0)),
+            ("99991231235959", (253_402_300_799, 0)),
+            ("20260501134507.1234567899", (1_777_643_107, 123_456_789)),
+        ] {
+            assert_eq!(stamp(text.as_bytes()), Some(moment), "{text}");
+        }
+        for bad in [
+            "",
+            "2026",
+            "2026050113450",
+            "202605011345070",
+            "20260501134507.",
+            "20260501134507.x",
+            "20260501134507.1.2",
+            "20261301000000",
+            "20260001000000",
+            "20260100000000",
+            "20260132000000",
+            "20260431000000",
+            "20260229000000",
+            "19000229000000",
+            "20260501240000",
+            "20260501136000",
+            "20260501134560",
+            "2026050113450x",
+            "+2026050113450",
+            "-2026050113450",
+        ] {
+            assert_eq!(stamp(bad.as_bytes()), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn setting_times_table() {
+        let moment = (1_777_643_107, 0);
+        assert_eq!(
+            mdtm_argument(b"20260501134507 a b"),
+            Mdtm::Set(moment, b"a b")
+        );
+        for file in [
+            &b"a b"[..],
+            b"20260501134507",
+            b"20260501134507 ",
+            b"20261301000000 a",
+            b"",
+        ] {
+            assert_eq!(mdtm_argument(file), Mdtm::Show(file));
+        }
+        assert_eq!(mfmt(b"20260501134507 a b"), Some((moment, &b"a b"[..])));
+        assert_eq!(
+            mfmt(b"20260501134507.5 a"),
+            Some(((moment.0, 500_000_000), &b"a"[..]))
+        );
+        assert_eq!(mfmt(b"20260501134507"), None);
+        assert_eq!(mfmt(b"a 20260501134507"), None);
+        for (argument, path) in [
+            (&b"20260501134507 a b"[..], &b"a b"[..]),
+            (
+                b"a b 20200101000000 20260501134507 20210101000000 UTC",
+                b"a b",
+            ),
+            (
+                b"20200101000000 20200101000000 20260501134507 20210101000000 UTC",
+                b"20200101000000",
+            ),
+        ] {
+            assert_eq!(utime(argument), Some((moment, path)));
+        }
+        assert_eq!(
+            utime(b"202605011345 a"),
+            Some((moment.0 - 7, &b"a"[..])).map(|(s, p)| ((s, 0), p))
+        );
+        for bad in [
+            &b"a"[..],
+            b"20260501134507",
+            b"20260501 a",
+            b"a 20200101000000 20260501134507 UTC",
+            b"a 20200101000000 20260501134507 20210101000000 CET",
+            b" 20200101000000 20260501134507 20210101000000 UTC",
+        ] {
+            assert_eq!(utime(bad), None, "{}", String::from_utf8_lossy(bad));
+        }
+    }
+
+    #[test]
+    fn lists_table() {
+        for (argument, flags, path) in [
+            ("", "", ""),
+            ("a b ", "", "a b "),
+            ("-a", "", ""),
+            ("-la", "", ""),
+            ("-l -a", "", ""),
+            ("-la  a b", "", "a b"),
+            ("-lR", "R", ""),
+            ("-R -1 /a", "R1", "/a"),
+            ("-1t", "1", ""),
+            ("-d /a", "d", "/a"),
+            ("-x", "", "-x"),
+            ("-la-x", "", "-la-x"),
+            ("-report.txt", "", "-report.txt"),
+            ("-", "", "-"),
+            ("-- -la", "", "-la"),
+            ("-l --  a", "", " a"),
+            ("--", "", ""),
+            ("--help", "", "--help"),
+            ("a -l", "", "a -l"),
+        ] {
+            let expected = List {
+                recursive: flags.contains('R'),
+                one_per_line: flags.contains('1'),
+                itself: flags.contains('d'),
+                path: path.as_bytes(),
+            };
+            assert_eq!(list_argument(argument.as_bytes()), expected, "{argument}");
+        }
+    }
+
+    #[test]
+    fn checksums_table() {
+        for (argument, path, from, to) in [
+            ("a b", "a b", 0, None),
+            ("\"a b\"", "a b", 0, None),
+            ("\"a\" 5", "a", 5, None),
+            ("\"a\" 5 9", "a", 5, Some(9)),
+            ("\"a\"b\" 5 9", "a\"b", 5, Some(9)),
+            ("\"a", "\"a", 0, None),
+            ("\"a\" x", "\"a\" x", 0, None),
+            ("a 5 9", "a 5 9", 0, None),
+        ] {
+            let expected = Checksum {
+                path: path.as_bytes(),
+                from,
+                to,
+            };
+            assert_eq!(
+                checksum_argument(argument.as_bytes()),
+                expected,
+                "{argument}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn stamps_there_and_back(seconds in -62_167_219_200i64..=253_402_300_799) {
+            prop_assert_eq!(stamp(time::stamp(seconds).as_bytes()), Some((seconds, 0)));
+        }
+    }
+}

@@ -94,3 +94,99 @@ impl Converter {
         (from.len() + bare) as u64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn sent(pieces: &[&[u8]]) -> Vec<u8> {
+        let (mut converter, mut counter, mut out) =
+            (Converter::new(), Converter::new(), Vec::new());
+        for piece in pieces {
+            let before = out.len();
+            converter.to_wire(piece, &mut out);
+            assert_eq!(counter.counted(piece), (out.len() - before) as u64);
+        }
+        out
+    }
+
+    fn stored(pieces: &[&[u8]]) -> Vec<u8> {
+        let (mut converter, mut out) = (Converter::new(), Vec::new());
+        for piece in pieces {
+            converter.from_wire(piece, &mut out);
+        }
+        converter.finish(&mut out);
+        out
+    }
+
+    #[test]
+    fn sent_table() {
+        for (file, wire) in [
+            ("", ""),
+            ("a", "a"),
+            ("a\nb\n", "a\r\nb\r\n"),
+            ("a\r\nb", "a\r\nb"),
+            ("a\r\r\n", "a\r\r\n"),
+            ("\n\n", "\r\n\r\n"),
+            ("\r\n\n", "\r\n\r\n"),
+            ("a\rb\r", "a\rb\r"),
+        ] {
+            assert_eq!(sent(&[file.as_bytes()]), wire.as_bytes(), "{file:?}");
+        }
+        assert_eq!(sent(&[b"a\r", b"\n"]), b"a\r\n");
+        assert_eq!(sent(&[b"a\r", b"", b"\nb"]), b"a\r\nb");
+        assert_eq!(sent(&[b"a\r\n", b"\n"]), b"a\r\n\r\n");
+    }
+
+    #[test]
+    fn stored_table() {
+        for (wire, file) in [
+            ("", ""),
+            ("a\r\nb\r\n", "a\nb\n"),
+            ("a\nb", "a\nb"),
+            ("a\rb", "a\rb"),
+            ("a\r", "a\r"),
+            ("a\r\r\n", "a\r\n"),
+            ("\r\n\r\n", "\n\n"),
+        ] {
+            assert_eq!(stored(&[wire.as_bytes()]), file.as_bytes(), "{wire:?}");
+        }
+        assert_eq!(stored(&[b"a\r", b"\nb"]), b"a\nb");
+        assert_eq!(stored(&[b"a\r", b"", b"\r", b"\n"]), b"a\r\n");
+        assert_eq!(stored(&[b"a\r", b"b"]), b"a\rb");
+    }
+
+    fn text() -> impl Strategy<Value = Vec<u8>> {
+        prop::collection::vec(prop::sample::select(b"\r\n\nab\xff".to_vec()), 0..200)
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same(file in text(), size in 1usize..20) {
+            let pieces: Vec<_> = file.chunks(size).collect();
+            prop_assert_eq!(sent(&pieces), sent(&[&file]));
+            prop_assert_eq!(stored(&pieces), stored(&[&file]));
+        }
+
+        #[test]
+        fn as_the_model_has_it(file in text()) {
+            let text: String = file.iter().map(|&b| char::from(b)).collect();
+            let bytes = |text: String| text.chars().map(|c| c as u8).collect::<Vec<_>>();
+            let from_wire = text.replace("\r\n", "\n");
+            prop_assert_eq!(sent(&[&file]), bytes(from_wire.replace('\n', "\r\n")));
+            prop_assert_eq!(stored(&[&file]), bytes(from_wire));
+        }
+
+        #[test]
+        fn there_and_back(mut lines in prop::collection::vec(text(), 0..10)) {
+            for line in &mut lines {
+                line.retain(|&b| b != b'\n');
+                line.truncate(line.iter().rposition(|&b| b != b'\r').map_or(0, |last| last + 1));
+            }
+            let (file, wire) = (lines.join(&b"\n"[..]), lines.join(&b"\r\n"[..]));
+            prop_assert_eq!(sent(&[&file]), wire.as_slice());
+            prop_assert_eq!(stored(&[&wire]), file);
+        }
+    }
+}

@@ -66,3 +66,78 @@ pub fn is_http(line: &[u8]) -> bool {
             || target.starts_with(b"http://")
             || target.starts_with(b"https://"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_table() {
+        for (line, verb, argument) in [
+            (&b"NOOP"[..], "NOOP", &b""[..]),
+            (b"noop", "NOOP", b""),
+            (b"NOOP ", "NOOP", b""),
+            (b"RETR a b ", "RETR", b"a b "),
+            (b"RETR  a", "RETR", b" a"),
+            (b"xsha256 a", "XSHA256", b"a"),
+            (b"RETR \xfc\xff", "RETR", b"\xfc\xff"),
+            (b"\xf2ABOR", "ABOR", b""),
+            (b"\xf4\xff\xf2ABOR", "ABOR", b""),
+            (b"ABCDEFGHIJ", "ABCDEFGHIJ", b""),
+        ] {
+            let command = parse(line).expect("a command");
+            assert_eq!(
+                (command.verb.as_str(), command.argument.as_slice()),
+                (verb, argument)
+            );
+        }
+        for line in [
+            &b""[..],
+            b" ",
+            b" NOOP",
+            b"ABCDEFGHIJK",
+            b"NO-OP",
+            b"NO\tOP",
+            b"N\xc3\x96OP",
+            b"RETR\ta",
+            b"\xff",
+        ] {
+            assert_eq!(parse(line), None, "{}", String::from_utf8_lossy(line));
+        }
+        assert_eq!(
+            split_word(b"CHMOD 644 a b"),
+            (&b"CHMOD"[..], &b"644 a b"[..])
+        );
+        let shown = format!("{:?}", parse(b"PASS secret"));
+        assert!(!shown.contains("secret"), "{shown}");
+    }
+
+    #[test]
+    fn browsers_are_known() {
+        for line in [
+            &b"GET / HTTP/1.1"[..],
+            b"GET /",
+            b"POST /x HTTP/1.0",
+            b"PUT /x HTTP/1.1",
+            b"OPTIONS * HTTP/1.1",
+            b"CONNECT example.org:443 HTTP/1.1",
+            b"DELETE /x HTTP/1.1",
+            b"GET http://example.org/ HTTP/1.1",
+            b"PRI * HTTP/2.0",
+        ] {
+            assert!(is_http(line), "{}", String::from_utf8_lossy(line));
+        }
+        for line in [
+            &b"RETR / HTTP/1.1"[..],
+            b"OPTS UTF8 ON",
+            b"DELE /x",
+            b"GET",
+            b"get /",
+            b"GET file",
+            b"STAT /",
+            b"HEAD x",
+        ] {
+            assert!(!is_http(line), "{}", String::from_utf8_lossy(line));
+        }
+    }
+}

@@ -20,3 +20,25 @@ pub(super) fn push(out: &mut Vec<u8>, mut value: u64, base: u64, width: usize, f
     }
     out.extend_from_slice(&digits[first.min(digits.len().saturating_sub(width))..]);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_table() {
+        for (value, base, width, expected) in [
+            (0, 10, 1, "0"),
+            (7, 10, 3, "__7"),
+            (1234, 10, 2, "1234"),
+            (u64::MAX, 10, 0, "18446744073709551615"),
+            (u64::MAX, 16, 1, "ffffffffffffffff"),
+            (u64::MAX, 8, 1, "1777777777777777777777"),
+            (0o644, 8, 4, "_644"),
+        ] {
+            let mut out = Vec::new();
+            push(&mut out, value, base, width, b'_');
+            assert_eq!(out, expected.as_bytes());
+        }
+    }
+}

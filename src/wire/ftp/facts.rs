@@ -153,3 +153,111 @@ impl Facts {
         push_name(out, name);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: Entry<'static> = Entry {
+        is_folder: false,
+        size: 1234,
+        modified: (1_795_246_845, 999_999_999),
+        mode: 0o100_644,
+        links: 1,
+        unique: (0x801, 0xab_cdef),
+        perm: "adfrw",
+    };
+
+    fn line(facts: Facts, listed: Listed, entry: &Entry<'_>, name: &[u8]) -> String {
+        let mut out = Vec::new();
+        facts.write_listed(&mut out, listed, entry, name);
+        String::from_utf8(out).expect("text")
+    }
+
+    #[test]
+    fn selections_table() {
+        assert_eq!(
+            Facts::default().feature(),
+            "MLST type*;size*;modify*;perm*;unique;UNIX.mode;"
+        );
+        for (argument, chosen) in [
+            ("Type;SIZE;", "MLST OPTS type;size;"),
+            ("size;type", "MLST OPTS type;size;"),
+            ("unix.MODE;lang;unique;", "MLST OPTS unique;UNIX.mode;"),
+            ("", "MLST OPTS"),
+            ("nonsense", "MLST OPTS"),
+        ] {
+            assert_eq!(
+                Facts::parse(argument.as_bytes()).chosen(),
+                chosen,
+                "{argument}"
+            );
+        }
+        assert_eq!(
+            Facts::parse(b"size;").feature(),
+            "MLST type;size*;modify;perm;unique;UNIX.mode;"
+        );
+    }
+
+    #[test]
+    fn lines_table() {
+        let all = Facts::parse(b"type;size;modify;perm;unique;unix.mode;");
+        let folder = Entry {
+            is_folder: true,
+            perm: "el",
+            mode: 0o40_755,
+            ..FILE
+        };
+        for (facts, listed, entry, name, expected) in [
+            (
+                Facts::default(),
+                Listed::Within,
+                FILE,
+                "a b",
+                "type=file;size=1234;modify=20261121074045;perm=adfrw; a b\r\n",
+            ),
+            (
+                all,
+                Listed::Within,
+                FILE,
+                "a",
+                "type=file;size=1234;modify=20261121074045;perm=adfrw;unique=801gabcdef;UNIX.mode=0644; a\r\n",
+            ),
+            (
+                all,
+                Listed::Within,
+                folder,
+                "d",
+                "type=dir;modify=20261121074045;perm=el;unique=801gabcdef;UNIX.mode=0755; d\r\n",
+            ),
+            (
+                Facts::parse(b"type;"),
+                Listed::This,
+                folder,
+                "/",
+                "type=cdir; /\r\n",
+            ),
+            (
+                Facts::parse(b"type;"),
+                Listed::Above,
+                folder,
+                "..",
+                "type=pdir; ..\r\n",
+            ),
+            (Facts::parse(b""), Listed::Within, FILE, " x", "  x\r\n"),
+            (
+                Facts::parse(b""),
+                Listed::Within,
+                FILE,
+                "x\r\ntype=file; y",
+                " x??type=file; y\r\n",
+            ),
+        ] {
+            assert_eq!(line(facts, listed, &entry, name.as_bytes()), expected);
+        }
+        assert_eq!(
+            Facts::parse(b"size;").text(&FILE, b"/a/\xfc\n"),
+            b"size=1234; /a/\xfc?"
+        );
+    }
+}

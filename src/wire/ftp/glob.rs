@@ -65,3 +65,105 @@ fn character(bytes: &[u8]) -> usize {
         .is_some_and(|rest| rest.iter().all(|b| b & 0xc0 == 0x80));
     if whole { length } else { 1 }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn patterns_table() {
+        for (path, expected) in [
+            ("*.txt", Some(("", "*.txt"))),
+            ("a/b?", Some(("a", "b?"))),
+            ("/a/b/*", Some(("/a/b", "*"))),
+            ("/*", Some(("/", "*"))),
+            ("", None),
+            ("a", None),
+            ("a*/b", None),
+            ("a*/", None),
+            ("a[b]", None),
+        ] {
+            let found = is_pattern(path.as_bytes());
+            assert_eq!(
+                found,
+                expected.map(|(a, b)| (a.as_bytes(), b.as_bytes())),
+                "{path}"
+            );
+        }
+        assert_eq!(is_pattern(&[b'*'; MAX_NAME + 1]), None);
+    }
+
+    #[test]
+    fn matches_table() {
+        for (pattern, name, expected) in [
+            ("", "", true),
+            ("", "a", false),
+            ("*", "", true),
+            ("*", "abc", true),
+            ("?", "", false),
+            ("?", "a", true),
+            ("?", "ab", false),
+            ("?", "ü", true),
+            ("*?", "ü", true),
+            ("??", "ü", false),
+            ("a?c", "aüc", true),
+            ("*.txt", "a.txt", true),
+            ("*.txt", "a.txt.gz", false),
+            ("*a*b", "xaxbxaxb", true),
+            ("*a*b", "xaxbxaxbx", false),
+            ("a**b", "ab", true),
+            ("***", "", true),
+            ("a", "A", false),
+            ("[a]", "a", false),
+            ("[a]", "[a]", true),
+            ("\\*", "\\x", true),
+            ("*ü*", "grün.txt", true),
+        ] {
+            assert_eq!(
+                matches(pattern.as_bytes(), name.as_bytes()),
+                expected,
+                "{pattern} {name}"
+            );
+        }
+        assert!(matches(b"?\xfc?", b"a\xfcb"), "latin names");
+    }
+
+    #[test]
+    fn no_pattern_takes_long() {
+        let name = [b'a'; MAX_NAME];
+        let mut pattern = b"*a".repeat(MAX_NAME / 2);
+        pattern.push(b'b');
+        // One that tries all ways needs more years than there are; the worst here takes 2^16 steps.
+        for _ in 0..100 {
+            assert!(!matches(&pattern, &name));
+        }
+    }
+
+    /// Tries all ways.
+    fn model(pattern: &[char], name: &[char]) -> bool {
+        match (pattern, name) {
+            ([], name) => name.is_empty(),
+            (['*', rest @ ..], name) => (0..=name.len()).any(|n| model(rest, &name[n..])),
+            (['?', p @ ..], [_, n @ ..]) => model(p, n),
+            ([a, p @ ..], [b, n @ ..]) => a == b && model(p, n),
+            (_, []) => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_the_model_has_it(pattern in "[ab*?ü]{0,8}", name in "[abü]{0,10}") {
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            prop_assert_eq!(matches(pattern.as_bytes(), name.as_bytes()), model(&chars(&pattern), &chars(&name)));
+        }
+
+        #[test]
+        fn any_bytes(pattern: Vec<u8>, name: Vec<u8>) {
+            let _ = matches(&pattern, &name);
+            let plain = !pattern.contains(&b'*') && !pattern.contains(&b'?');
+            prop_assert!(!plain || matches(&pattern, &name) == (pattern == name));
+            prop_assert!(matches(b"*", &name));
+        }
+    }
+}

@@ -10,9 +10,10 @@ pub const LONGEST_LINE: usize = 4096;
 /// The most of a line that is kept: one byte over the longest tells that it is too long.
 const KEPT: usize = LONGEST_LINE + 1;
 
-/// Room that is left beside the longest unfinished line, its end and a held CR.
+/// The least that can be read at once while no line is whole.
 const SLACK: usize = 1021;
 
+/// Beside them the places of a CR and an IAC that are held back.
 const SIZE: usize = KEPT + 2 + SLACK;
 
 /// Telnet's bytes (RFC 854).
@@ -88,20 +89,24 @@ impl Lines {
             self.buffer.copy_within(self.start..self.end, 0);
             self.unfinished -= self.start;
             self.end -= self.start;
+            self.buffer[self.end..][..self.start].zeroize();
             self.start = 0;
         }
-        // One byte may become two: the held CR and what shows that it was no line end.
-        &mut self.buffer[self.end + usize::from(self.cr)..]
+        let from = self.reading_from();
+        &mut self.buffer[from..]
     }
 
     /// Takes in the first `n` bytes of what `room` gave.
     pub fn filled(&mut self, n: usize) {
-        let from = self.end + usize::from(self.cr);
-        for at in from..from.saturating_add(n).min(self.buffer.len()) {
-            // The write position never passes the read position: room left a byte for the held CR.
+        let from = self.reading_from();
+        let to = from.saturating_add(n).min(self.buffer.len());
+        for at in from..to {
+            // What is written never passes what is read: each byte that is held back has its place kept free.
             let byte = self.buffer[at];
             self.take(byte);
         }
+        // Where bytes were left out, what came in stands behind what is kept, for a second time.
+        self.buffer[self.end..to].zeroize();
     }
 
     /// The next whole line.
@@ -115,7 +120,7 @@ impl Lines {
             Line::Command(waiting[..length].to_vec())
         };
         // It may have been a password.
-        waiting[..length].zeroize();
+        waiting[..=length].zeroize();
         self.start += length + 1;
         Some(line)
     }
@@ -138,6 +143,11 @@ impl Lines {
         self.buffer.zeroize();
         (self.start, self.unfinished, self.end) = (0, 0, 0);
         (self.telnet, self.cr) = (Telnet::Text, false);
+    }
+
+    /// Behind what is kept, with a place left for each byte that was read and may still be written: a CR, an IAC.
+    fn reading_from(&self) -> usize {
+        self.end + usize::from(self.cr) + usize::from(self.telnet == Telnet::Command)
     }
 
     fn take(&mut self, byte: u8) {
@@ -195,6 +205,238 @@ impl Lines {
         if self.end - self.unfinished < KEPT {
             self.buffer[self.end] = byte;
             self.end += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// All lines of `input`, read in pieces of these lengths, over and over.
+    fn read(input: &[u8], pieces: &[usize]) -> (Vec<Line>, Lines) {
+        let (mut lines, mut given, mut rest) = (Lines::new(), Vec::new(), input);
+        let mut pieces = pieces.iter().cycle();
+        while !rest.is_empty() {
+            let room = lines.room();
+            let n = rest
+                .len()
+                .min(room.len())
+                .min(*pieces.next().expect("a piece"));
+            room[..n].copy_from_slice(&rest[..n]);
+            lines.filled(n);
+            rest = &rest[n..];
+            while let Some(line) = lines.next() {
+                given.push(line);
+            }
+            assert!(!lines.has_line());
+            assert!(
+                lines.room().len() >= SLACK,
+                "an unfinished line leaves room"
+            );
+        }
+        (given, lines)
+    }
+
+    fn commands(input: &[u8]) -> Vec<Vec<u8>> {
+        let command = |line| match line {
+            Line::Command(text) => text,
+            Line::TooLong => b"TOO LONG".to_vec(),
+        };
+        read(input, &[usize::MAX])
+            .0
+            .into_iter()
+            .map(command)
+            .collect()
+    }
+
+    #[test]
+    fn table() {
+        for (input, expected) in [
+            (&b"NOOP\r\n"[..], &[&b"NOOP"[..]][..]),
+            (b"NOOP\n", &[b"NOOP"]),
+            (b"NOOP\r\nQUIT\r\n", &[b"NOOP", b"QUIT"]),
+            (b"\r\n\n", &[b"", b""]),
+            (b"NOOP", &[]),
+            (b"NOOP\r", &[]),
+            // RFC 854, "The NVT Printer and Keyboard".
+            (b"CWD a\r\0b\r\n", &[b"CWD a\rb"]),
+            (b"CWD a\rb\r\n", &[b"CWD a\rb"]),
+            (b"CWD a\r\r\n", &[b"CWD a\r"]),
+            (b"CWD a\0\r\n", &[b"CWD a\0"]),
+            // Interrupt and data mark before ABOR.
+            (b"\xff\xf4\xff\xf2ABOR\r\n", &[b"ABOR"]),
+            (b"NO\xff\xf1OP\r\n", &[b"NOOP"]),
+            (
+                b"\xff\xfb\x01\xff\xfc\x02\xff\xfd\x03\xff\xfe\x04NOOP\r\n",
+                &[b"NOOP"],
+            ),
+            (b"\xff\xfd\nNOOP\r\n", &[b"NOOP"]),
+            (b"\xff\xfa\x18\n\xff\xff\xf0\xff\xf0NOOP\r\n", &[b"NOOP"]),
+            (b"RETR \xff\xff\r\n", &[b"RETR \xff"]),
+            // Russian names of Windows clients that double nothing.
+            (b"RETR \xe8\xff.txt\r\n", &[b"RETR \xe8\xff.txt"]),
+            (b"RETR \xff\r\n", &[b"RETR \xff"]),
+            (b"NOOP\r\xff\xf1\n", &[b"NOOP"]),
+        ] {
+            assert_eq!(
+                commands(input),
+                expected,
+                "{}",
+                String::from_utf8_lossy(input)
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_thrown_away_and_said_once() {
+        let mut input = vec![b'x'; LONGEST_LINE];
+        input.extend_from_slice(b"\r\nNOOP\r\n");
+        assert_eq!(commands(&input)[0].len(), LONGEST_LINE);
+        input.insert(0, b'x');
+        assert_eq!(commands(&input), [&b"TOO LONG"[..], b"NOOP"]);
+        let mut input = vec![b'x'; 1 << 20];
+        input.extend_from_slice(b"\nNOOP\n");
+        assert_eq!(commands(&input), [&b"TOO LONG"[..], b"NOOP"]);
+        assert!(
+            read(&vec![b'x'; 1 << 20], &[1000]).0.is_empty(),
+            "nothing before its end"
+        );
+    }
+
+    #[test]
+    fn a_flood_of_telnet_yields_nothing() {
+        for flood in [
+            &b"\xff\xf1"[..],
+            b"\xff\xfb\x01",
+            b"\xff\xfa\x01\xff\xf0",
+            b"\xff\xf4",
+        ] {
+            let (given, mut lines) = read(&flood.repeat(100_000), &[1021, 3, 7]);
+            assert!(given.is_empty() && lines.is_empty(), "{flood:?}");
+            assert_eq!(lines.buffer.len(), SIZE);
+            assert_eq!(lines.room().len(), SIZE);
+        }
+    }
+
+    #[test]
+    fn lines_that_wait_are_kept_when_there_is_no_room() {
+        let mut lines = Lines::new();
+        loop {
+            let room = lines.room();
+            let n = room.len().min(700);
+            if n == 0 {
+                break;
+            }
+            room[..n].fill(b'\n');
+            lines.filled(n);
+        }
+        assert!(lines.has_line());
+        assert_eq!(std::iter::from_fn(|| lines.next()).count(), SIZE);
+        assert!(lines.is_empty());
+    }
+
+    #[test]
+    fn what_is_not_given_out_is_known() {
+        for piece in [
+            &b"x"[..],
+            b"\r",
+            b"\xff",
+            b"\xff\xfb",
+            b"\xff\xfa\x01",
+            b"NOOP\r\n",
+        ] {
+            let mut lines = Lines::new();
+            assert!(lines.is_empty());
+            lines.room()[..piece.len()].copy_from_slice(piece);
+            lines.filled(piece.len());
+            assert!(!lines.is_empty(), "{piece:?}");
+            lines.clear();
+            assert!(lines.is_empty() && !lines.has_line());
+            assert_eq!(lines.next(), None);
+        }
+    }
+
+    #[test]
+    fn a_password_does_not_linger() {
+        let (_, mut lines) = read(b"USER u\r\nPASS secret\r\nNO", &[usize::MAX]);
+        lines.room();
+        let kept = lines.buffer.iter().filter(|&&byte| byte != 0).count();
+        assert_eq!(kept, 2, "NO");
+    }
+
+    /// The same by another road: Telnet first, then lines.
+    fn model(input: &[u8]) -> Vec<Line> {
+        let (mut text, mut at) = (Vec::new(), 0);
+        while at < input.len() {
+            at += match &input[at..] {
+                [255, 255, ..] => {
+                    text.push(255);
+                    2
+                }
+                [255, 251..=254, ..] => 3,
+                [255, 250, inside @ ..] => {
+                    let (mut end, mut found) = (0, false);
+                    while !found && end < inside.len() {
+                        found = inside[end..].starts_with(&[255, 240]);
+                        end += if inside[end] == 255 { 2 } else { 1 };
+                    }
+                    2 + end
+                }
+                [255, 240..=249, ..] => 2,
+                [255] => 1,
+                [byte, ..] => {
+                    text.push(*byte);
+                    1
+                }
+                [] => 1,
+            };
+        }
+        let mut lines: Vec<_> = text.split(|&b| b == b'\n').map(<[u8]>::to_vec).collect();
+        lines.pop();
+        let line = |mut line: Vec<u8>| {
+            if line.last() == Some(&b'\r') {
+                line.pop();
+            }
+            let mut clean: Vec<u8> = Vec::new();
+            // A NUL goes where a CR that takes it with it stood before.
+            let mut after_cr = false;
+            for byte in line {
+                if !(byte == 0 && after_cr) {
+                    clean.push(byte);
+                }
+                after_cr = byte == b'\r';
+            }
+            if clean.len() > LONGEST_LINE {
+                Line::TooLong
+            } else {
+                Line::Command(clean)
+            }
+        };
+        lines.into_iter().map(line).collect()
+    }
+
+    fn talk() -> impl Strategy<Value = Vec<u8>> {
+        let special = prop::sample::select(vec![
+            0u8, b'\r', b'\n', 240, 241, 250, 251, 254, 255, 255, b'a',
+        ]);
+        let piece = prop_oneof![
+            8 => special.prop_map(|byte| vec![byte]),
+            2 => any::<u8>().prop_map(|byte| vec![byte]),
+            1 => Just(b"RETR name\r\n".to_vec()),
+            1 => (4000usize..4200).prop_map(|n| vec![b'x'; n]),
+        ];
+        prop::collection::vec(piece, 0..60).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_gives_the_same(input in talk(), pieces in prop::collection::vec(1usize..1500, 1..6)) {
+            let (whole, _) = read(&input, &[usize::MAX]);
+            prop_assert_eq!(&whole, &read(&input, &pieces).0);
+            prop_assert_eq!(&whole, &read(&input, &[1]).0);
+            prop_assert_eq!(whole, model(&input));
         }
     }
 }

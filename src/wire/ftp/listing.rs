@@ -65,3 +65,109 @@ pub(super) fn push_name(out: &mut Vec<u8>, name: &[u8]) {
         out.extend_from_slice(name);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// 2026-11-21 07:40:45.
+    const NOW: i64 = 1_795_246_845;
+
+    const FILE: Entry<'static> = Entry {
+        is_folder: false,
+        size: 1234,
+        modified: (NOW, 0),
+        mode: 0o644,
+        links: 1,
+        unique: (0, 0),
+        perm: "r",
+    };
+
+    fn line(entry: &Entry<'_>, name: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        write(&mut out, NOW, entry, name);
+        out
+    }
+
+    #[test]
+    fn lines_table() {
+        let at = |seconds| Entry {
+            modified: (seconds, 0),
+            ..FILE
+        };
+        for (entry, expected) in [
+            (
+                FILE,
+                "-rw-r--r--   1 ftp      ftp          1234 Nov 21 07:40 a b\r\n",
+            ),
+            (
+                Entry {
+                    is_folder: true,
+                    mode: 0o40_751,
+                    links: 12,
+                    ..FILE
+                },
+                "drwxr-x--x  12 ftp      ftp          1234 Nov 21 07:40 a b\r\n",
+            ),
+            (
+                Entry {
+                    mode: 0o7000,
+                    links: 1000,
+                    ..FILE
+                },
+                "---------- 1000 ftp      ftp          1234 Nov 21 07:40 a b\r\n",
+            ),
+            (
+                Entry {
+                    size: u64::MAX,
+                    ..FILE
+                },
+                "-rw-r--r--   1 ftp      ftp      18446744073709551615 Nov 21 07:40 a b\r\n",
+            ),
+            (
+                at(NOW - HALF_A_YEAR),
+                "-rw-r--r--   1 ftp      ftp          1234 May 22 16:46 a b\r\n",
+            ),
+            (
+                at(NOW - HALF_A_YEAR - 1),
+                "-rw-r--r--   1 ftp      ftp          1234 May 22  2026 a b\r\n",
+            ),
+            (
+                at(NOW + DAY),
+                "-rw-r--r--   1 ftp      ftp          1234 Nov 22 07:40 a b\r\n",
+            ),
+            (
+                at(NOW + DAY + 1),
+                "-rw-r--r--   1 ftp      ftp          1234 Nov 22  2026 a b\r\n",
+            ),
+            (
+                at(0),
+                "-rw-r--r--   1 ftp      ftp          1234 Jan  1  1970 a b\r\n",
+            ),
+            (
+                at(i64::MIN),
+                "-rw-r--r--   1 ftp      ftp          1234 Jan  1  0000 a b\r\n",
+            ),
+        ] {
+            assert_eq!(String::from_utf8_lossy(&line(&entry, b"a b")), expected);
+        }
+        for (name, shown) in [
+            (&b"x\r\n-rw"[..], &b"x??-rw\r\n"[..]),
+            (b"\xfc\x1b[2J", b"\xfc?[2J\r\n"),
+        ] {
+            let mut out = Vec::new();
+            write_name(&mut out, name);
+            assert_eq!(out, shown);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn one_entry_is_one_line(name: Vec<u8>, seconds: i64, size: u64, mode: u32, links: u64) {
+            let written = line(&Entry { size, modified: (seconds, 0), mode, links, ..FILE }, &name);
+            prop_assert_eq!(written.iter().filter(|b| b.is_ascii_control()).count(), 2);
+            prop_assert!(written.ends_with(b"\r\n"));
+        }
+    }
+}

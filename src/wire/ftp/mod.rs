@@ -13,3 +13,6 @@ pub mod listing;
 pub mod path;
 pub mod reply;
 pub mod time;
+
+#[cfg(test)]
+mod fuzz;

@@ -93,3 +93,64 @@ fn push_line(out: &mut Vec<u8>, text: &[u8]) {
     }
     out.extend_from_slice(b"\r\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn replies_table() {
+        assert_eq!(reply(220, "ready"), b"220 ready\r\n");
+        assert_eq!(
+            reply(550, b"a\r\n220 b\0\x7f\t\xff\xfc"),
+            b"550 a??220 b???\xff\xff\xfc\r\n"
+        );
+        assert_eq!(lines::<&str>(211, &[]), b"211 \r\n");
+        assert_eq!(lines(211, &["one"]), b"211 one\r\n");
+        assert_eq!(
+            lines(211, &["Features:", "MDTM", "End"]),
+            b"211-Features:\r\n MDTM\r\n211 End\r\n"
+        );
+        assert_eq!(
+            lines(250, &["a\n250 b", "250 c", "d"]),
+            b"250-a?250 b\r\n 250 c\r\n250 d\r\n"
+        );
+        let mut status = begin(213, "Status of /:");
+        between(&mut status, b"-rw-r--r-- x");
+        between(&mut status, b"213 forged");
+        status.extend(reply(213, "End"));
+        assert_eq!(
+            status,
+            b"213-Status of /:\r\n-rw-r--r-- x\r\n 213 forged\r\n213 End\r\n"
+        );
+    }
+
+    #[test]
+    fn addresses_and_paths() {
+        assert_eq!(
+            passive(Ipv4Addr::new(192, 0, 2, 1), 6275),
+            b"227 Entering Passive Mode (192,0,2,1,24,131).\r\n"
+        );
+        // RFC 2428, section 3.
+        assert_eq!(
+            extended(6446),
+            b"229 Entering Extended Passive Mode (|||6446|)\r\n"
+        );
+        // RFC 959, appendix II.
+        assert_eq!(quoted_path(b"/usr/dm/\"/a"), b"\"/usr/dm/\"\"/a\"");
+        assert_eq!(quoted_path(b"/"), b"\"/\"");
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_forges_a_line(text: Vec<Vec<u8>>) {
+            let all = lines(250, &text);
+            let ends = all.windows(2).filter(|&two| two == b"\r\n").count();
+            prop_assert_eq!(ends, text.len().max(1));
+            prop_assert_eq!(all.iter().filter(|b| b.is_ascii_control()).count(), 2 * ends);
+            let last = all.split(|&b| b == b'\n').filter(|line| line.starts_with(b"250 ")).count();
+            prop_assert_eq!(last, 1);
+        }
+    }
+}

@@ -87,3 +87,71 @@ pub fn write_stamp(out: &mut Vec<u8>, seconds: i64) {
         push_number(out, two.into(), 2, b'0');
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::Date;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_day_of_ten_thousand_years() {
+        let mut date = Date::new(0, 1, 1).expect("a date");
+        for days in YEARS.0 / 86_400..=YEARS.1 / 86_400 {
+            let (year, month, day) = (date.year() as u16, date.month() as u8, date.day() as u8);
+            let at = civil(days * 86_400);
+            assert_eq!((at.year, at.month, at.day), (year, month, day));
+            assert_eq!(
+                days_from_civil(year.into(), month.into(), day.into()),
+                Some(days)
+            );
+            if let Ok(tomorrow) = date.tomorrow() {
+                date = tomorrow;
+            }
+        }
+        assert_eq!(
+            date,
+            Date::new(9999, 12, 31).expect("a date"),
+            "the last was reached"
+        );
+    }
+
+    #[test]
+    fn stamps_table() {
+        for (seconds, text) in [
+            (0, "19700101000000"),
+            (1_795_246_845, "20261121074045"),
+            (-1, "19691231235959"),
+            (i64::MIN, "00000101000000"),
+            (i64::MAX, "99991231235959"),
+        ] {
+            assert_eq!(stamp(seconds), text);
+        }
+        for (year, month, day) in [
+            (2026, 2, 29),
+            (1900, 2, 29),
+            (2026, 4, 31),
+            (2026, 0, 1),
+            (2026, 13, 1),
+            (2026, 1, 0),
+            (10_000, 1, 1),
+            (u64::MAX, 1, 1),
+            (2026, u64::MAX, 1),
+            (2026, 1, u64::MAX),
+        ] {
+            assert_eq!(
+                days_from_civil(year, month, day),
+                None,
+                "{year}-{month}-{day}"
+            );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn as_jiff_has_it(seconds in -62_167_219_200i64..=253_402_207_200) {
+            let jiff = jiff::Timestamp::from_second(seconds).expect("in range").to_zoned(jiff::tz::TimeZone::UTC);
+            prop_assert_eq!(stamp(seconds), jiff.strftime("%Y%m%d%H%M%S").to_string());
+        }
+    }
+}
