@@ -1,11 +1,12 @@
 //! A line of the control connection taken apart: verb and argument (RFC 959, section 5.3). Run by children that serve FTP.
-//! What stands in the arguments is read in `argument` and `address`, named here too.
+//! What stands in the arguments is read in `address`, `argument` and `moment`, named here too.
 
 pub use super::address::{BadExtended, Epsv, epsv_argument, extended_port, host_port};
 pub use super::argument::{
-    Checksum, List, Mdtm, Type, allo, checksum_argument, list_argument, mdtm_argument, mfmt,
-    offset, range, stamp, transfer_type, utime,
+    Checksum, List, Type, allo, checksum_argument, chmod, list_argument, offset, range,
+    transfer_type,
 };
+pub use super::moment::{Mdtm, mdtm_argument, mfmt, stamp, utime};
 
 /// Longest verb, in bytes; the longest that anybody serves has seven.
 pub const LONGEST_VERB: usize = 10;

@@ -10,6 +10,7 @@ pub mod facts;
 pub mod glob;
 pub mod line;
 pub mod listing;
+pub mod moment;
 pub mod path;
 pub mod reply;
 pub mod time;
