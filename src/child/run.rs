@@ -52,8 +52,8 @@ pub struct Birth<'a> {
     pub sandbox: Option<&'a Sandbox>,
     /// Its channel to the broker.
     pub broker: OwnedFd,
-    /// Its channel to the dialer, if its client speaks FTP.
-    pub dialer: Option<OwnedFd>,
+    /// Its channel to the dialer, if its client may need one and there is one.
+    pub dialer: Option<Dialer>,
 }
 
 /// What was decided about the service, and the listening socket that the client came to.
@@ -87,7 +87,7 @@ pub fn run(birth: Birth<'_>) -> Infallible {
             birth.world,
             &birth.client,
             Broker(birth.broker.into()),
-            birth.dialer.map(Dialer::new),
+            birth.dialer,
         ),
         Err((step, errno)) => unfit(peer, step, errno),
     };
@@ -113,9 +113,9 @@ fn serve(mut stream: Stream, world: World<'_>, client: &Client, broker: Broker, 
 /// How a child for `client` shuts itself in.
 fn entering(client: &Client) -> Entering {
     if client.has_to_ask() {
-        Entering::Shut
+        Entering::Shut(client.protocol)
     } else {
-        Entering::Open
+        Entering::Open(client.protocol)
     }
 }
 
@@ -139,7 +139,7 @@ pub fn over_descriptors(
     client: &Client,
     sandbox: &Sandbox,
     broker: OwnedFd,
-    dialer: Option<OwnedFd>,
+    dialer: Option<Dialer>,
 ) -> Exit {
     log::become_role(Role::Child);
     let peer = client.peer;
@@ -157,7 +157,7 @@ pub fn over_descriptors(
             world,
             client,
             Broker(broker.into()),
-            dialer.map(Dialer::new),
+            dialer,
         ),
         Err((step, errno)) => unfit(peer, step, errno),
     }

@@ -73,10 +73,10 @@ impl Control {
         self.channel.as_fd()
     }
 
-    /// True when the dialer is gone: it never says anything.
+    /// True when the dialer is gone, or as good as: it has nothing to say.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        ipc::receive::<Newcomer>(self.fd(), false).is_ok_and(|said| said.is_none())
+        ipc::receive::<Newcomer>(self.fd(), false).err() != Some(Errno::EAGAIN)
     }
 
     /// What there is to say of a client at `peer` whose connection is `socket`, and came by way of `listen`. None when it needs no

@@ -1,6 +1,7 @@
 //! The table of living children, and their birth.
 
 use super::deadlines::Window;
+use super::dialing::Promised;
 use super::events::{Event, Events, Place};
 use crate::broker::Control;
 use crate::child::{self, Birth, Sandbox, Tls};
@@ -30,6 +31,8 @@ pub(super) struct Child {
     pub(super) number: u64,
     /// To a warm child: verdicts and the word to leave.
     pub(super) channel: Option<OwnedFd>,
+    /// Of a warm child that may get a client who needs a dialer.
+    pub(super) promised: Option<Promised>,
     /// It was told to leave if it has no client.
     pub(super) retired: bool,
     /// Bytes moved when it was last looked at, and when that last changed.
@@ -47,6 +50,8 @@ pub(super) struct Newcomer {
     pub(super) number: u64,
     /// Our end of a warm child's channel.
     pub(super) channel: Option<OwnedFd>,
+    /// What a dialer will be given, once there is a client.
+    pub(super) promised: Option<Promised>,
     /// What it begins with.
     pub(super) phase: Phase,
 }
@@ -85,6 +90,11 @@ impl Children {
             living: 0,
             next_tenant: 0,
         })
+    }
+
+    /// In a process that is no child: gives up the scoreboard.
+    pub(super) fn give_up_pages(&self) {
+        self.pages.keep_none();
     }
 
     /// Living children.
@@ -174,6 +184,7 @@ impl Children {
             client,
             number,
             channel,
+            promised,
             ..
         } = newcomer;
         self.table[index as usize] = Some(Child {
@@ -184,6 +195,7 @@ impl Children {
             counted: None,
             number,
             channel,
+            promised,
             retired: false,
             moved: (0, since),
             window: Window::default(),
@@ -268,11 +280,20 @@ pub(super) struct Arrival<'a> {
     pub(super) accepted: u64,
 }
 
+/// A child's channels.
+#[derive(Debug)]
+pub(super) struct Channels {
+    /// To the broker.
+    pub(super) broker: OwnedFd,
+    /// To the dialer, for a client that may need it.
+    pub(super) dialer: Option<child::Dialer>,
+}
+
 /// The rest of a child's life, once it has a client. `sandbox` is what it still has to enter.
 pub(super) fn serve(
     world: World<'_>,
     slot: Slot<'static>,
-    broker: OwnedFd,
+    channels: Channels,
     arrival: Arrival<'_>,
     sandbox: Option<&Sandbox>,
 ) -> Infallible {
@@ -282,7 +303,9 @@ pub(super) fn serve(
         client,
         accepted,
     } = arrival;
+    let Channels { broker, dialer } = channels;
     let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
+    keep.extend(dialer.iter().map(child::Dialer::fd));
     keep.extend(sandbox.iter().flat_map(|sandbox| sandbox.descriptors()));
     let closed = log::ftp::with_descriptors(|logs| {
         let keep: Vec<_> = keep.iter().chain(logs).copied().collect();
@@ -309,7 +332,7 @@ pub(super) fn serve(
         },
         sandbox,
         broker,
-        dialer: None,
+        dialer,
     })
 }
 
@@ -319,17 +342,20 @@ pub(super) fn spawn_for(
     events: &Events,
     world: World<'_>,
     control: &mut Control,
+    dialer: Option<child::Dialer>,
     arrival: Arrival<'_>,
 ) -> Result<Place> {
     let (broker, number) = control.introduce(Some(arrival.client))?;
+    let channels = Channels { broker, dialer };
     let birth = Newcomer {
         client: Some(arrival.client.peer),
         number,
         channel: None,
+        promised: None,
         phase: Phase::Handshake,
     };
     children.spawn(events, birth, |slot| {
         let sandbox = Some(world.sandbox);
-        serve(world, slot, broker, arrival, sandbox)
+        serve(world, slot, channels, arrival, sandbox)
     })
 }
