@@ -142,6 +142,7 @@ pub(super) fn check(
         flags.no_secret,
         users_file.is_some(),
         flags.congestion.as_deref(),
+        file.anonymous.is_some(),
     );
     let secret_file = if flags.no_secret {
         None

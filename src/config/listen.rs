@@ -123,6 +123,7 @@ pub(super) fn listeners(
     no_secret: bool,
     users: bool,
     congestion: Option<&str>,
+    anonymous: bool,
 ) -> Vec<Listen> {
     let mut listen = Vec::new();
     let mut places = Vec::new();
@@ -215,7 +216,14 @@ pub(super) fn listeners(
         if let (Some(name), Address::Tcp(_)) = (congestion, &listener.address) {
             listener.congestion = Some(name.to_owned());
         }
-        if !listener.proof && listener.login == Login::None && !listener.address.is_local() {
+        if listener.protocol == Protocol::Ftp {
+            if let Address::Unix(_) = listener.address {
+                c.wrong(Some(place), "FTP makes connections besides: it needs an IP address");
+            }
+            if listener.login == Login::None && !anonymous {
+                c.wrong(Some(place), "login = \"none\" lets everybody in: say what they may do in a table [anonymous]");
+            }
+        } else if !listener.proof && listener.login == Login::None && !listener.address.is_local() {
             c.wrong(Some(place), format!("{} would serve everybody who reaches it, without proof of a secret: use proof = \"required\" or login = \"required\", or a loopback or Unix address", listener.address));
         }
         let any_port = matches!(listener.address, Address::Tcp(address) if address.port() == 0);

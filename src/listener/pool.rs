@@ -10,7 +10,6 @@ use super::events::{Event, Events};
 use super::sockets::{Socket, turn_away};
 use crate::broker::Control;
 use crate::child::{self, Entering};
-use crate::config::Listen;
 use crate::dialer;
 use crate::error::{Code, Refusal};
 use crate::ipc::{self, Client};

@@ -21,6 +21,7 @@ impl Socket {
         let as_opened = |listen: &Listen| {
             (
                 listen.address.clone(),
+                listen.protocol,
                 listen.congestion.clone(),
                 listen.mode,
                 listen.backlog,
@@ -45,6 +46,11 @@ pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
         }
         Address::Unix(path) => net::listen_unix(path, listen.backlog, listen.mode),
     };
+    let fd = fd.and_then(|fd| match listen.protocol {
+        // ABOR may come as such (RFC 959, section 4.1.3).
+        Protocol::Ftp => net::keep_urgent_in_line(fd.as_fd()).map(|()| fd),
+        Protocol::Drive => Ok(fd),
+    });
     let fd = fd.map_err(|errno| {
         let remedy = match errno {
             Errno::EADDRINUSE => "; another server has it",

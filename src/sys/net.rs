@@ -114,6 +114,15 @@ pub fn listen_tcp(address: SocketAddr, backlog: u32, congestion: Option<&str>) -
     Ok(fd)
 }
 
+/// Has urgent data come in its place among the rest, on every connection that `listener` accepts from now on (RFC 1123, section
+/// 4.1.3.4 is about who sends some).
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn keep_urgent_in_line(listener: BorrowedFd<'_>) -> Result<()> {
+    setsockopt(&listener, sockopt::OobInline, &true)
+}
+
 /// Binds and listens on a Unix socket. A socket file that nobody listens on any more is removed first; any other
 /// file in the way is an error. `mode` is its permission bits, from the first moment on: the file is made with them (Linux takes
 /// them from the socket), and never changed by its name.
