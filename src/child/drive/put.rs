@@ -91,15 +91,19 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
         ready.push(upload);
     }
     let durability = session.guest.library.options().durability.as_str();
-    let outcomes = session.guest.library.publish(ready, &|file| session.guest.give(file).map_err(|_| crate::sys::Errno::EPERM));
+    let outcomes = session.guest.library.publish(ready, &|file| session.guest.give(file));
     for stored in outcomes.iter().flatten() {
         spent.stored(stored.size, stored.replaced);
     }
     session.guest.spend(spent)?;
     for (path, outcome) in paths.iter().zip(outcomes) {
+        let outcome = outcome.and_then(|stored| match stored.digest {
+            Some(digest) => Ok((stored, digest)),
+            None => Err(Code::Io.into()),
+        });
         match outcome {
-            Ok(stored) => {
-                let digest = stored.digest.to_hex();
+            Ok((stored, value)) => {
+                let digest = value.to_hex();
                 session.line.writer.json(
                     letter::OK,
                     &PutDone {
@@ -110,7 +114,7 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
                 )?;
                 let done = Transfer {
                     bytes: stored.size,
-                    digest_kind: stored.digest.kind().as_str(),
+                    digest_kind: value.kind().as_str(),
                     digest: Some(digest),
                 };
                 session.guest.log_transfer("put", path, &Ok(done));
@@ -139,7 +143,7 @@ fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fa
             seconds,
             nanos: request.nsec,
         }),
-        digest: request.digest,
+        digest: Some(request.digest),
         overwrite: request.overwrite,
         parents: request.parents && rights.has(Right::Mkdir),
         resume: request.resume,
@@ -181,7 +185,10 @@ fn receive_whole(
     if request.resume {
         session.commit()?;
         let slot = session.line.reader.inner().slot();
-        let (offset, digest) = upload.resume(|n| slot.moved(n))?;
+        let offset = upload.take_over(|n| slot.moved(n))?;
+        let Some(digest) = upload.digest() else {
+            return Err(Refusal::from(Code::Io).into());
+        };
         session.line.writer.json(
             letter::OK,
             &PutStart {
