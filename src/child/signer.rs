@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Before a TLS 1.3 transcript's hash stand spaces and this (RFC 8446, section 4.4.3).
 const SPACES: [u8; 64] = [b' '; 64];
 const CONTEXT: &[u8] = b"TLS 1.3, server CertificateVerify\0";
-/// Tickets for a client's data connections: some take a new one for each, and open several at once.
-const CONTROL_TICKETS: usize = 4;
+/// Tickets for a client's data connections: some take a new one for each, and get none back for an upload.
+const CONTROL_TICKETS: usize = 8;
 /// What a data connection gives back for the ticket that was used for it.
 const DATA_TICKETS: usize = 2;
 /// Sessions of TLS 1.2 that are remembered.
@@ -41,7 +41,8 @@ pub struct Tls {
 #[derive(Debug)]
 struct Ftp {
     control: Arc<ServerConfig>,
-    data: Arc<ServerConfig>,
+    download: Arc<ServerConfig>,
+    upload: Arc<ServerConfig>,
 }
 
 /// The key, as far as it is known here.
@@ -117,10 +118,16 @@ impl Tls {
         engine(config)
     }
 
-    /// The handshake of a data connection. Only those are signed for that need not resume a session: with `broker`.
-    pub(super) fn begin_data(&self, broker: Option<&Broker>) -> Result<Engine, String> {
+    /// The handshake of a data connection. Only those are signed for that need not resume a session: with `broker`. A client that
+    /// will only send is given no tickets: it never reads them, and closing a connection with bytes unread resets it, with the
+    /// end of the file still on its way.
+    pub(super) fn begin_data(&self, broker: Option<&Broker>, reads: bool) -> Result<Engine, String> {
         self.key.connect(broker.cloned());
-        engine(&self.ftp.data)
+        engine(if reads {
+            &self.ftp.download
+        } else {
+            &self.ftp.upload
+        })
     }
 
     /// Nothing more is signed.
@@ -136,11 +143,14 @@ impl Ftp {
         // For clients of TLS 1.2 that know no tickets.
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
         config.send_tls13_tickets = CONTROL_TICKETS;
-        let mut data = config.clone();
-        data.send_tls13_tickets = DATA_TICKETS;
+        let mut download = config.clone();
+        download.send_tls13_tickets = DATA_TICKETS;
+        let mut upload = config.clone();
+        upload.send_tls13_tickets = 0;
         Ftp {
             control: Arc::new(config),
-            data: Arc::new(data),
+            download: Arc::new(download),
+            upload: Arc::new(upload),
         }
     }
 }

@@ -66,6 +66,13 @@ const PIECE: usize = 1024 * 1024;
 /// How often a waiting transfer looks whether there is progress, in milliseconds.
 const LOOK: u64 = 1000;
 
+/// Which way the bytes of a data connection go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Direction {
+    ToClient,
+    FromClient,
+}
+
 /// A data connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -80,7 +87,11 @@ pub(super) struct Connection {
 impl Line<'_> {
     /// Opens the data connection that the client prepared, says `begin` on the control connection, and puts TLS on it if the client
     /// wants that.
-    pub(super) fn open_data(&mut self, begin: impl AsRef<[u8]>) -> Result<Connection, Stop> {
+    pub(super) fn open_data(
+        &mut self,
+        direction: Direction,
+        begin: impl AsRef<[u8]>,
+    ) -> Result<Connection, Stop> {
         let fd = match std::mem::take(&mut self.way) {
             Way::Unsaid => {
                 let what = "Say PASV or EPSV first.".to_owned();
@@ -100,7 +111,7 @@ impl Line<'_> {
         };
         self.control.say(150, begin)?;
         if self.protects {
-            self.secure_data(&mut connection)?;
+            self.secure_data(direction, &mut connection)?;
         }
         Ok(connection)
     }
@@ -161,14 +172,19 @@ impl Line<'_> {
 
     /// The TLS handshake of a data connection (RFC 4217, section 10): whoever resumes the session of the control connection is its
     /// client.
-    fn secure_data(&mut self, connection: &mut Connection) -> Result<(), Stop> {
+    fn secure_data(
+        &mut self,
+        direction: Direction,
+        connection: &mut Connection,
+    ) -> Result<(), Stop> {
         let Some(tls) = self.world.tls else {
             return Err(Stop::NotOpen(431, "There is no TLS here.".into()));
         };
         let reuse = self.world.listen.ftp.reuse;
         let signing = (reuse != Reuse::Require).then_some(&self.broker);
         let not_open = |what: String| Stop::NotOpen(522, what);
-        let engine = tls.begin_data(signing).map_err(not_open)?;
+        let reads = direction == Direction::ToClient;
+        let engine = tls.begin_data(signing, reads).map_err(not_open)?;
         let secure = Secure::new(engine);
         let until = self.until();
         let mut shake = || loop {

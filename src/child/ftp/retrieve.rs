@@ -1,6 +1,6 @@
 //! RETR: a file to the client, as it is by sendfile, or as text. Run by a child.
 
-use super::data::{self, Connection, Stop};
+use super::data::{self, Connection, Direction, Stop};
 use super::{Handled, Session};
 use crate::child::guest::{Guest, Transfer};
 use crate::error::{Code, Refusal};
@@ -94,7 +94,7 @@ impl Session<'_> {
             Type::Ascii => ("ASCII", String::new()),
         };
         let begin = format!("Opening {mode} mode data connection{announced}.");
-        let mut connection = line.open_data(begin)?;
+        let mut connection = line.open_data(Direction::ToClient, begin)?;
         let guest = &mut self.guest;
         match line.kind {
             Type::Image => send(guest, &mut connection, &mut line.control, &file, from, sent)?,

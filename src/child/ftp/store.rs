@@ -6,7 +6,7 @@
 //! came is kept out of sight, for resuming, and an old file of that name stays.
 
 use super::control::Control;
-use super::data::{self, Stop};
+use super::data::{self, Direction, Stop};
 use super::line::Line;
 use super::{End, Handled, Session};
 use crate::child::ask::Unanswered;
@@ -256,7 +256,7 @@ fn receive_bytes(
         Type::Image => "BINARY",
         Type::Ascii => "ASCII",
     };
-    let mut connection = line.open_data(format!("Ready for {mode} data."))?;
+    let mut connection = line.open_data(Direction::FromClient, format!("Ready for {mode} data."))?;
     let control = &mut line.control;
     let mut text = (line.kind == Type::Ascii).then(|| (Converter::new(), Vec::new()));
     let mut piece = vec![0; PIECE];
