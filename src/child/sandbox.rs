@@ -112,7 +112,7 @@ const fn only(call: libc::c_long, only: Only, why: &'static str) -> Rule {
 /// executable memory, none that opens by an old way (open, creat), sends a signal, or changes an identity; what openat and
 /// openat2 may reach is Landlock's to say.
 #[rustfmt::skip]
-const POLICY: [Rule; 65] = [
+const POLICY: [Rule; 67] = [
     // The client's connection, and the broker's channel.
     row(libc::SYS_read, "requests; a pipe pair's input"),
     row(libc::SYS_write, "the log; a pipe pair's output"),
@@ -142,6 +142,8 @@ const POLICY: [Rule; 65] = [
     row(libc::SYS_pread64, "small files, digests; files under TLS"),
     row(libc::SYS_pwrite64, "uploads"),
     row(libc::SYS_ftruncate, "an upload that begins anew"),
+    row(libc::SYS_copy_file_range, "an upload that goes on where a stored file ends"),
+    only(libc::SYS_fchmod, Only::Without(1, 0o6000), "the permission bits of a file; never those that lend its owner's or group's powers"),
     row(libc::SYS_fdatasync, "uploads"),
     row(libc::SYS_fsync, "names"),
     row(libc::SYS_syncfs, "many uploads at once"),

@@ -98,9 +98,13 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
     }
     session.spend(spent)?;
     for (path, outcome) in paths.iter().zip(outcomes) {
+        let outcome = outcome.and_then(|stored| match stored.digest {
+            Some(digest) => Ok((stored, digest)),
+            None => Err(Code::Io.into()),
+        });
         match outcome {
-            Ok(stored) => {
-                let digest = stored.digest.to_hex();
+            Ok((stored, value)) => {
+                let digest = value.to_hex();
                 session.line.writer.json(
                     letter::OK,
                     &PutDone {
@@ -111,7 +115,7 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
                 )?;
                 let done = Transfer {
                     bytes: stored.size,
-                    digest_kind: stored.digest.kind().as_str(),
+                    digest_kind: value.kind().as_str(),
                     digest: Some(digest),
                 };
                 session.log_request("put", path, &Ok(done));
@@ -127,11 +131,12 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
 
 impl Session {
     /// Has a file given to whom it is to belong, if that is not the server's user.
-    fn give(&self, file: BorrowedFd<'_>) -> Result<(), Errno> {
+    fn give(&self, file: BorrowedFd<'_>) -> Result<(), Refusal> {
         if !self.grant.gives {
             return Ok(());
         }
-        self.broker.ask_give(file).map_err(|_| Errno::EPERM)
+        let given = self.broker.ask_give(file);
+        given.map_err(|_| Errno::EPERM.into())
     }
 }
 
@@ -150,7 +155,7 @@ fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fa
             seconds,
             nanos: request.nsec,
         }),
-        digest: request.digest,
+        digest: Some(request.digest),
         overwrite: request.overwrite,
         parents: request.parents && rights.has(Right::Mkdir),
         resume: request.resume,
@@ -192,7 +197,10 @@ fn receive_whole(
     if request.resume {
         session.commit()?;
         let slot = session.line.reader.inner().slot();
-        let (offset, digest) = upload.resume(|n| slot.moved(n))?;
+        let offset = upload.take_over(|n| slot.moved(n))?;
+        let Some(digest) = upload.digest() else {
+            return Err(Refusal::from(Code::Io).into());
+        };
         session.line.writer.json(
             letter::OK,
             &PutStart {
