@@ -155,6 +155,8 @@ impl Hasher {
 
 /// A check sum being computed that somebody asked for by name: a digest, or the CRC-32 of old clients, which only finds
 /// damage and is no `Kind`: nothing is proved by it, offered by it or kept with a file.
+// As above: there is one of these at a time.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug, Clone)]
 pub enum Checksum {
     /// One of the digests.
