@@ -233,9 +233,7 @@ impl Dealing {
                     scheme,
                     handshake,
                 },
-            ) if client.signs_data && !is_plain => {
-                sign_for(desk, &leaf, scheme, &handshake)
-            }
+            ) if client.signs_data && !is_plain => sign_for(desk, &leaf, scheme, &handshake),
             (_, Ask::Secured { exporter }) if secures => match sign::exporter(&exporter) {
                 Ok(exporter) => {
                     self.exporter = exporter;

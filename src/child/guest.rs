@@ -83,7 +83,12 @@ impl Guest {
     }
 
     /// One line for a request with these `fields`, and why it was refused, if it was.
-    pub(super) fn log(&self, verb: &str, about: &[(&str, &dyn Display)], refusal: Option<&Refusal>) {
+    pub(super) fn log(
+        &self,
+        verb: &str,
+        about: &[(&str, &dyn Display)],
+        refusal: Option<&Refusal>,
+    ) {
         let mut fields: Vec<(&str, &dyn Display)> = vec![("peer", &self.peer)];
         if let Some(user) = &self.grant.user {
             fields.push(("user", user));

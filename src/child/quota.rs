@@ -19,7 +19,11 @@ pub(super) struct Reserved {
 
 impl Guest {
     /// Reserves room for an upload that begins, of `size` bytes if that is known.
-    pub(super) fn reserve(&self, upload: &Upload, size: Option<u64>) -> Result<Reserved, Unanswered> {
+    pub(super) fn reserve(
+        &self,
+        upload: &Upload,
+        size: Option<u64>,
+    ) -> Result<Reserved, Unanswered> {
         if !self.grant.quota {
             return Ok(Reserved::default());
         }

@@ -2,11 +2,11 @@
 
 use super::ask::Broker;
 use super::dial::Dialer;
-use super::{drive, ftp};
 use super::sandbox::{Entering, Sandbox};
 use super::secure;
 use super::signer::Tls;
 use super::stream::{Limits, Stream};
+use super::{drive, ftp};
 use crate::config::{Config, Encryption, Listen, Protocol};
 use crate::ipc::Client;
 use crate::log::{self, Level, Role};
@@ -95,7 +95,13 @@ pub fn run(birth: Birth<'_>) -> Infallible {
 }
 
 /// The client's session, inside TLS if there is to be any.
-fn serve(mut stream: Stream, world: World<'_>, client: &Client, broker: Broker, dialer: Option<Dialer>) -> Exit {
+fn serve(
+    mut stream: Stream,
+    world: World<'_>,
+    client: &Client,
+    broker: Broker,
+    dialer: Option<Dialer>,
+) -> Exit {
     if client.tls == Encryption::Implicit {
         let Some(tls) = world.tls else {
             return unfit(client.peer, "certificate", Errno::ENOENT);
@@ -152,13 +158,7 @@ pub fn over_descriptors(
         .and_then(|()| Stream::over_pair(read, write, slot, limits).map_err(|e| ("socket", e)))
         .and_then(|stream| sandbox.enter(entering(client)).map(|()| stream));
     match ready {
-        Ok(stream) => serve(
-            stream,
-            world,
-            client,
-            Broker(broker.into()),
-            dialer,
-        ),
+        Ok(stream) => serve(stream, world, client, Broker(broker.into()), dialer),
         Err((step, errno)) => unfit(peer, step, errno),
     }
 }

@@ -2,10 +2,10 @@
 //! the listener and inherited; each child has its handshake signed by the broker, over its own channel.
 
 use super::ask::{Broker, Unanswered};
-use crate::ipc::{Chain, Handshake, MAX_CHAIN};
-use crate::sys::sealed;
 use super::tickets::Tickets;
 use crate::config::Protocol;
+use crate::ipc::{Chain, Handshake, MAX_CHAIN};
+use crate::sys::sealed;
 use crate::tls::{ALPN, ALPN_FTP, Engine, provider};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{
@@ -121,7 +121,11 @@ impl Tls {
     /// The handshake of a data connection. Only those are signed for that need not resume a session: with `broker`. A client that
     /// will only send is given no tickets: it never reads them, and closing a connection with bytes unread resets it, with the
     /// end of the file still on its way.
-    pub(super) fn begin_data(&self, broker: Option<&Broker>, reads: bool) -> Result<Engine, String> {
+    pub(super) fn begin_data(
+        &self,
+        broker: Option<&Broker>,
+        reads: bool,
+    ) -> Result<Engine, String> {
         self.key.connect(broker.cloned());
         engine(if reads {
             &self.ftp.download

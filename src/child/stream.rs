@@ -421,7 +421,8 @@ impl Output {
         let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
         match poll(
             &mut fds,
-            PollTimeout::try_from(self.progress.stall().min(i32::MAX as u64)).unwrap_or(PollTimeout::MAX),
+            PollTimeout::try_from(self.progress.stall().min(i32::MAX as u64))
+                .unwrap_or(PollTimeout::MAX),
         ) {
             Ok(0) => Err(refusal(Code::Timeout)),
             Ok(_) | Err(Errno::EINTR) => Ok(()),

@@ -3,7 +3,7 @@
 
 use super::certificate;
 use super::user::list::{limits_of, size};
-use crate::config::{Account, Config, Flags, Level, Listen, Login, Encryption, Protocol};
+use crate::config::{Account, Config, Encryption, Flags, Level, Listen, Login, Protocol};
 use crate::library::Library;
 use crate::proof::Secret;
 use crate::rights::Rights;

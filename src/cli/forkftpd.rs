@@ -4,7 +4,9 @@ use super::who::{self, Kick, Who};
 use super::{certificate, check, generate, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
-use crate::config::{Config, DEFAULT_FILE, Durability, EXAMPLE, Flags, Problem, Encryption, Protocol};
+use crate::config::{
+    Config, DEFAULT_FILE, Durability, EXAMPLE, Encryption, Flags, Problem, Protocol,
+};
 use crate::ipc::Client;
 use crate::log::{self, Format, Level};
 use crate::proof::Secret;

@@ -367,7 +367,9 @@ fn tls(
     key: Placed<PathBuf>,
     library: &Path,
 ) -> Option<Tls> {
-    let wanted = listen.iter().any(|listener| listener.tls != Encryption::Off);
+    let wanted = listen
+        .iter()
+        .any(|listener| listener.tls != Encryption::Off);
     let certificate = c.path(None, "tls_certificate", certificate);
     let key = c.path(None, "tls_key", key);
     let missing = "clients are to speak TLS, and there is no key: make one with forkftpd cert new, and name the files with tls_certificate and tls_key";

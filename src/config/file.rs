@@ -206,7 +206,10 @@ pub(super) struct FileListen {
 
 /// `true` and `false`, or a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(untagged, expecting = "true, false, \"off\", \"optional\", \"required\" or \"implicit\"")]
+#[serde(
+    untagged,
+    expecting = "true, false, \"off\", \"optional\", \"required\" or \"implicit\""
+)]
 pub(super) enum TlsText {
     FromTheStart(bool),
     Word(Encryption),

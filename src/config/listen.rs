@@ -218,7 +218,10 @@ pub(super) fn listeners(
         }
         if listener.protocol == Protocol::Ftp {
             if let Address::Unix(_) = listener.address {
-                c.wrong(Some(place), "FTP makes connections besides: it needs an IP address");
+                c.wrong(
+                    Some(place),
+                    "FTP makes connections besides: it needs an IP address",
+                );
             }
             if listener.login == Login::None && !anonymous {
                 c.wrong(Some(place), "login = \"none\" lets everybody in: say what they may do in a table [anonymous]");
@@ -247,7 +250,10 @@ fn spoken(
     match table.protocol {
         Protocol::Drive => {
             if let Some(key) = table.of_ftp() {
-                c.wrong(Some(place), format!("{key} is a key of FTP: take it out, or set protocol = \"ftp\""));
+                c.wrong(
+                    Some(place),
+                    format!("{key} is a key of FTP: take it out, or set protocol = \"ftp\""),
+                );
             }
             if matches!(tls, Some(Encryption::Optional | Encryption::Required)) {
                 c.wrong(tls_place.as_deref(), "this protocol has TLS from the first byte or not at all: tls = \"implicit\" or \"off\"");

@@ -33,7 +33,9 @@ pub(super) fn open(flags: &Flags, setup: Setup) -> Result<Service, Vec<String>> 
     let tls = secured(setup.chain)?;
     let sockets = sockets::open(&config.listen).map_err(|problem| vec![problem])?;
     let door = open_door(&config).map_err(|problem| vec![problem])?;
-    open_logs(&config).map_err(|problem| vec![problem])?.install();
+    open_logs(&config)
+        .map_err(|problem| vec![problem])?
+        .install();
     Ok(Service {
         config,
         sandbox,

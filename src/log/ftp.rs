@@ -162,9 +162,18 @@ fn vsftpd(user: Option<&str>, what: &str, peer: Option<IpAddr>, rest: &str) {
     }
 }
 
-fn vsftpd_line(now: &str, user: Option<&str>, what: &str, peer: Option<IpAddr>, rest: &str) -> String {
+fn vsftpd_line(
+    now: &str,
+    user: Option<&str>,
+    what: &str,
+    peer: Option<IpAddr>,
+    rest: &str,
+) -> String {
     let user = user.map_or_else(String::new, |user| {
-        format!("[{}] ", printable(user.as_bytes(), true).replace(['[', ']'], "?"))
+        format!(
+            "[{}] ",
+            printable(user.as_bytes(), true).replace(['[', ']'], "?")
+        )
     });
     let (pid, peer) = (std::process::id(), address(peer));
     format!("{now} [pid {pid}] {user}{what}: Client \"{peer}\"{rest}\n")

@@ -39,7 +39,9 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
         Ok(file) => send(session, &request, &file)?,
         Err(refusal) => Err(refusal),
     };
-    session.guest.log_transfer("get", &name::encode(&request.path.0), &result);
+    session
+        .guest
+        .log_transfer("get", &name::encode(&request.path.0), &result);
     result.map(drop).map_err(Fail::from)
 }
 

@@ -27,7 +27,9 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
         Ok(walk) => send(session, walk)?,
         Err(refusal) => Err(refusal),
     };
-    session.guest.log_transfer("list", &name::encode(&path), &result);
+    session
+        .guest
+        .log_transfer("list", &name::encode(&path), &result);
     result.map(drop).map_err(Fail::from)
 }
 

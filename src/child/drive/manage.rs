@@ -2,8 +2,8 @@
 //!
 //! Each asks the policy before the library, so that whoever may not do a thing learns nothing from the refusal.
 
-use crate::child::quota::Spending;
 use super::{Handled, Session};
+use crate::child::quota::Spending;
 use crate::error::{Code, Refusal};
 use crate::rights::Operation;
 use crate::sys::file::{Facts, Kind, Stamp};
@@ -21,7 +21,9 @@ pub(super) fn handle_make(session: &mut Session, header: Header) -> Handled {
         .and_then(|()| new_path(&path))
         .and_then(|at| session.guest.library.make_folder(&at, parents));
     let (path, made) = (name::encode(&path.0), made.map(drop));
-    session.guest.log("mkdir", &[("path", &path)], made.as_ref().err());
+    session
+        .guest
+        .log("mkdir", &[("path", &path)], made.as_ref().err());
     session.answer(made)
 }
 
@@ -78,7 +80,9 @@ pub(super) fn handle_stat(session: &mut Session, header: Header) -> Handled {
         .and_then(|()| old_path(&path))
         .and_then(|at| session.guest.library.stat(&at));
     let shown = name::encode(&path.0);
-    session.guest.log("stat", &[("path", &shown)], found.as_ref().err());
+    session
+        .guest
+        .log("stat", &[("path", &shown)], found.as_ref().err());
     let entry = entry(path, &found?);
     Ok(session.line.writer.json(letter::OK, &entry)?)
 }

@@ -3,9 +3,9 @@
 //! Uploads that arrive one behind the other are published together: they share the waiting for the disk, and each is
 //! answered after it is stored, in order.
 
-use crate::child::quota::{Reserved, Spending};
 use super::{Fail, Handled, Session};
 use crate::child::guest::Transfer;
+use crate::child::quota::{Reserved, Spending};
 use crate::digest::Value;
 use crate::error::{Code, Refusal};
 use crate::library::{Announced, Ready, Upload};
@@ -67,7 +67,9 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
         Err(Fail::Refuse(refusal)) => {
             // Those before it are answered first.
             session.commit()?;
-            session.guest.log_transfer("put", &path, &Err(refusal.clone()));
+            session
+                .guest
+                .log_transfer("put", &path, &Err(refusal.clone()));
             Err(refusal.into())
         }
         Err(Fail::Told(refusal)) => {
@@ -75,7 +77,9 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
             Ok(())
         }
         Err(end) => {
-            session.guest.log_transfer("put", &path, &Err(Code::Cancelled.into()));
+            session
+                .guest
+                .log_transfer("put", &path, &Err(Code::Cancelled.into()));
             Err(end)
         }
     }
@@ -91,7 +95,10 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
         ready.push(upload);
     }
     let durability = session.guest.library.options().durability.as_str();
-    let outcomes = session.guest.library.publish(ready, &|file| session.guest.give(file));
+    let outcomes = session
+        .guest
+        .library
+        .publish(ready, &|file| session.guest.give(file));
     for stored in outcomes.iter().flatten() {
         spent.stored(stored.size, stored.replaced);
     }

@@ -132,7 +132,10 @@ impl Control {
             }
             let left = until.saturating_sub(monotonic_millis()).min(LOOK);
             let mut fds = [PollFd::new(self.fd(), PollFlags::POLLIN)];
-            match poll(&mut fds, PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO)) {
+            match poll(
+                &mut fds,
+                PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO),
+            ) {
                 Ok(0) if monotonic_millis() >= until => return false,
                 Ok(_) | Err(Errno::EINTR) => {}
                 Err(_) => return true,

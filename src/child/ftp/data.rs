@@ -140,12 +140,13 @@ impl Line<'_> {
     fn reach_client(&mut self, port: u16) -> Result<OwnedFd, Stop> {
         let until = self.until();
         let Some(dialer) = self.dialer.take() else {
-            return Err(Stop::NotOpen(425, "There are no data connections here.".into()));
+            return Err(Stop::NotOpen(
+                425,
+                "There are no data connections here.".into(),
+            ));
         };
-        let reached = dialer
-            .begin_active(port)
-            .map_err(undialed)
-            .and_then(|()| loop {
+        let reached = dialer.begin_active(port).map_err(undialed).and_then(|()| {
+            loop {
                 match dialer.hear_active() {
                     Ok(Some(fd)) => break Ok(fd),
                     Ok(None) => {
@@ -155,7 +156,8 @@ impl Line<'_> {
                     }
                     Err(why) => break Err(undialed(why)),
                 }
-            });
+            }
+        });
         self.dialer = Some(dialer);
         reached
     }
@@ -189,7 +191,10 @@ impl Line<'_> {
         let until = self.until();
         let mut shake = || loop {
             if secure.engine().has_to_push() {
-                match secure.engine().push(&mut secure::To::socket(connection.fd.as_fd())) {
+                match secure
+                    .engine()
+                    .push(&mut secure::To::socket(connection.fd.as_fd()))
+                {
                     Ok(_) => {}
                     Err(error) if secure::errno(&error) == Some(Errno::EAGAIN) => {
                         connection.wait(PollFlags::POLLOUT, &mut self.control)?;
@@ -201,7 +206,9 @@ impl Line<'_> {
             } else if monotonic_millis() >= until {
                 return Err(not_open("The TLS handshake took too long.".into()));
             } else {
-                let pulled = secure.engine().pull(&mut secure::Wire(connection.fd.as_fd()));
+                let pulled = secure
+                    .engine()
+                    .pull(&mut secure::Wire(connection.fd.as_fd()));
                 match pulled {
                     Ok(0) => return Err(not_open("The TLS handshake was not finished.".into())),
                     Ok(_) => secure
@@ -220,22 +227,31 @@ impl Line<'_> {
         let resumed = secure.engine().is_resumed();
         if let Err(stop) = shaken {
             // An alert may be waiting that says why.
-            let _ = secure.engine().push(&mut secure::To::socket(connection.fd.as_fd()));
+            let _ = secure
+                .engine()
+                .push(&mut secure::To::socket(connection.fd.as_fd()));
             return Err(match stop {
                 Stop::NotOpen(522, why) if reuse == Reuse::Require => Stop::NotOpen(
                     522,
-                    format!("No TLS: {why} (the data connection has to resume the session of the control connection)"),
+                    format!(
+                        "No TLS: {why} (the data connection has to resume the session of the control connection)"
+                    ),
                 ),
                 other => other,
             });
         }
         if !resumed && reuse == Reuse::Require {
-            let what = "The data connection has to resume the TLS session of the control connection.";
+            let what =
+                "The data connection has to resume the TLS session of the control connection.";
             return Err(not_open(what.into()));
         }
         if !resumed && reuse == Reuse::Prefer {
             let peer = self.client.peer;
-            log::event(Level::Info, "a data connection did not resume the TLS session", &[("peer", &peer)]);
+            log::event(
+                Level::Info,
+                "a data connection did not resume the TLS session",
+                &[("peer", &peer)],
+            );
         }
         connection.secure = Some(secure);
         Ok(())
@@ -254,7 +270,12 @@ fn undialed(why: Undialed) -> Stop {
 
 /// Waits until something can be done with `fd`, at most so many milliseconds, and sees to what comes over the control connection
 /// meanwhile. True when it can.
-fn wait(fd: BorrowedFd<'_>, events: PollFlags, control: &mut Control, millis: u64) -> Result<bool, Stop> {
+fn wait(
+    fd: BorrowedFd<'_>,
+    events: PollFlags,
+    control: &mut Control,
+    millis: u64,
+) -> Result<bool, Stop> {
     let watched = if control.is_full() { 1 } else { 2 };
     let mut fds = [
         PollFd::new(fd, events),
@@ -388,7 +409,9 @@ impl Connection {
     /// Sends what is sealed.
     fn push(&mut self, control: &mut Control, secure: &Secure) -> Result<(), Stop> {
         while secure.engine().has_to_push() {
-            let pushed = secure.engine().push(&mut secure::To::socket(self.fd.as_fd()));
+            let pushed = secure
+                .engine()
+                .push(&mut secure::To::socket(self.fd.as_fd()));
             match pushed {
                 Ok(sent) => self.progress.note(sent),
                 Err(error) => match secure::errno(&error) {
@@ -402,7 +425,11 @@ impl Connection {
     }
 
     /// What the client sends; 0 at its end.
-    pub(super) fn receive(&mut self, control: &mut Control, into: &mut [u8]) -> Result<usize, Stop> {
+    pub(super) fn receive(
+        &mut self,
+        control: &mut Control,
+        into: &mut [u8],
+    ) -> Result<usize, Stop> {
         loop {
             let got = match self.secure.clone() {
                 Some(secure) => {
@@ -436,7 +463,9 @@ impl Connection {
 
     /// True when TLS says that the client's end was its end (close_notify); None without TLS.
     pub(super) fn said_goodbye(&self) -> Option<bool> {
-        self.secure.as_ref().map(|secure| secure.engine().said_goodbye())
+        self.secure
+            .as_ref()
+            .map(|secure| secure.engine().said_goodbye())
     }
 
     /// Ends it: the client has everything, and is told so.

@@ -102,7 +102,8 @@ fn name(line: &mut Line<'_>, argument: &[u8]) -> Result<Option<String>, End> {
         return Ok(None);
     }
     if line.client.tls == Encryption::Required && !line.is_secure {
-        line.control.say(530, "Logins are encrypted here: AUTH TLS comes first.")?;
+        line.control
+            .say(530, "Logins are encrypted here: AUTH TLS comes first.")?;
         return Ok(None);
     }
     line.control.say(331, "The password, please.")?;
@@ -116,7 +117,9 @@ fn is_anonymous(name: &str) -> bool {
 
 /// PASS: the broker knows.
 fn password(line: &mut Line<'_>, name: &str, argument: &[u8]) -> Result<Admitted, Unanswered> {
-    if line.client.login == Login::None || line.client.login == Login::Optional && is_anonymous(name) {
+    if line.client.login == Login::None
+        || line.client.login == Login::Optional && is_anonymous(name)
+    {
         return line.broker.ask_anonymous();
     }
     if name.len() > LONGEST || argument.len() > LONGEST {

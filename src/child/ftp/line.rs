@@ -66,15 +66,20 @@ impl<'a> Line<'a> {
 
 /// AUTH (RFC 4217, section 4).
 pub(super) fn auth(line: &mut Line<'_>, argument: &[u8]) -> Handled {
-    let (Some(tls), Encryption::Optional | Encryption::Required) = (line.world.tls, line.client.tls)
+    let (Some(tls), Encryption::Optional | Encryption::Required) =
+        (line.world.tls, line.client.tls)
     else {
         return match line.is_secure {
-            true => line.control.say(503, "This connection is encrypted already."),
+            true => line
+                .control
+                .say(503, "This connection is encrypted already."),
             false => line.control.say(502, "There is no TLS here."),
         };
     };
     if line.is_secure {
-        return line.control.say(503, "This connection is encrypted already.");
+        return line
+            .control
+            .say(503, "This connection is encrypted already.");
     }
     let mechanism = argument.to_ascii_uppercase();
     if !matches!(&mechanism[..], b"TLS" | b"TLS-C" | b"SSL" | b"TLS-P") {
@@ -85,8 +90,7 @@ pub(super) fn auth(line: &mut Line<'_>, argument: &[u8]) -> Handled {
         return Err(End::HangUp(Refusal::new(Code::Protocol, what)));
     }
     line.control.say(234, "Begin TLS.")?;
-    secure::begin(&mut line.control.stream, tls, &line.broker, line.client)
-        .map_err(End::Ended)?;
+    secure::begin(&mut line.control.stream, tls, &line.broker, line.client).map_err(End::Ended)?;
     line.is_secure = true;
     // The two other names of the mechanism protect data at once (RFC 4217, section 17).
     line.buffer_said = matches!(&mechanism[..], b"SSL" | b"TLS-P");
@@ -158,8 +162,22 @@ pub(super) fn syst(line: &mut Line<'_>, _: &[u8]) -> Handled {
 /// FEAT (RFC 2389, section 3).
 pub(super) fn feat(line: &mut Line<'_>, _: &[u8]) -> Handled {
     let mut features: Vec<String> = [
-        "EPRT", "EPSV", "HASH MD5;SHA-256*;BLAKE3", "LANG EN*", "MDTM", "MFMT", "REST STREAM", "SIZE", "TVFS",
-        "UTF8", "XCRC \"file\" start end", "XMD5 \"file\" start end", "XSHA256 \"file\" start end", "RANG STREAM", "AVBL", "CLNT",
+        "EPRT",
+        "EPSV",
+        "HASH MD5;SHA-256*;BLAKE3",
+        "LANG EN*",
+        "MDTM",
+        "MFMT",
+        "REST STREAM",
+        "SIZE",
+        "TVFS",
+        "UTF8",
+        "XCRC \"file\" start end",
+        "XMD5 \"file\" start end",
+        "XSHA256 \"file\" start end",
+        "RANG STREAM",
+        "AVBL",
+        "CLNT",
     ]
     .map(str::to_owned)
     .into();
@@ -212,7 +230,10 @@ pub(super) fn host(line: &mut Line<'_>, argument: &[u8]) -> Handled {
     if argument.is_empty() {
         return line.control.say(501, "HOST takes a name.");
     }
-    if names.iter().any(|name| argument.eq_ignore_ascii_case(name.as_bytes())) {
+    if names
+        .iter()
+        .any(|name| argument.eq_ignore_ascii_case(name.as_bytes()))
+    {
         line.control.say(220, "That is who you are talking to.")
     } else {
         line.control.say(504, "That is another server.")
@@ -251,10 +272,14 @@ pub(super) fn mode(line: &mut Line<'_>, argument: &[u8]) -> Handled {
 /// OPTS of what concerns no file (RFC 2389, section 4); those of MLST and HASH are the session's.
 pub(super) fn opts(line: &mut Line<'_>, argument: &[u8]) -> Handled {
     let (what, value) = split_word(argument);
-    match (&what.to_ascii_uppercase()[..], &value.to_ascii_uppercase()[..]) {
-        (b"UTF8" | b"UTF-8", b"ON" | b"") => line.control.say(200, "Names are as they are: UTF-8, if you keep to it."),
+    match (
+        &what.to_ascii_uppercase()[..],
+        &value.to_ascii_uppercase()[..],
+    ) {
+        (b"UTF8" | b"UTF-8", b"ON" | b"") => line
+            .control
+            .say(200, "Names are as they are: UTF-8, if you keep to it."),
         (b"UTF8" | b"UTF-8", _) => line.control.say(504, "Names are as they are."),
         _ => line.control.say(501, "There is no such option."),
     }
 }
-

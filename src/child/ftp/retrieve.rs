@@ -21,7 +21,10 @@ const TEXT: usize = 64 * 1024;
 /// REST (RFC 3659, section 5): where the next transfer begins, in bytes of the file.
 pub(super) fn rest(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     let Some(at) = offset(argument) else {
-        return session.line.control.say(501, "REST takes a number of bytes.");
+        return session
+            .line
+            .control
+            .say(501, "REST takes a number of bytes.");
     };
     if at > 0 && session.line.kind == Type::Ascii {
         let what = "A restart is counted in bytes: TYPE I comes first.";
@@ -38,13 +41,15 @@ pub(super) fn rest(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     let from = session.restart.take().unwrap_or(0);
     let allowed = session.guest.allow(Operation::Get);
-    let resolved = allowed
-        .and_then(|()| resolve(&session.folder, argument).map_err(Bad::when_reading));
+    let resolved =
+        allowed.and_then(|()| resolve(&session.folder, argument).map_err(Bad::when_reading));
     let path = match resolved {
         Ok(path) => path,
         Err(refusal) => {
             let shown = name::encode(argument);
-            session.guest.log_transfer("get", &shown, &Err(refusal.clone()));
+            session
+                .guest
+                .log_transfer("get", &shown, &Err(refusal.clone()));
             return session.refuse(&refusal);
         }
     };
@@ -73,7 +78,10 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         complete: outcome.is_ok(),
     });
     match outcome {
-        Ok(()) => session.line.control.say(226, format!("Sent: {sent} bytes.")),
+        Ok(()) => session
+            .line
+            .control
+            .say(226, format!("Sent: {sent} bytes.")),
         Err(stop) => data::tell(&mut session.line, stop),
     }
 }

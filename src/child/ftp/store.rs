@@ -50,7 +50,10 @@ pub(super) fn announce(session: &mut Session<'_>, argument: &[u8]) -> Handled {
             session.announced = Some(bytes);
             session.line.control.say(200, "Noted.")
         }
-        None => session.line.control.say(501, "ALLO takes a number of bytes."),
+        None => session
+            .line
+            .control
+            .say(501, "ALLO takes a number of bytes."),
     }
 }
 
@@ -76,7 +79,11 @@ pub(super) fn appe(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 /// STOU (RFC 1123, section 4.1.2.9): under a name of its own, made from the one given if one is.
 pub(super) fn stou(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     session.restart = None;
-    let argument = if argument.is_empty() { b"upload" } else { argument };
+    let argument = if argument.is_empty() {
+        b"upload"
+    } else {
+        argument
+    };
     session.store(argument, Begin::Start, true)
 }
 
@@ -97,7 +104,8 @@ impl Session<'_> {
             Ok(path) => path,
             Err(refusal) => {
                 let shown = name::encode(argument);
-                self.guest.log_transfer("put", &shown, &Err(refusal.clone()));
+                self.guest
+                    .log_transfer("put", &shown, &Err(refusal.clone()));
                 return self.refuse(&refusal);
             }
         };
@@ -112,9 +120,12 @@ impl Session<'_> {
         match outcome {
             Ok(stored) => {
                 let Stored { published, id } = &stored;
-                let digest = published.digest.as_ref().map_or_else(String::new, |digest| {
-                    format!(" {}={}", digest.kind().as_str(), digest.to_hex())
-                });
+                let digest = published
+                    .digest
+                    .as_ref()
+                    .map_or_else(String::new, |digest| {
+                        format!(" {}={}", digest.kind().as_str(), digest.to_hex())
+                    });
                 let bytes = published.size;
                 let named = if unique || published.name != last(&stored_as) {
                     let mut named = b" FILE: ".to_vec();
@@ -146,8 +157,11 @@ impl Session<'_> {
             }
             Err(stop) => {
                 let refusal = data::refusal_of(stop);
-                let fields: [(&str, &dyn std::fmt::Display); 3] =
-                    [("path", &shown), ("bytes", &came), ("reason", &refusal.message)];
+                let fields: [(&str, &dyn std::fmt::Display); 3] = [
+                    ("path", &shown),
+                    ("bytes", &came),
+                    ("reason", &refusal.message),
+                ];
                 self.guest.log("put", &fields, Some(&refusal));
             }
         }
@@ -188,7 +202,12 @@ impl Session<'_> {
         let reserved = upload
             .take_over(|n| slot.moved(n))
             .map_err(Stop::from)
-            .and_then(|at| Ok((at, guest.reserve(&upload, announced.map(|more| at.saturating_add(more)))?)));
+            .and_then(|at| {
+                Ok((
+                    at,
+                    guest.reserve(&upload, announced.map(|more| at.saturating_add(more)))?,
+                ))
+            });
         let (_, mut reserved) = match reserved {
             Ok(begun) => begun,
             Err(stop) => {
@@ -196,7 +215,14 @@ impl Session<'_> {
                 return Err(stop);
             }
         };
-        let received = receive_bytes(&mut self.line, guest, &mut upload, &mut reserved, announced, came);
+        let received = receive_bytes(
+            &mut self.line,
+            guest,
+            &mut upload,
+            &mut reserved,
+            announced,
+            came,
+        );
         let stored = match received {
             Ok(moment) => {
                 let ready = upload.finish_streamed();
@@ -256,7 +282,8 @@ fn receive_bytes(
         Type::Image => "BINARY",
         Type::Ascii => "ASCII",
     };
-    let mut connection = line.open_data(Direction::FromClient, format!("Ready for {mode} data."))?;
+    let mut connection =
+        line.open_data(Direction::FromClient, format!("Ready for {mode} data."))?;
     let control = &mut line.control;
     let mut text = (line.kind == Type::Ascii).then(|| (Converter::new(), Vec::new()));
     let mut piece = vec![0; PIECE];

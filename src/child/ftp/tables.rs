@@ -45,10 +45,18 @@ pub(super) const INSIDE: &[Inside] = &[
     row("RETR", retrieve::handle),
     row("STOR", store::stor),
     row("STOU", store::stou),
-    row("EPRT", |session, argument| ways::eprt(&mut session.line, argument)),
-    row("EPSV", |session, argument| ways::epsv(&mut session.line, argument)),
-    row("PASV", |session, argument| ways::pasv(&mut session.line, argument)),
-    row("PORT", |session, argument| ways::port(&mut session.line, argument)),
+    row("EPRT", |session, argument| {
+        ways::eprt(&mut session.line, argument)
+    }),
+    row("EPSV", |session, argument| {
+        ways::epsv(&mut session.line, argument)
+    }),
+    row("PASV", |session, argument| {
+        ways::pasv(&mut session.line, argument)
+    }),
+    row("PORT", |session, argument| {
+        ways::port(&mut session.line, argument)
+    }),
 ];
 
 /// What the entrance carries out itself.
@@ -81,6 +89,22 @@ pub(super) fn is_known(verb: &str) -> bool {
 pub(super) fn keeps(verb: &str) -> bool {
     matches!(
         verb,
-        "REST" | "RNFR" | "ALLO" | "RANG" | "PASV" | "EPSV" | "PORT" | "EPRT" | "TYPE" | "NOOP" | "STAT" | "PROT" | "PBSZ" | "MODE" | "STRU" | "OPTS" | "SIZE"
+        "REST"
+            | "RNFR"
+            | "ALLO"
+            | "RANG"
+            | "PASV"
+            | "EPSV"
+            | "PORT"
+            | "EPRT"
+            | "TYPE"
+            | "NOOP"
+            | "STAT"
+            | "PROT"
+            | "PBSZ"
+            | "MODE"
+            | "STRU"
+            | "OPTS"
+            | "SIZE"
     )
 }

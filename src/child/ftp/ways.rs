@@ -28,14 +28,22 @@ pub(super) fn pasv(line: &mut Line<'_>, _: &[u8]) -> Handled {
 
 /// EPSV (RFC 2428, section 3).
 pub(super) fn epsv(line: &mut Line<'_>, argument: &[u8]) -> Handled {
-    let is_v4 = line.client.peer.address().is_some_and(|peer| peer.to_canonical().is_ipv4());
+    let is_v4 = line
+        .client
+        .peer
+        .address()
+        .is_some_and(|peer| peer.to_canonical().is_ipv4());
     match epsv_argument(argument) {
         Ok(Epsv::All) => {
             line.only_epsv = true;
             return line.control.say(200, "Nothing but EPSV from now on.");
         }
-        Ok(Epsv::V4) if !is_v4 => return line.control.say(522, "Another network protocol: use (2)."),
-        Ok(Epsv::V6) if is_v4 => return line.control.say(522, "Another network protocol: use (1)."),
+        Ok(Epsv::V4) if !is_v4 => {
+            return line.control.say(522, "Another network protocol: use (2).");
+        }
+        Ok(Epsv::V6) if is_v4 => {
+            return line.control.say(522, "Another network protocol: use (1).");
+        }
         Err(BadExtended::Protocol) => {
             let used = if is_v4 { 1 } else { 2 };
             let what = format!("Network protocol not supported, use ({used}).");
@@ -56,7 +64,9 @@ fn listen(line: &mut Line<'_>) -> Result<Option<(IpAddr, u16)>, super::End> {
     line.way = Way::Unsaid;
     let asked = match &line.dialer {
         Some(dialer) => dialer.ask_passive(),
-        None => Err(Undialed::Refused("There are no data connections here.".into())),
+        None => Err(Undialed::Refused(
+            "There are no data connections here.".into(),
+        )),
     };
     match asked {
         Ok(passive) => {
@@ -86,7 +96,11 @@ pub(super) fn eprt(line: &mut Line<'_>, argument: &[u8]) -> Handled {
     match extended_port(argument) {
         Ok(at) => active(line, at.ip(), at.port()),
         Err(BadExtended::Protocol) => {
-            let v6 = line.client.peer.address().is_some_and(|peer| peer.to_canonical().is_ipv6());
+            let v6 = line
+                .client
+                .peer
+                .address()
+                .is_some_and(|peer| peer.to_canonical().is_ipv6());
             let used = if v6 { 2 } else { 1 };
             let what = format!("Network protocol not supported, use ({used}).");
             line.control.say(522, what)
@@ -102,7 +116,10 @@ fn active(line: &mut Line<'_>, address: IpAddr, port: u16) -> Handled {
         return line.control.say(501, "EPSV ALL was said.");
     }
     if !line.world.listen.ftp.active {
-        return line.control.say(502, "This server does not connect to clients: use EPSV or PASV.");
+        return line.control.say(
+            502,
+            "This server does not connect to clients: use EPSV or PASV.",
+        );
     }
     let peer = line.client.peer.address().map(|peer| peer.to_canonical());
     if peer != Some(address.to_canonical()) || port < 1024 {
