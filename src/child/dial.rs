@@ -45,8 +45,8 @@ pub struct Passive {
     pub socket: OwnedFd,
     /// Its port.
     pub port: u16,
-    /// The address to tell the client; none for that of the control connection.
-    pub advertised: Option<IpAddr>,
+    /// The address to tell the client.
+    pub advertised: IpAddr,
 }
 
 impl Dialer {

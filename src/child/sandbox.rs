@@ -205,7 +205,8 @@ const POLICY: [Rule; 65] = [
 /// What the child of an FTP client may do besides. Its data connections come from the dialer: none of these makes, binds or connects
 /// a socket.
 #[rustfmt::skip]
-const FTP: [Rule; 3] = [
+const FTP: [Rule; 4] = [
+    only(libc::SYS_getsockopt, Only::Is(2, libc::TCP_INFO as u32), "how long a round trip takes, at the end of an upload"),
     row(libc::SYS_accept4, "the data connection, of a listening socket that the dialer made"),
     only(libc::SYS_fchmod, Only::Without(1, 0o7000), "SITE CHMOD, of an open file; never whose a program is when it runs"),
     row(libc::SYS_copy_file_range, "the part of a file that an upload goes on after"),

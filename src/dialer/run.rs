@@ -217,7 +217,7 @@ impl Dialer {
             Dial::Passive => match sockets::listen(place, session.local) {
                 Ok((socket, port)) => {
                     let (peer, local) = (session.peer.ip(), session.local.ip());
-                    let advertised = place.advertised(peer, local);
+                    let advertised = place.advertised(peer, local).unwrap_or(local);
                     let answer = Dialed::Listening { port, advertised };
                     self.say(number, &answer, &[socket.as_fd()]);
                 }

@@ -88,7 +88,7 @@ pub(super) fn reach(
         return Err("the server does not connect to ports below 1024".into());
     }
     let congestion = place.congestion.as_deref();
-    connect::begin_from(local, with_port(peer, port), congestion).map_err(|errno| failed(errno))
+    connect::begin_from(local, with_port(peer, port), congestion).map_err(failed)
 }
 
 /// What came of the attempt to connect to `port` of the client.

@@ -28,8 +28,8 @@ pub enum Dialed {
     Listening {
         /// Its port.
         port: u16,
-        /// The address to tell the client, where it is not the one that it connected to: of the same family as that.
-        advertised: Option<IpAddr>,
+        /// The address to tell the client: of the same family as the one it connected to, which it is if nothing else was decided.
+        advertised: IpAddr,
     },
     /// To `Active`. With it comes the connected socket, which does not block.
     Connected,

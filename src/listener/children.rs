@@ -5,7 +5,7 @@ use super::dialing::Promised;
 use super::events::{Event, Events, Place};
 use crate::broker::Control;
 use crate::child::{self, Birth, Sandbox, Tls};
-use crate::config::Config;
+use crate::config::{Config, Encryption, Listen};
 use crate::ipc::Client;
 use crate::log::{self, Level, Role};
 use crate::scoreboard::{Phase, Slot};
@@ -269,6 +269,17 @@ pub(super) fn unfit(what: &str, errno: Errno) -> ! {
     process::exit(child::Exit::Unfit as i32)
 }
 
+/// A client that has come.
+#[derive(Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) socket: OwnedFd,
+    /// The listening socket it came to.
+    pub(super) listen: &'a Listen,
+    pub(super) client: Client,
+    /// When, on the monotonic clock, in milliseconds.
+    pub(super) accepted: u64,
+}
+
 /// A child's channels.
 #[derive(Debug)]
 pub(super) struct Channels {
@@ -283,20 +294,28 @@ pub(super) fn serve(
     world: World<'_>,
     slot: Slot<'static>,
     channels: Channels,
-    socket: OwnedFd,
-    client: Client,
-    accepted: u64,
+    arrival: Arrival<'_>,
     sandbox: Option<&Sandbox>,
 ) -> Infallible {
+    let Arrival {
+        socket,
+        listen,
+        client,
+        accepted,
+    } = arrival;
     let Channels { broker, dialer } = channels;
     let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
     keep.extend(dialer.iter().map(child::Dialer::fd));
     keep.extend(sandbox.iter().flat_map(|sandbox| sandbox.descriptors()));
-    if let Err(errno) = process::close_all_but(&keep) {
+    let closed = log::ftp::with_descriptors(|logs| {
+        let keep: Vec<_> = keep.iter().chain(logs).copied().collect();
+        process::close_all_but(&keep)
+    });
+    if let Err(errno) = closed {
         unfit("close_range", errno);
     }
-    let tls = world.tls.filter(|_| client.tls);
-    if client.tls && tls.is_none() {
+    let tls = world.tls.filter(|_| client.tls != Encryption::Off);
+    if client.tls != Encryption::Off && tls.is_none() {
         // What was asked for is not there: never the same without encryption.
         unfit("certificate", Errno::ENOENT);
     }
@@ -306,11 +325,14 @@ pub(super) fn serve(
         accepted,
         slot,
         drain: world.drain.as_fd(),
-        config: world.config,
+        world: child::World {
+            config: world.config,
+            listen,
+            tls,
+        },
         sandbox,
         broker,
         dialer,
-        tls,
     })
 }
 
@@ -321,14 +343,12 @@ pub(super) fn spawn_for(
     world: World<'_>,
     control: &mut Control,
     dialer: Option<child::Dialer>,
-    socket: OwnedFd,
-    client: Client,
+    arrival: Arrival<'_>,
 ) -> Result<Place> {
-    let accepted = process::monotonic_millis();
-    let (broker, number) = control.introduce(Some(client))?;
+    let (broker, number) = control.introduce(Some(arrival.client))?;
     let channels = Channels { broker, dialer };
     let birth = Newcomer {
-        client: Some(client.peer),
+        client: Some(arrival.client.peer),
         number,
         channel: None,
         promised: None,
@@ -336,6 +356,6 @@ pub(super) fn spawn_for(
     };
     children.spawn(events, birth, |slot| {
         let sandbox = Some(world.sandbox);
-        serve(world, slot, channels, socket, client, accepted, sandbox)
+        serve(world, slot, channels, arrival, sandbox)
     })
 }

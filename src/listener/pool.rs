@@ -4,13 +4,12 @@
 //! Over a warm child's channel the listener sends its verdict, or the word to leave, and the child says once who its client
 //! is: the counts stay the listener's.
 
-use super::children::{Channels, Children, Newcomer, World, serve, unfit};
+use super::children::{Arrival, Channels, Children, Newcomer, World, serve, unfit};
 use super::dialing::Dialing;
 use super::events::{Event, Events};
-use super::sockets::Socket;
+use super::sockets::{Socket, turn_away};
 use crate::broker::Control;
 use crate::child::{self, Entering};
-use crate::config::Listen;
 use crate::dialer;
 use crate::error::{Code, Refusal};
 use crate::ipc::{self, Client};
@@ -18,7 +17,6 @@ use crate::log::{self, Level};
 use crate::scoreboard::{Phase, Slot};
 use crate::sys::net::Peer;
 use crate::sys::{Errno, Result, channel, net, process};
-use crate::wire::drive::refusal_frame;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
@@ -85,26 +83,27 @@ fn wait_for_client(
     sockets: &[Socket],
     dialing: Option<&dialer::Control>,
 ) -> Infallible {
-    let (socket, client, from) = match accept_one(world, &channels, channel, sockets) {
+    let arrival = match accept_one(world, &channels, channel, sockets) {
         Ok(Some(accepted)) => accepted,
         Ok(None) => process::exit(0),
         Err(errno) => unfit("waiting for a client", errno),
     };
-    let accepted = process::monotonic_millis();
     slot.enter(Phase::Handshake);
-    let newcomer = match (dialing, client.peer) {
-        (Some(dialing), Peer::Net(peer)) => dialing.newcomer(from, socket.as_fd(), peer),
+    let newcomer = match (dialing, arrival.client.peer) {
+        (Some(dialing), Peer::Net(peer)) => {
+            dialing.newcomer(arrival.listen, arrival.socket.as_fd(), peer)
+        }
         _ => None,
     };
     if newcomer.is_none() {
         channels.dialer = None;
     }
+    let client = arrival.client;
     match ask(channel, Entrance { client, newcomer }) {
-        Ok(None) => serve(world, slot, channels, socket, client, accepted, None),
+        Ok(None) => serve(world, slot, channels, arrival, None),
         Ok(Some(reason)) => {
             let refusal = Refusal::new(Code::Busy, reason);
-            let _ = net::send_now(socket.as_fd(), &refusal_frame(&refusal));
-            net::finish_sending(socket.as_fd());
+            turn_away(arrival.socket.as_fd(), arrival.client.protocol, &refusal);
             process::exit(0)
         }
         // The listener has gone: nobody counts any more, so nobody is served.
@@ -118,14 +117,17 @@ fn accept_one<'a>(
     channels: &Channels,
     channel: &OwnedFd,
     sockets: &'a [Socket],
-) -> Result<Option<(OwnedFd, Client, &'a Listen)>> {
+) -> Result<Option<Arrival<'a>>> {
     const CHANNEL: u64 = u64::MAX;
     let broker = channels.broker.as_fd();
     let mut keep = vec![channel.as_fd(), broker, world.drain.as_fd()];
     keep.extend(channels.dialer.iter().map(child::Dialer::fd));
     keep.extend(world.sandbox.descriptors());
     keep.extend(sockets.iter().map(|socket| socket.fd.as_fd()));
-    process::close_all_but(&keep)?;
+    log::ftp::with_descriptors(|logs| {
+        let keep: Vec<_> = keep.iter().chain(logs).copied().collect();
+        process::close_all_but(&keep)
+    })?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(channel, EpollEvent::new(EpollFlags::EPOLLIN, CHANNEL))?;
     for (index, socket) in sockets.iter().enumerate() {
@@ -153,8 +155,12 @@ fn accept_one<'a>(
             };
             match net::accept(socket.fd.as_fd()) {
                 Ok(Some((fd, peer))) => {
-                    let client = Client::at(&socket.listen, peer);
-                    return Ok(Some((fd, client, &socket.listen)));
+                    return Ok(Some(Arrival {
+                        socket: fd,
+                        listen: &socket.listen,
+                        client: Client::at(&socket.listen, peer),
+                        accepted: process::monotonic_millis(),
+                    }));
                 }
                 Ok(None) => {}
                 Err(Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => {

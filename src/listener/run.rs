@@ -1,7 +1,7 @@
 //! The listener's life, from top to bottom.
 
 use super::admission::Admission;
-use super::children::{Children, World, spawn_for};
+use super::children::{Arrival, Children, World, spawn_for};
 use super::control::{Desk, Door, Hall};
 use super::dialing::{self, Dialing};
 use super::events::{Event, Events, Place};
@@ -16,10 +16,9 @@ use crate::digest;
 use crate::error::{Code, Refusal};
 use crate::ipc::Client;
 use crate::log::{self, Level};
-use crate::sys::net::{self, Peer};
+use crate::sys::net::Peer;
 use crate::sys::process::{self, monotonic_millis};
 use crate::sys::{Errno, signal};
-use crate::wire::drive::refusal_frame;
 use nix::sys::signal::Signal;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -332,13 +331,13 @@ impl Listener {
             let client = Client::at(&from.listen, peer);
             if !self.weather.is_whole() {
                 // It came in on the last descriptors: there is none for a child.
-                self.turn_away(&fd, peer, &Code::Busy.into());
+                self.turn_away(&fd, client, &Code::Busy.into());
                 drop(fd);
                 self.turn_away_waiting();
                 return self.pause("no child can be made", Errno::EMFILE.desc());
             }
             if let Err(refusal) = self.admit(peer) {
-                self.turn_away(&fd, peer, &refusal);
+                self.turn_away(&fd, client, &refusal);
                 continue;
             }
             let world = World {
@@ -357,15 +356,19 @@ impl Listener {
                     world,
                     &mut self.broker,
                     dialer,
-                    copy,
-                    client,
+                    Arrival {
+                        socket: copy,
+                        listen: &self.service.sockets[socket].listen,
+                        client,
+                        accepted: monotonic_millis(),
+                    },
                 )
             });
             match born {
                 Ok(place) => self.count(place, peer),
                 Err(errno) => {
                     self.admission.leave(peer.source());
-                    self.turn_away(&fd, peer, &Code::Busy.into());
+                    self.turn_away(&fd, client, &Code::Busy.into());
                     drop(fd);
                     self.turn_away_waiting();
                     return self.pause("no child can be made", errno.desc());
@@ -379,11 +382,12 @@ impl Listener {
         for index in 0..self.service.sockets.len() {
             for _ in 0..ACCEPT_AT_ONCE {
                 self.weather.refill();
-                let from = self.service.sockets[index].fd.as_fd();
-                let Ok(Some((fd, peer))) = self.weather.accept(from) else {
+                let from = &self.service.sockets[index];
+                let Ok(Some((fd, peer))) = self.weather.accept(from.fd.as_fd()) else {
                     break;
                 };
-                self.turn_away(&fd, peer, &Code::Busy.into());
+                let client = Client::at(&from.listen, peer);
+                self.turn_away(&fd, client, &Code::Busy.into());
             }
         }
         self.weather.refill();
@@ -404,9 +408,9 @@ impl Listener {
     }
 
     /// Tells a client that it cannot be served. A new connection has room for it: nothing here waits.
-    fn turn_away(&self, fd: &OwnedFd, peer: Peer, refusal: &Refusal) {
-        let _ = net::send_now(fd.as_fd(), &refusal_frame(refusal));
-        net::finish_sending(fd.as_fd());
+    fn turn_away(&self, fd: &OwnedFd, client: Client, refusal: &Refusal) {
+        sockets::turn_away(fd.as_fd(), client.protocol, refusal);
+        let peer = client.peer;
         log::event(
             Level::Warn,
             "turned away",

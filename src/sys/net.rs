@@ -35,6 +35,15 @@ pub enum Source {
 }
 
 impl Peer {
+    /// Its address, if it has one.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Peer::Net(address) => Some(address.ip()),
+            Peer::Local(_) | Peer::Pipe => None,
+        }
+    }
+
     /// The unit this peer is counted under.
     #[must_use]
     pub fn source(&self) -> Source {
@@ -103,6 +112,15 @@ pub fn listen_tcp(address: SocketAddr, backlog: u32, congestion: Option<&str>) -
     socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))?;
     socket::listen(&fd, backlog_of(backlog))?;
     Ok(fd)
+}
+
+/// Has urgent data come in its place among the rest, on every connection that `listener` accepts from now on (RFC 1123, section
+/// 4.1.3.4 is about who sends some).
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn keep_urgent_in_line(listener: BorrowedFd<'_>) -> Result<()> {
+    setsockopt(&listener, sockopt::OobInline, &true)
 }
 
 /// Binds and listens on a Unix socket. A socket file that nobody listens on any more is removed first; any other
@@ -316,6 +334,29 @@ pub fn set_send_timeout(fd: BorrowedFd<'_>, seconds: u32) -> Result<()> {
         sockopt::SendTimeout,
         &nix::sys::time::TimeVal::new(i64::from(seconds), 0),
     )
+}
+
+/// Microseconds of a round trip to the other end, as the kernel has measured it (tcp(7), TCP_INFO).
+///
+/// # Errors
+/// As getsockopt(2).
+pub fn round_trip(fd: BorrowedFd<'_>) -> Result<u64> {
+    let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which `info` has room for.
+    let got = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    Errno::result(got)?;
+    // SAFETY: it was all zeros, which is a value of it, and the kernel wrote numbers over some of them.
+    let info = unsafe { info.assume_init() };
+    Ok(u64::from(info.tcpi_rtt))
 }
 
 /// Bytes sent on a TCP socket that the peer has not acknowledged yet (SIOCOUTQ, tcp(7)).

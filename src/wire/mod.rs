@@ -5,6 +5,7 @@
 
 pub mod drive;
 pub mod frame;
+pub mod ftp;
 pub mod name;
 pub mod path;
 

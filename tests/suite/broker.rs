@@ -90,7 +90,8 @@ impl Broker {
             peer: Peer::Net(([127, 9, high, low], 1).into()),
             proof: at.proof,
             login: at.login,
-            tls: false,
+            tls: forkftp::config::Encryption::Off,
+            signs_data: false,
         };
         let (channel, _) = self.tell_child(Some(client));
         let talk = Talk(channel);

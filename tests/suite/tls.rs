@@ -539,7 +539,12 @@ impl Broker {
             peer: Peer::Pipe,
             proof: false,
             login: forkftp::config::Login::None,
-            tls,
+            tls: if tls {
+                forkftp::config::Encryption::Implicit
+            } else {
+                forkftp::config::Encryption::Off
+            },
+            signs_data: false,
         };
         let told = Tell::Child {
             child: self.next,

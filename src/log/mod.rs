@@ -3,6 +3,8 @@
 //!
 //! Text that came from outside goes through `quoted`, so that no name can forge a line or reach a terminal raw.
 
+pub mod ftp;
+
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU8, Ordering};
