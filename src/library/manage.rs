@@ -1,4 +1,4 @@
-//! Folders made, names changed and freed, times set. Run by children.
+//! Folders made, names changed and freed, times and permissions set. Run by children.
 //!
 //! As everywhere in the library, the folder that a name is in is opened beneath the root, without following links, and what
 //! bears the name is judged before anything is done to it: what is neither a regular file nor a folder is absent, and nothing
@@ -134,6 +134,34 @@ impl Library {
             return Err(Code::IsFolder.into());
         }
         file::set_modified(fd.as_fd(), stamp)?;
+        if self.options.durability == Durability::Full {
+            file::sync(fd.as_fd())?;
+        }
+        Ok(())
+    }
+
+    /// Sets the permission bits of the file or folder `path`: those of `0o777`. Its owner, who is the one that serves it, keeps
+    /// what serving it needs: reading and writing a file, and going into a folder, too.
+    ///
+    /// # Errors
+    /// `Request` for other bits; `NotFound`; `Denied` for what is another user's, and for a folder whose group the operator has
+    /// passed on to what is made in it (set-group-id), which would be taken away.
+    pub fn set_mode(&self, path: &RelPath, bits: u32) -> Result<()> {
+        let (fd, facts) = self.open_served(path)?;
+        let needed = if facts.kind == Kind::Folder {
+            0o700
+        } else {
+            0o600
+        };
+        if bits & !0o777 != 0 || bits & needed != needed {
+            let what = format!("permissions are from {needed:03o} to 777: the owner keeps his");
+            return Err(Refusal::new(Code::Request, what));
+        }
+        if facts.mode & 0o6000 != 0 {
+            let what = "these permissions are the operator's to change";
+            return Err(Refusal::new(Code::Denied, what));
+        }
+        file::set_mode(fd.as_fd(), facts.mode & 0o1000 | bits)?;
         if self.options.durability == Durability::Full {
             file::sync(fd.as_fd())?;
         }
