@@ -47,7 +47,7 @@ class Cut:
     def prepare(self):
         """OLD under the target's name, or nothing; made by the server itself, so that it may replace it."""
         with self.session() as ftp:
-            if os.path.exists(self.path):
+            if self.options.fresh and os.path.exists(self.path):
                 ftp.expect(f"DELE {TARGET}", 250)
             if not self.options.fresh:
                 ftp.put(TARGET, OLD)

@@ -53,7 +53,7 @@ resume() { # name, base of the URLs, options
     local killed=$STARTED_PID
     exec 9>pipe
     head -c 1500000 big >&9
-    wait_for 10 kept 1000000
+    wait_for 10 kept 1200000
     kill -KILL "$killed"
     wait "$killed" 2>/dev/null || true
     exec 9>&-

@@ -48,7 +48,7 @@ resume() {
     # Killed in mid-upload.
     start_in_background lftp --norc -c "set ftp:ssl-allow no; set net:limit-rate 1500000; open -u $FTP_USER,$FTP_PASSWORD \
         ftp://127.0.0.1:$PORT; put big -o cut"
-    wait_for 15 kept 1000000
+    wait_for 15 kept 1200000
     kill -KILL -- "-$STARTED_PID"
     wait "$STARTED_PID" 2>/dev/null || true
     wait_for 10 no_sessions

@@ -92,7 +92,7 @@ mkfifo pipe
 start_in_background bash -c 'exec ncftpput -u "$0" -p "$1" -P "$2" -c 127.0.0.1 /cut <pipe' "$FTP_USER" "$FTP_PASSWORD" "$PORT"
 exec 9>pipe
 head -c 1500000 big >&9
-wait_for 10 kept 1000000
+wait_for 10 kept 1200000
 kill -KILL "$STARTED_PID"
 exec 9>&-
 wait_for 10 no_sessions

@@ -64,7 +64,7 @@ round explicit tree
 
 # Killed in mid-copy: what is there is whole, and the next copy makes up the rest.
 start_in_background rclone copy --bwlimit 1M --transfers 1 big plain:killed
-wait_for 15 kept 1000000
+wait_for 15 kept 1200000
 kill -KILL "$STARTED_PID"
 wait "$STARTED_PID" 2>/dev/null || true
 wait_for 10 no_sessions

@@ -83,7 +83,7 @@ mkfifo words
 start_in_background bash -c 'exec tnftp -n -i -v -T put,1500000 -P "$0" 127.0.0.1 <words' "$PORT" >killed 2>&1
 exec 9>words
 printf 'user %s %s\nbinary\nput big cut\n' "$FTP_USER" "$FTP_PASSWORD" >&9
-wait_for 15 kept 1000000
+wait_for 15 kept 1200000
 kill -KILL "$STARTED_PID"
 exec 9>&-
 wait_for 10 no_sessions
@@ -92,7 +92,7 @@ tnftp_at <<END
 size cut
 END
 size=$(sed -nE 's/^(213|cut) +([0-9]+).*/\2/p' said | tail -n 1)
-[ "${size:-0}" -ge 1000000 ] || fail "the size of what is kept: $size"
+[ "${size:-0}" -ge 1200000 ] || fail "the size of what is kept: $size"
 tnftp_at <<END
 restart $size
 put big cut

@@ -5,7 +5,7 @@
 add_user "$FTP_USER" --rights all
 add_user camera --rights put,mkdir --home drop
 mkdir "$LIBRARY/drop"
-serve_ftp 'active = true' 'data_seconds = 2'
+serve_ftp $'active = true\ndata_seconds = 2'
 python3 "$HERE/ftp_devices.py"
 wait_for 10 no_sessions
 partials_are 0 || fail "left: $(find "$LIBRARY/.forkftp" -type f)"

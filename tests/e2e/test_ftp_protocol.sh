@@ -20,7 +20,7 @@ address = "[::1]:0"
 protocol = "ftp"
 active = true'
 fi
-serve_ftp 'active = true' 'data_seconds = 2' 'names = ["ftp.example.org"]' "$tables"
+serve_ftp $'active = true\ndata_seconds = 2' '' 'names = ["ftp.example.org"]' "$tables"
 listeners() { [ "$(grep -c 'listening on ftp' "$LOG")" -ge "$1" ]; }
 if $ipv6; then
     wait_for 10 listeners 4

@@ -42,7 +42,7 @@ protocol = "ftp"
 login = "optional"
 active = true'
 fi
-serve_ftp $'active = true\nlogin = "optional"' 'data_seconds = 4' '' "$tables"
+serve_ftp $'active = true\ndata_seconds = 4\nlogin = "optional"' '' '' "$tables"
 if $ipv6; then
     v6() { grep -q 'listening on ftp://\[::1\]' "$LOG"; }
     wait_for 10 v6
