@@ -6,7 +6,7 @@
 serve_ftp 'data_seconds = 1'
 
 # No one is to see anything else at any moment: what is looked at meanwhile is OLD, NEW or nothing.
-start_in_background python3 - "$LIBRARY/cut-target.bin" "$SCRATCH/seen" <<'PYTHON'
+cat >watch.py <<'PYTHON'
 import sys, time
 from ftp_cut import NEW, OLD
 seen = {None}
@@ -22,6 +22,7 @@ while True:
         break
     time.sleep(0.002)
 PYTHON
+start_in_background python3 watch.py "$LIBRARY/cut-target.bin" seen
 WATCHER=$STARTED_PID
 
 cut() { python3 "$HERE/ftp_cut.py" 127.0.0.1 "$PORT" "$FTP_USER" "$FTP_PASSWORD" "$LIBRARY" "$@" >rows 2>"$ERR" || fail "$(cat rows "$ERR")"; }

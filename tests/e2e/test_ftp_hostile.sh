@@ -12,7 +12,7 @@ ln -s "$SCRATCH" "$LIBRARY/open/folder-link"
 ln -s / "$LIBRARY/open/root-link"
 add_user "$FTP_USER" --rights all
 add_user jailed --rights all --home open
-serve_ftp $'active = true\ndata_seconds = 2' 'handshake_seconds = 2' 'passive_ports = "50100-50119"' '[[listen]]
+serve_ftp $'active = true\ndata_seconds = 2' 'login_seconds = 2' 'passive_ports = "50100-50119"' '[[listen]]
 address = "127.0.0.1:0"
 protocol = "ftp"
 tls = "required"'
