@@ -34,6 +34,8 @@ pub(super) struct Line<'a> {
     pub(super) kind: Type,
     /// How the next data connection comes about.
     pub(super) way: Way,
+    /// The client came to a passive socket, and is likely to want the next one.
+    pub(super) came_to_us: bool,
     /// EPSV ALL was said (RFC 2428, section 4).
     pub(super) only_epsv: bool,
 }
@@ -59,7 +61,22 @@ impl<'a> Line<'a> {
             protects: is_secure,
             kind: Type::default(),
             way: Way::default(),
+            came_to_us: false,
             only_epsv: false,
+        }
+    }
+
+    /// Has the next passive socket made while the client thinks, where ports are not scarce: it takes one even if it is not used.
+    pub(super) fn look_ahead(&mut self) {
+        let config = self.world.config;
+        let scarce = |(first, last): (u16, u16)| {
+            u32::from(last - first) + 1 < 2 * (config.max_clients + config.prefork)
+        };
+        if std::mem::take(&mut self.came_to_us)
+            && !self.world.listen.ftp.passive_ports.is_some_and(scarce)
+            && let Some(dialer) = &self.dialer
+        {
+            dialer.prepare_passive();
         }
     }
 }

@@ -146,6 +146,7 @@ impl Session<'_> {
                 self.renamed = None;
             }
         }
+        self.line.look_ahead();
         if self.line.control.slot().asked_to_end() {
             Err(End::HangUp(Code::Closing.into()))
         } else {
