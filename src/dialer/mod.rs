@@ -8,6 +8,8 @@ mod place;
 mod run;
 mod sockets;
 mod start;
+#[cfg(test)]
+mod tests;
 mod walls;
 
 pub use start::Control;
