@@ -97,22 +97,20 @@ impl Library {
     /// `NotFound`, `NotEmpty`, `Denied` (also for the root).
     pub fn remove(&self, path: &RelPath) -> Result<Removed> {
         let (place, facts) = self.find(path)?;
-        let removed = match facts.kind {
-            Kind::Folder => file::remove_folder(place.folder.as_fd(), &place.name),
-            _ => file::unlink(place.folder.as_fd(), &place.name),
-        };
-        removed.map_err(|errno| match errno {
-            Errno::ENOTEMPTY | Errno::EEXIST => Refusal {
-                message: "the folder is not empty (what is in it may be hidden)".into(),
-                ..Errno::ENOTEMPTY.into()
-            },
-            // It was a file a moment ago, or a folder: somebody put another thing there.
-            Errno::EISDIR | Errno::ENOTDIR => Code::InUse.into(),
-            Errno::EBUSY => because(errno, "something is mounted there"),
-            other => other.into(),
-        })?;
-        place.settle()?;
-        Ok(removed_by(&facts))
+        place.free(&facts)
+    }
+
+    /// The same for a protocol that has one word for files and another for folders.
+    ///
+    /// # Errors
+    /// As `remove`; `IsFolder` and `NotFolder` for what is not of this `kind`.
+    pub fn remove_only(&self, path: &RelPath, kind: Kind) -> Result<Removed> {
+        let (place, facts) = self.find(path)?;
+        match (facts.kind, kind) {
+            (Kind::Folder, Kind::File) => Err(Code::IsFolder.into()),
+            (Kind::File, Kind::Folder) => Err(Code::NotFolder.into()),
+            _ => place.free(&facts),
+        }
     }
 
     /// What is under the name `path`, or the root.
@@ -196,6 +194,26 @@ impl Place<'_> {
 
     fn holds_folder(&self) -> bool {
         self.look().is_ok_and(|facts| facts.kind == Kind::Folder)
+    }
+
+    /// Removes what `facts` describe.
+    fn free(&self, facts: &Facts) -> Result<Removed> {
+        let removed = match facts.kind {
+            Kind::Folder => file::remove_folder(self.folder.as_fd(), &self.name),
+            _ => file::unlink(self.folder.as_fd(), &self.name),
+        };
+        removed.map_err(|errno| match errno {
+            Errno::ENOTEMPTY | Errno::EEXIST => Refusal {
+                message: "the folder is not empty (what is in it may be hidden)".into(),
+                ..Errno::ENOTEMPTY.into()
+            },
+            // It was a file a moment ago, or a folder: somebody put another thing there.
+            Errno::EISDIR | Errno::ENOTDIR => Code::InUse.into(),
+            Errno::EBUSY => because(errno, "something is mounted there"),
+            other => other.into(),
+        })?;
+        self.settle()?;
+        Ok(removed_by(facts))
     }
 
     /// Puts the folder's names on the disk, where the operator wants that.

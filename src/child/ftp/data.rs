@@ -128,7 +128,10 @@ impl Line<'_> {
         let until = self.until();
         loop {
             match net::accept_from(passive.socket.as_fd(), peer) {
-                Ok(Some(fd)) => return Ok(fd),
+                Ok(Some(fd)) => {
+                    self.came_to_us = true;
+                    return Ok(fd);
+                }
                 Ok(None) => {}
                 Err(errno) => return Err(Stop::NotOpen(425, errno.desc().into())),
             }
