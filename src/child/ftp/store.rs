@@ -8,6 +8,7 @@
 use super::control::Control;
 use super::data::{self, Connection, Direction, Stop};
 use super::line::Line;
+use super::opening::Way;
 use super::{End, Handled, Session};
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
@@ -59,7 +60,7 @@ pub(super) fn announce(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 
 /// ABOR between transfers.
 pub(super) fn abort(session: &mut Session<'_>, _: &[u8]) -> Handled {
-    session.line.way = data::Way::Unsaid;
+    session.line.way = Way::Unsaid;
     session.line.control.say(226, "There is nothing to abort.")
 }
 
