@@ -227,43 +227,8 @@ impl Source {
     ///
     /// # Errors
     /// `Changed`, `NoSpace`, `TooLarge`, `Io`.
-    pub(super) fn copy(
-        &self,
-        to: BorrowedFd<'_>,
-        mut moved: impl FnMut(u64),
-    ) -> Result<(), Refusal> {
-        let (from, size) = (self.file.fd(), self.length);
-        let mut done = 0;
-        let mut in_kernel = true;
-        let mut room = Vec::new();
-        while done < size {
-            let left = usize::try_from(size - done).unwrap_or(PIECE);
-            let got = if in_kernel {
-                match copy::copy_range(from, to, done, left.min(PIECE)) {
-                    Err(
-                        Errno::EXDEV
-                        | Errno::EINVAL
-                        | Errno::ENOSYS
-                        | Errno::EOPNOTSUPP
-                        | Errno::EPERM,
-                    ) => {
-                        in_kernel = false;
-                        continue;
-                    }
-                    other => other?,
-                }
-            } else {
-                room.resize(SMALL_PIECE, 0);
-                let got = file::read_at(from, &mut room[..left.min(SMALL_PIECE)], done)?;
-                file::write_at(to, &room[..got], done)?;
-                got
-            };
-            if got == 0 {
-                return Err(Code::Changed.into());
-            }
-            done += got as u64;
-            moved(got as u64);
-        }
+    pub(super) fn copy(&self, to: BorrowedFd<'_>, moved: impl FnMut(u64)) -> Result<(), Refusal> {
+        copy_bytes(self.file.fd(), to, self.length, true, moved)?;
         self.file.unchanged()
     }
 
@@ -291,3 +256,43 @@ impl Source {
         Ok(true)
     }
 }
+
+/// Copies the first `size` bytes of `from`, in the kernel if it can.
+fn copy_bytes(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    size: u64,
+    mut in_kernel: bool,
+    mut moved: impl FnMut(u64),
+) -> Result<(), Refusal> {
+    let mut room = Vec::new();
+    let mut done = 0;
+    while done < size {
+        let left = usize::try_from(size - done).unwrap_or(PIECE);
+        let got = if in_kernel {
+            match copy::copy_range(from, to, done, left.min(PIECE)) {
+                Err(
+                    Errno::EXDEV | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::EPERM,
+                ) => {
+                    in_kernel = false;
+                    continue;
+                }
+                result => result?,
+            }
+        } else {
+            room.resize(SMALL_PIECE, 0);
+            let got = file::read_at(from, &mut room[..left.min(SMALL_PIECE)], done)?;
+            file::write_at(to, &room[..got], done)?;
+            got
+        };
+        if got == 0 {
+            return Err(Code::Changed.into());
+        }
+        done += got as u64;
+        moved(got as u64);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
