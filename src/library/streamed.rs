@@ -151,12 +151,7 @@ fn after_last(library: &Library, path: &RelPath, offset: Option<u64>) -> Result<
             return Ok(None);
         };
         let stage = library.staging_folder(false)?;
-        let staged = if source.folders.is_some() {
-            // A name of its own, by which it can take the partial's place.
-            stage::create_named(stage)?
-        } else {
-            stage::create(stage, library.options.named)?
-        };
+        let staged = stage::create(stage, library.options.named)?;
         Ok(Some((source, staged)))
     });
     match begun {
@@ -242,17 +237,32 @@ impl Source {
         let Some((stage, partials)) = &self.folders else {
             return Ok(false);
         };
-        if let (
-            Staged::Named {
-                name, resumable, ..
-            },
-            Staged::Named { name: partial, .. },
-        ) = (staged, guard)
-        {
-            file::rename(stage.as_fd(), name, partials.as_fd(), partial)?;
-            name.clone_from(partial);
-            *resumable = true;
-        }
+        let Staged::Named { name: partial, .. } = guard else {
+            return Ok(false);
+        };
+        let (fd, name) = match staged {
+            Staged::Named { fd, name, .. } => (fd, name.clone()),
+            Staged::Unnamed(fd) => {
+                // Nobody has it open who could have the lock.
+                file::try_lock(fd.as_fd())?;
+                let name = stage::random_name()?;
+                file::link_unnamed(fd.as_fd(), stage.as_fd(), &name)?;
+                (fd, name)
+            }
+        };
+        let fd = fd.try_clone().map_err(|_| Errno::EMFILE);
+        let moved = fd.and_then(|fd| {
+            file::rename(stage.as_fd(), &name, partials.as_fd(), partial)?;
+            Ok(fd)
+        });
+        let fd = moved.inspect_err(|_| {
+            let _ = file::unlink(stage.as_fd(), &name);
+        })?;
+        *staged = Staged::Named {
+            fd,
+            name: partial.clone(),
+            resumable: true,
+        };
         Ok(true)
     }
 }

@@ -106,13 +106,14 @@ fn one_writer_of_a_name_whom_its_owner_sees_come() {
 
 #[test]
 fn a_published_file_is_gone_on_with_in_a_copy() {
-    let s = Served::new();
-    let old = bytes(1, LARGE);
-    for (at, offset) in [
+    let cases = [
         (From::Offset(10), 10),
         (From::Offset(LARGE as u64), LARGE),
         (From::End, LARGE),
-    ] {
+    ];
+    let old = bytes(1, LARGE);
+    for ((at, offset), named) in cases.into_iter().flat_map(|c| [(c, false), (c, true)]) {
+        let s = Served::with(|files| files.named = named);
         s.write("f", &old);
         let streamed = Streamed {
             digest: Some(DigestKind::Blake3),
@@ -192,40 +193,42 @@ fn what_the_client_sent_last_is_never_mixed_with_the_file_before() {
 
 #[test]
 fn a_killed_process_leaves_the_old_file_and_no_half_copy() {
-    let s = Served::new();
-    let old = bytes(1, LARGE);
-    let half = LARGE as u64 / 2;
-    let ways = [From::Start, From::Offset(half), From::End];
-    for (at, steps) in ways.into_iter().flat_map(|at| (0..4).map(move |n| (at, n))) {
-        s.write("f", &old);
-        let mut upload = s.begin("f", over(at)).expect("begin");
-        if steps > 0 {
-            upload.take_over(|_| ()).expect("take over");
+    for named in [false, true] {
+        let s = Served::with(|files| files.named = named);
+        let old = bytes(1, LARGE);
+        let half = LARGE as u64 / 2;
+        let ways = [From::Start, From::Offset(half), From::End];
+        for (at, steps) in ways.into_iter().flat_map(|at| (0..4).map(move |n| (at, n))) {
+            s.write("f", &old);
+            let mut upload = s.begin("f", over(at)).expect("begin");
+            if steps > 0 {
+                upload.take_over(|_| ()).expect("take over");
+            }
+            if steps > 1 {
+                upload.write(b"new").expect("write");
+            }
+            if steps > 2 {
+                drop(upload.finish_streamed());
+            } else {
+                drop(upload);
+            }
+            assert_eq!(s.read("f"), old, "{at:?} {steps}");
+            assert_eq!(s.names(), ["f"]);
+            // What is kept is what the client said or sent, whole: or nothing.
+            let kept = std::fs::read_dir(s.at(".forkftp/partial")).expect("list");
+            for partial in kept {
+                let kept = std::fs::read(partial.expect("entry").path()).expect("read");
+                let expected: &[u8] = match (at, steps) {
+                    (From::Start, 2..) => b"new",
+                    (From::Offset(_), 1) => &old[..half as usize],
+                    (From::Offset(_), 2..) => &[&old[..half as usize], b"new"].concat(),
+                    _ => b"",
+                };
+                assert!(kept == expected, "{at:?} {steps}: {} bytes", kept.len());
+            }
+            s.library.sweep().expect("sweep");
+            assert_eq!(s.staged(), (0, 0), "{at:?} {steps}");
         }
-        if steps > 1 {
-            upload.write(b"new").expect("write");
-        }
-        if steps > 2 {
-            drop(upload.finish_streamed());
-        } else {
-            drop(upload);
-        }
-        assert_eq!(s.read("f"), old, "{at:?} {steps}");
-        assert_eq!(s.names(), ["f"]);
-        // What is kept is what the client said or sent, whole: or nothing.
-        let kept = std::fs::read_dir(s.at(".forkftp/partial")).expect("list");
-        for partial in kept {
-            let kept = std::fs::read(partial.expect("entry").path()).expect("read");
-            let expected: &[u8] = match (at, steps) {
-                (From::Start, 2..) => b"new",
-                (From::Offset(_), 1) => &old[..half as usize],
-                (From::Offset(_), 2..) => &[&old[..half as usize], b"new"].concat(),
-                _ => b"",
-            };
-            assert!(kept == expected, "{at:?} {steps}: {} bytes", kept.len());
-        }
-        s.library.sweep().expect("sweep");
-        assert_eq!(s.staged(), (0, 0), "{at:?} {steps}");
     }
 }
 
