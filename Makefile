@@ -30,7 +30,7 @@ lint: ## formatting, clippy, and the rules of the tree that no compiler knows
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	scripts/check-tree
-	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged .ci/run tests/e2e/run tests/e2e/*.sh
+	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged .ci/run tests/e2e/run tests/e2e/*.sh tests/bench/peers/*.sh
 
 bench: build ## figures against bare loops and vsftpd, as ratios (ARGS=... to choose)
 	install -D target/release/forkftpd target/bench/forkftpd

@@ -37,7 +37,7 @@ pub(crate) fn run(words: &[String]) {
     listener.set_nonblocking(false).expect("blocking");
     crate::stats::say(&address.to_string());
     match rest {
-        ["sendfile", file] => send_files(&listener, Path::new(file)),
+        ["sendfile", file] => fork_for_each(&listener, |client| send_file(client, Path::new(file))),
         ["sink", file, digest, durable] => {
             let digest = digest.parse().expect("a digest");
             receive_files(&listener, Path::new(file), digest, *durable == "full");
@@ -55,19 +55,17 @@ fn accept(listener: &TcpListener) -> TcpStream {
     listener.accept().expect("accept").0
 }
 
-/// For each connection, after one byte: the file, by sendfile.
-fn send_files(listener: &TcpListener, path: &Path) {
-    loop {
-        let mut client = accept(listener);
-        client.read_exact(&mut [0]).expect("the request");
-        let file = File::open(path).expect("the file");
-        let size = file.metadata().expect("its size").len();
-        let mut at = 0;
-        while at < size as i64 {
-            let left = size as usize - at as usize;
-            nix::sys::sendfile::sendfile64(&client, &file, Some(&mut at), left).expect("sendfile");
-        }
+/// After one byte: the file, by sendfile.
+fn send_file(mut client: TcpStream, path: &Path) -> std::io::Result<()> {
+    client.read_exact(&mut [0])?;
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut at = 0;
+    while at < size as i64 {
+        let left = size as usize - at as usize;
+        nix::sys::sendfile::sendfile64(&client, &file, Some(&mut at), left)?;
     }
+    Ok(())
 }
 
 /// For each connection: what comes until its end into a new file, with a digest; on the disk if wanted; then the digest
