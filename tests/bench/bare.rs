@@ -39,7 +39,7 @@ pub(crate) fn run(words: &[String]) {
     match rest {
         ["sendfile", file] => fork_for_each(&listener, |client| send_file(client, Path::new(file))),
         ["sink", file, digest, durable] => {
-            let digest = digest.parse().expect("a digest");
+            let digest = (*digest != "none").then(|| digest.parse().expect("a digest"));
             receive_files(&listener, Path::new(file), digest, *durable == "full");
         }
         ["fork"] => fork_for_each(&listener, |mut client| client.write_all(&ANSWER)),
@@ -68,21 +68,23 @@ fn send_file(mut client: TcpStream, path: &Path) -> std::io::Result<()> {
     Ok(())
 }
 
-/// For each connection: what comes until its end into a new file, with a digest; on the disk if wanted; then the digest
-/// in answer.
-fn receive_files(listener: &TcpListener, path: &Path, kind: Kind, durable: bool) {
+/// For each connection: what comes until its end into a new file, with a digest if wanted, on the disk if wanted; then the
+/// digest in answer.
+fn receive_files(listener: &TcpListener, path: &Path, kind: Option<Kind>, durable: bool) {
     let folder = File::open(path.parent().expect("a folder")).expect("the folder");
     let mut piece = vec![0; PIECE];
     loop {
         let mut client = accept(listener);
         let mut file = File::create_new(path).expect("a new file");
-        let mut hasher = Hasher::new(kind);
+        let mut hasher = kind.map(Hasher::new);
         loop {
             match client.read(&mut piece).expect("recv") {
                 0 => break,
                 got => {
                     file.write_all(&piece[..got]).expect("write");
-                    hasher.update(&piece[..got]);
+                    if let Some(hasher) = &mut hasher {
+                        hasher.update(&piece[..got]);
+                    }
                 }
             }
         }
@@ -90,8 +92,10 @@ fn receive_files(listener: &TcpListener, path: &Path, kind: Kind, durable: bool)
             file.sync_data().expect("fdatasync");
             folder.sync_all().expect("fsync");
         }
+        let answer = hasher.map(|hasher| hasher.finish().as_bytes().to_vec());
+        // Something has to be said where there is no digest.
         client
-            .write_all(hasher.finish().as_bytes())
+            .write_all(answer.as_deref().unwrap_or(b"k"))
             .expect("the answer");
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::machine::World;
 use crate::meter::Meter;
-use crate::server::{Ours, Server, give_to_server, leaves_with_us};
+use crate::server::{Ours, Server, born_of, give_to_server, leaves_with_us};
 use crate::stats::{Run, say};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -209,10 +209,19 @@ impl FtpServer {
     }
 }
 
+/// A process and all that descend from it.
+pub(crate) fn family(pid: u32) -> Vec<u32> {
+    let below = born_of(pid).into_iter().flat_map(family);
+    [pid].into_iter().chain(below).collect()
+}
+
 impl Drop for FtpServer {
     fn drop(&mut self) {
         if let Running::Theirs { child, .. } = &mut self.running {
-            let _ = kill(Pid::from_raw(child.id() as i32), Signal::SIGTERM);
+            // Some of their sessions outlive the server, and wait for a client for a long time.
+            for pid in family(child.id()) {
+                let _ = kill(Pid::from_raw(pid as i32), Signal::SIGTERM);
+            }
             let _ = child.wait();
         }
     }

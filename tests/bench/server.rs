@@ -111,7 +111,7 @@ impl Server {
         let may = if ours.tls { "optional" } else { "off" };
         let text = format!(
             "users_file = {users:?}\n{tls}durability = \"{durability}\"\nreceipt = \"{receipt}\"\n\
-             [[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"ftp\"\nlogin = \"required\"\ntls = \"{may}\"\n"
+             [[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"ftp\"\ndata_seconds = 5\nlogin = \"required\"\ntls = \"{may}\"\n"
         );
         fs::write(&path, text).expect("the configuration");
         Server::start(

@@ -4,8 +4,8 @@
 use super::Ftp;
 use crate::idle::{page_tables, smaps};
 use crate::machine::World;
-use crate::peers::{FtpServer, Way};
-use crate::server::{Ours, born_of};
+use crate::peers::{FtpServer, Way, family};
+use crate::server::Ours;
 use crate::stats::{Goal, say};
 use std::fs;
 use std::time::Duration;
@@ -74,11 +74,12 @@ fn session(server: &FtpServer) -> Ftp {
 
 /// Sums over a process and all that descend from it; of the program's pages too, of which each has its share.
 fn of_tree(pid: u32) -> [f64; 3] {
-    let own = [
-        smaps(pid, "Pss").unwrap_or(f64::NAN),
-        page_tables(pid).unwrap_or(f64::NAN),
-        1.0,
-    ];
-    let below = born_of(pid).into_iter().map(of_tree);
-    below.fold(own, |sum, one| std::array::from_fn(|at| sum[at] + one[at]))
+    let look = |pid| {
+        let pss = smaps(pid, "Pss").unwrap_or(f64::NAN);
+        [pss, page_tables(pid).unwrap_or(f64::NAN), 1.0]
+    };
+    let each = family(pid).into_iter().map(look);
+    each.fold([0.0; 3], |sum, one| {
+        std::array::from_fn(|at| sum[at] + one[at])
+    })
 }

@@ -3,17 +3,20 @@
 
 use super::Ftp;
 use super::secure::Tls;
-use super::table::{Aim, Side, table};
+use super::table::{Aim, Part, Side, table};
 use crate::get::random_block;
 use crate::machine::World;
 use crate::network;
+use crate::peer::{Peer, pieces};
 use crate::peers::{FtpServer, Way};
 use crate::put::remove;
-use crate::server::Ours;
+use crate::server::{Ours, Server};
 use crate::stats::{Goal, Run, rate};
 use std::fs;
+use std::time::Instant;
 
 const NAME: &str = "stored";
+const BARE: &str = "bare recv, write";
 
 /// Measures without TLS.
 pub(crate) fn run(world: &World) {
@@ -33,6 +36,7 @@ fn measure(world: &World, tls: Option<&Tls>) {
             let best = |times| {
                 vec![
                     Aim::Best(Goal::AtLeast(times)),
+                    Aim::Beside(BARE, Goal::Shown),
                     Aim::Cpu("vsftpd", Goal::Shown),
                 ]
             };
@@ -67,11 +71,14 @@ fn measure(world: &World, tls: Option<&Tls>) {
         .collect();
     let theirs = FtpServer::all_theirs(world, way);
     servers.extend(theirs.into_iter().map(|server| (server, Vec::new())));
+    let target = world.library.join(NAME);
+    let words = ["sink", &target.to_string_lossy(), "none", "none"];
+    let bare = Server::bare(world.unpaced(), &words);
     let under = network::under(world.unpaced());
     for (server, _) in &servers {
         put(world, server, tls, size, &block);
     }
-    let sides = servers
+    let mut sides: Vec<Side> = servers
         .iter()
         .map(|(server, aims)| {
             let block = &block;
@@ -80,6 +87,13 @@ fn measure(world: &World, tls: Option<&Tls>) {
             })
         })
         .collect();
+    if tls.is_none() {
+        sides.push(Side {
+            name: BARE.into(),
+            part: Part::Bare,
+            run: Box::new(|| bare_put(world, &bare, size, &block)),
+        });
+    }
     let under_tls = if tls.is_some() {
         " under TLS 1.3, AES-128-GCM, sealed before"
     } else {
@@ -102,7 +116,7 @@ fn put(world: &World, server: &FtpServer, tls: Option<&Tls>, size: u64, block: &
     let path = world.library.join(NAME);
     let stored = fs::read(&path).expect("what was put");
     let mut rest = &stored[..];
-    for piece in crate::peer::pieces(block, size) {
+    for piece in pieces(block, size) {
         assert!(
             rest.starts_with(piece),
             "{} stored something else",
@@ -126,6 +140,20 @@ fn put_and_remove(
         rate(size, ftp.store(NAME, size, block))
     });
     ftp.quit();
+    remove(&world.library.join(NAME), size);
+    run
+}
+
+/// The same two calls and nothing else: what the machine can do.
+fn bare_put(world: &World, bare: &Server, size: u64, block: &[u8]) -> Run {
+    let mut peer = Peer::connect(bare.address, None);
+    let run = bare.measure(size as f64 / 1e9, || {
+        let began = Instant::now();
+        pieces(block, size).for_each(|piece| peer.send(piece, false));
+        peer.finish();
+        peer.read(&mut [0]);
+        rate(size, began.elapsed())
+    });
     remove(&world.library.join(NAME), size);
     run
 }
