@@ -18,8 +18,8 @@ build: ## the two programs, optimised, in target/release
 	$(CARGO) build --release --locked --bin forkftp
 	$(CARGO) rustc --release --locked --bin forkftpd -- $(STATIC)
 
-run-server: build ## set up ./run and serve it on 127.0.0.1:8888 until Ctrl-C (PORT=N for another port)
-	@exec scripts/run-server target/release $(PORT)
+run-server: build ## set up ./run and serve it until Ctrl-C: drive on 127.0.0.1:8888, FTP on 2121 (PORT=N FTP_PORT=N for others)
+	@exec scripts/run-server target/release $(or $(PORT),8888) $(FTP_PORT)
 
 test: lint build ## everything: lints, unit tests, the suite, the end-to-end scripts
 	$(CARGO) test --locked

@@ -153,6 +153,49 @@ impl Hasher {
     }
 }
 
+/// A check sum being computed that somebody asked for by name: a digest, or the CRC-32 of old clients, which only finds
+/// damage and is no `Kind`: nothing is proved by it, offered by it or kept with a file.
+// As above: there is one of these at a time.
+#[allow(clippy::large_enum_variant)]
+#[derive(Debug, Clone)]
+pub enum Checksum {
+    /// One of the digests.
+    Digest(Hasher),
+    /// CRC-32 (IEEE 802.3, as in zip and gzip), 4 bytes.
+    Crc32(crc32fast::Hasher),
+}
+
+impl Checksum {
+    /// Starts one by a digest.
+    #[must_use]
+    pub fn digest(kind: Kind) -> Checksum {
+        Checksum::Digest(Hasher::new(kind))
+    }
+
+    /// Starts a CRC-32.
+    #[must_use]
+    pub fn crc32() -> Checksum {
+        Checksum::Crc32(crc32fast::Hasher::new())
+    }
+
+    /// Takes further bytes in.
+    pub fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Checksum::Digest(hasher) => hasher.update(bytes),
+            Checksum::Crc32(hasher) => hasher.update(bytes),
+        }
+    }
+
+    /// The sum of all that was taken in, in lower-case hexadecimal, with its leading zeros.
+    #[must_use]
+    pub fn finish(self) -> String {
+        match self {
+            Checksum::Digest(hasher) => hasher.finish().to_hex(),
+            Checksum::Crc32(hasher) => format!("{:08x}", hasher.finalize()),
+        }
+    }
+}
+
 /// Computes one of each kind, and forgets it. What the crates find out about the processor at their first use, by instructions
 /// that are slow in virtual machines, is then known to every process forked later.
 pub fn warm_up() {
@@ -162,6 +205,9 @@ pub fn warm_up() {
         hasher.update(&bytes);
         std::hint::black_box(hasher.finish());
     }
+    let mut sum = Checksum::crc32();
+    sum.update(&bytes);
+    std::hint::black_box(sum.finish());
 }
 
 #[cfg(test)]
@@ -188,6 +234,23 @@ mod tests {
             assert_eq!(Value::from_hex(kind, hex), Some(hasher.finish()));
             assert_eq!(Value::from_hex(kind, &hex[2..]), None);
             assert_eq!(kind.as_str().parse(), Ok(kind));
+            let mut sum = Checksum::digest(kind);
+            sum.update(b"abc");
+            assert_eq!(sum.finish(), hex);
         }
+    }
+
+    #[test]
+    fn the_check_value_of_crc_32_and_its_leading_zeros() {
+        let crc = |bytes: &[u8]| {
+            let mut sum = Checksum::crc32();
+            let (head, tail) = bytes.split_at(bytes.len() / 2);
+            sum.update(head);
+            sum.update(tail);
+            sum.finish()
+        };
+        assert_eq!(crc(b"123456789"), "cbf43926");
+        assert_eq!(crc(b""), "00000000");
+        assert_eq!(crc(b"adfcc"), "000576a0");
     }
 }

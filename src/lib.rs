@@ -13,7 +13,7 @@
 //! |---|---|
 //! | programs | `cli`, `src/bin/` |
 //! | parent | [`listener`] |
-//! | processes | [`broker`], [`child`], [`client`]: never each other |
+//! | processes | [`broker`], [`child`], [`dialer`], [`client`]: never each other |
 //! | shared state | [`library`], [`scoreboard`], [`users`] |
 //! | words between processes | [`ipc`], [`control`] |
 //! | words | [`config`], [`rights`], [`proof`], [`scram`], [`digest`], [`tls`], [`log`], [`wire`] |
@@ -47,6 +47,7 @@ pub mod users;
 pub mod broker;
 pub mod child;
 pub mod client;
+pub mod dialer;
 pub mod listener;
 
 pub mod cli;

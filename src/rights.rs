@@ -1,6 +1,6 @@
 //! What somebody who was let in may do, and the one function that says so, for every protocol. Decided by the broker, kept
 //! by the child. A child that lost its mind is held by the kernel to this much: where nothing may be changed, no file is made,
-//! written, removed or renamed (times and attributes of files it may read are not the kernel's to keep from it).
+//! written, removed or renamed (times, permissions and attributes of files it may read are not the kernel's to keep from it).
 
 use crate::error::{Code, Refusal};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -15,7 +15,7 @@ pub enum Right {
     Get,
     /// Put new files.
     Put,
-    /// Replace files, and change their times.
+    /// Replace files, and change their times and permission bits.
     Overwrite,
     /// Remove files and empty folders.
     Delete,
@@ -69,6 +69,8 @@ pub enum Operation {
     Stat,
     /// Set the time of change of a file.
     SetTime,
+    /// Set the permission bits of a file or folder.
+    SetMode,
     Remove,
     Rename {
         overwrite: bool,
@@ -119,7 +121,7 @@ impl Rights {
             Operation::Put { overwrite } => {
                 has(Right::Put) && (!overwrite || has(Right::Overwrite))
             }
-            Operation::SetTime => has(Right::Overwrite),
+            Operation::SetTime | Operation::SetMode => has(Right::Overwrite),
             Operation::Remove => has(Right::Delete),
             Operation::Rename { overwrite } => {
                 has(Right::Rename) && (!overwrite || has(Right::Overwrite))
@@ -199,6 +201,13 @@ mod tests {
         assert!(
             only(Right::Put).allow(Operation::Get).is_err(),
             "a drop box"
+        );
+        assert!(only(Right::Overwrite).allow(Operation::SetMode).is_ok());
+        assert!(
+            only(Right::Put)
+                .with(Right::Mkdir)
+                .allow(Operation::SetMode)
+                .is_err()
         );
         for operation in [
             Operation::List,

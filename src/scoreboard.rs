@@ -6,6 +6,7 @@
 
 use crate::sys::process::monotonic_millis;
 use crate::sys::shared::{Cells, Pages};
+use crate::wire::Protocol;
 use std::sync::atomic::Ordering::Relaxed;
 
 const PHASE: usize = 0;
@@ -35,23 +36,6 @@ pub enum Phase {
     Idle = 2,
     /// Answers one.
     Busy = 3,
-}
-
-/// What a child speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Protocol {
-    /// The drive protocol.
-    Drive = 1,
-}
-
-impl Protocol {
-    /// The name in listings and URLs.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Protocol::Drive => "drive",
-        }
-    }
 }
 
 /// A user's name as the scoreboard has room for it: at most `LONGEST_USER` bytes, cut between two letters.
@@ -209,7 +193,9 @@ impl<'a> Slot<'a> {
             sent,
             carried: received.wrapping_add(cell(TAKEN)),
             waited,
-            protocol: (cell(PROTOCOL) == Protocol::Drive as u64).then_some(Protocol::Drive),
+            protocol: Protocol::ALL
+                .into_iter()
+                .find(|protocol| cell(PROTOCOL) == *protocol as u64),
         }
     }
 

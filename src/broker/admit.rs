@@ -68,6 +68,8 @@ impl Keys {
             quota: account.quota.is_some() || account.quota_files.is_some(),
             narrower,
             gives: account.owner.is_some() || account.group.is_some(),
+            on_taken: account.on_taken,
+            on_hangup: account.on_hangup,
         };
         Some(Admission { grant, descriptors })
     }

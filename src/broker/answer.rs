@@ -4,10 +4,10 @@
 use super::desk::{self, Desk, Name};
 use super::login::{Attempt, Passed};
 use super::{quota, sign};
-use crate::config::{Account, Login};
+use crate::config::{Account, Encryption, Login, Protocol};
 use crate::digest::Kind;
 use crate::error::{Code, Refusal};
-use crate::ipc::{Answer, Ask, Client, Grant, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
+use crate::ipc::{Answer, Ask, Client, Grant, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
 use crate::scram::Verifier;
 use crate::sys::process::monotonic_millis;
@@ -47,6 +47,14 @@ struct Inside {
     partials: Option<OwnedFd>,
     /// Reserved, and not given back yet.
     reserved: quota::Amount,
+}
+
+/// A signature for a handshake by the server's key.
+fn sign_for(desk: &Desk, leaf: &str, scheme: u16, handshake: &Handshake) -> Outcome {
+    match desk.keys.tls.sign(leaf, scheme, handshake) {
+        Ok(signature) => Reply::from(Answer::Signed { signature }).into(),
+        Err(why) => Outcome::CutOff(why),
+    }
 }
 
 /// What is said to a child.
@@ -121,11 +129,18 @@ impl Dealing {
             return Some(Outcome::CutOff("a second client"));
         }
         self.client = Some(client);
-        if client.tls {
+        if client.tls == Encryption::Implicit {
             self.phase = Phase::Securing;
             return None;
         }
-        Some(self.greet(desk, client))
+        match client.protocol {
+            Protocol::Drive => Some(self.greet(desk, client)),
+            // The first word is the child's, and needs nothing from here.
+            Protocol::Ftp => {
+                self.phase = Phase::Login;
+                None
+            }
+        }
     }
 
     /// The hello.
@@ -187,31 +202,56 @@ impl Dealing {
         if !brought.is_empty() && !matches!(question, Ask::Give) {
             return Outcome::CutOff("a descriptor that nobody asked for");
         }
+        let is_plain = self.exporter.is_empty();
+        // Once: what was secured is not secured again.
+        let secures = match self.phase {
+            Phase::Securing => true,
+            Phase::Login => {
+                is_plain && matches!(client.tls, Encryption::Optional | Encryption::Required)
+            }
+            _ => false,
+        };
         match (self.phase, question) {
             (
-                Phase::Securing,
+                _,
                 Ask::Sign {
                     leaf,
                     scheme,
                     handshake,
                 },
-            ) => {
+            ) if secures => {
                 self.signatures += 1;
                 if self.signatures > MOST_SIGNATURES {
                     return Outcome::CutOff("one signature too many");
                 }
-                match desk.keys.tls.sign(&leaf, scheme, &handshake) {
-                    Ok(signature) => Reply::from(Answer::Signed { signature }).into(),
-                    Err(why) => Outcome::CutOff(why),
-                }
+                sign_for(desk, &leaf, scheme, &handshake)
             }
-            (Phase::Securing, Ask::Secured { exporter }) => match sign::exporter(&exporter) {
+            (
+                Phase::In,
+                Ask::Sign {
+                    leaf,
+                    scheme,
+                    handshake,
+                },
+            ) if client.signs_data && !is_plain => sign_for(desk, &leaf, scheme, &handshake),
+            (_, Ask::Secured { exporter }) if secures => match sign::exporter(&exporter) {
                 Ok(exporter) => {
                     self.exporter = exporter;
-                    self.greet(desk, client)
+                    match client.protocol {
+                        Protocol::Drive => self.greet(desk, client),
+                        Protocol::Ftp => {
+                            self.phase = Phase::Login;
+                            Reply::from(Answer::Noted).into()
+                        }
+                    }
                 }
                 Err(why) => Outcome::CutOff(why),
             },
+            (Phase::Login, Ask::Password { .. } | Ask::Anonymous)
+                if client.tls == Encryption::Required && is_plain =>
+            {
+                Outcome::CutOff("a login without TLS where none may be")
+            }
             (Phase::Challenged, Ask::Prove { nonce, mac, proof }) => {
                 // One attempt: whatever comes of it, this phase is over.
                 self.phase = Phase::Over;
@@ -296,7 +336,7 @@ impl Dealing {
     }
 
     fn answer_anonymous(&mut self, desk: &mut Desk, client: Client) -> Outcome {
-        if client.login != Login::Optional {
+        if client.login == Login::Required {
             return Reply::refused(Code::Login, "log in first").into();
         }
         self.let_in(desk, client, None, |entry| Answer::Welcome {
@@ -361,6 +401,9 @@ impl Dealing {
         };
         if name.is_none() && !account.admits(desk::address(&client)) {
             return Reply::refused(Code::Denied, "not from where you are").into();
+        }
+        if account.needs_tls && self.exporter.is_empty() {
+            return Reply::refused(Code::Denied, "this user logs in under TLS alone").into();
         }
         let quota = match self.open_quota(desk, &account) {
             Ok(quota) => quota,

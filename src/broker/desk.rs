@@ -65,8 +65,5 @@ impl Desk {
 
 /// The address of a client, if it came over a network.
 pub(super) fn address(client: &Client) -> Option<IpAddr> {
-    match client.peer {
-        crate::sys::net::Peer::Net(address) => Some(address.ip()),
-        _ => None,
-    }
+    client.peer.address()
 }

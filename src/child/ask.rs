@@ -9,7 +9,7 @@ use crate::wire::drive::Prove;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// The channel to the broker, for as long as there is something to ask.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Broker(pub(super) std::sync::Arc<OwnedFd>);
 
 /// Why there is no answer.
@@ -85,6 +85,24 @@ impl Broker {
             &[],
             true,
         )?)
+    }
+
+    /// The same where no hello follows.
+    pub(super) fn ask_secured(&self, exporter: &[u8]) -> Result<(), Unanswered> {
+        let exporter = hex::encode(exporter);
+        self.note(&Ask::Secured { exporter }, &[])
+    }
+
+    /// Whether that is the user's password; the library, if it is.
+    pub(super) fn ask_password(
+        &self,
+        user: String,
+        password: String,
+    ) -> Result<Admitted, Unanswered> {
+        match ipc::call(&self.0, &Ask::Password { user, password }, &[])? {
+            (Answer::Welcome { entry, .. }, given) => admitted(given, entry),
+            (other, _) => unexpected(other),
+        }
     }
 
     /// The payload of the hello; and the library, unless a proof has to come first.

@@ -2,13 +2,21 @@
 //! listener.
 
 mod ask;
+mod dial;
 mod drive;
+mod ftp;
+mod guest;
+mod pace;
+mod progress;
+mod quota;
 mod run;
 mod sandbox;
 mod secure;
 mod signer;
 mod stream;
+mod tickets;
 
-pub use run::{Birth, Exit, over_descriptors, run};
+pub use dial::{Dialer, Passive, Undialed};
+pub use run::{Birth, Exit, World, over_descriptors, run};
 pub use sandbox::{Entering, Sandbox};
 pub use signer::Tls;

@@ -1,20 +1,22 @@
 //! The life of a child, from its birth to its exit code. Nothing here returns to the listener's code.
 
 use super::ask::Broker;
-use super::drive;
+use super::dial::Dialer;
 use super::sandbox::{Entering, Sandbox};
 use super::secure;
 use super::signer::Tls;
 use super::stream::{Limits, Stream};
-use crate::config::Config;
+use super::{drive, ftp};
+use crate::config::{Config, Encryption, Listen, Protocol};
 use crate::ipc::Client;
 use crate::log::{self, Level, Role};
-use crate::scoreboard::{Phase, Protocol, Slot};
+use crate::scoreboard::{Phase, Slot};
 use crate::sys::net::Peer;
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, process, signal};
 use std::convert::Infallible;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// How a child's life went: its exit code, which the listener reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,13 +46,24 @@ pub struct Birth<'a> {
     pub slot: Slot<'static>,
     /// Readable once the listener drains, or is gone.
     pub drain: BorrowedFd<'static>,
-    /// The deadlines.
-    pub config: &'a Config,
+    /// What was decided.
+    pub world: World<'a>,
     /// Its walls; none when it stands inside already.
     pub sandbox: Option<&'a Sandbox>,
     /// Its channel to the broker.
     pub broker: OwnedFd,
-    /// For a client that speaks TLS.
+    /// Its channel to the dialer, if its client may need one and there is one.
+    pub dialer: Option<Dialer>,
+}
+
+/// What was decided about the service, and the listening socket that the client came to.
+#[derive(Debug, Clone, Copy)]
+pub struct World<'a> {
+    /// The whole.
+    pub config: &'a Config,
+    /// The listening socket.
+    pub listen: &'a Listen,
+    /// For clients that speak TLS.
     pub tls: Option<&'a Tls>,
 }
 
@@ -58,10 +71,9 @@ pub struct Birth<'a> {
 pub fn run(birth: Birth<'_>) -> Infallible {
     let peer = birth.client.peer;
     log::event(Level::Info, "connected", &[("peer", &peer)]);
-    birth.slot.say_protocol(Protocol::Drive);
-    let limits = limits(birth.config, birth.accepted);
-    // Lives as long as the process: a child leaves without dropping anything.
-    let socket: &'static OwnedFd = Box::leak(Box::new(birth.socket));
+    birth.slot.say_protocol(birth.client.protocol);
+    let limits = limits(birth.world.config, birth.client.protocol, birth.accepted);
+    let socket = Rc::new(birth.socket);
     // No client byte has been read so far.
     let ready = Stream::over_socket(socket, Some(birth.drain), birth.slot, limits)
         .map_err(|errno| ("socket", errno))
@@ -72,9 +84,10 @@ pub fn run(birth: Birth<'_>) -> Infallible {
     let exit = match ready {
         Ok(stream) => serve(
             stream,
+            birth.world,
             &birth.client,
             Broker(birth.broker.into()),
-            birth.tls,
+            birth.dialer,
         ),
         Err((step, errno)) => unfit(peer, step, errno),
     };
@@ -82,19 +95,33 @@ pub fn run(birth: Birth<'_>) -> Infallible {
 }
 
 /// The client's session, inside TLS if there is to be any.
-fn serve(mut stream: Stream, client: &Client, broker: Broker, tls: Option<&Tls>) -> Exit {
-    match tls.map(|tls| secure::begin(&mut stream, tls, &broker, client.peer)) {
-        None | Some(Ok(())) => drive::serve(stream, client, broker),
-        Some(Err(exit)) => exit,
+fn serve(
+    mut stream: Stream,
+    world: World<'_>,
+    client: &Client,
+    broker: Broker,
+    dialer: Option<Dialer>,
+) -> Exit {
+    if client.tls == Encryption::Implicit {
+        let Some(tls) = world.tls else {
+            return unfit(client.peer, "certificate", Errno::ENOENT);
+        };
+        if let Err(exit) = secure::begin(&mut stream, tls, &broker, client) {
+            return exit;
+        }
+    }
+    match client.protocol {
+        Protocol::Drive => drive::serve(stream, client, broker),
+        Protocol::Ftp => ftp::serve(stream, world, client, broker, dialer),
     }
 }
 
 /// How a child for `client` shuts itself in.
 fn entering(client: &Client) -> Entering {
     if client.has_to_ask() {
-        Entering::Shut
+        Entering::Shut(client.protocol)
     } else {
-        Entering::Open
+        Entering::Open(client.protocol)
     }
 }
 
@@ -114,33 +141,36 @@ fn unfit(peer: Peer, step: &str, errno: Errno) -> Exit {
 pub fn over_descriptors(
     read: OwnedFd,
     write: OwnedFd,
+    world: World<'_>,
     client: &Client,
-    config: &Config,
     sandbox: &Sandbox,
     broker: OwnedFd,
-    tls: Option<&Tls>,
+    dialer: Option<Dialer>,
 ) -> Exit {
     log::become_role(Role::Child);
     let peer = client.peer;
     let slot = Slot::unread();
     slot.enter(Phase::Handshake);
-    let (read, write): (&'static OwnedFd, &'static OwnedFd) =
-        (Box::leak(Box::new(read)), Box::leak(Box::new(write)));
-    let limits = limits(config, monotonic_millis());
+    let (read, write) = (Rc::new(read), Rc::new(write));
+    let limits = limits(world.config, client.protocol, monotonic_millis());
     let ready = signal::child_defaults()
         .map_err(|errno| ("signals", errno))
         .and_then(|()| Stream::over_pair(read, write, slot, limits).map_err(|e| ("socket", e)))
         .and_then(|stream| sandbox.enter(entering(client)).map(|()| stream));
     match ready {
-        Ok(stream) => serve(stream, client, Broker(broker.into()), tls),
+        Ok(stream) => serve(stream, world, client, Broker(broker.into()), dialer),
         Err((step, errno)) => unfit(peer, step, errno),
     }
 }
 
-fn limits(config: &Config, accepted: u64) -> Limits {
+fn limits(config: &Config, protocol: Protocol, accepted: u64) -> Limits {
+    let handshake = match protocol {
+        Protocol::Drive => config.handshake_seconds,
+        Protocol::Ftp => config.login_seconds,
+    };
     let millis = |seconds: u32| u64::from(seconds) * 1000;
     Limits {
-        handshake_until: accepted + millis(config.handshake_seconds),
+        handshake_until: accepted + millis(handshake),
         idle: millis(config.idle_seconds),
         stall: millis(config.stall_seconds),
     }

@@ -7,6 +7,7 @@ use crate::ipc::{DESCRIPTORS, shuts_descriptors};
 use crate::sys::privs::{self, Identity};
 use crate::sys::seccomp::{Filter, Only, Rule};
 use crate::sys::{Errno, Result, process};
+use crate::wire::Protocol;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// Everything a child needs to shut itself in, made once and inherited.
@@ -19,8 +20,11 @@ pub struct Sandbox {
     empty: Option<OwnedFd>,
     /// Landlock: the library, and nothing else. Made by the broker, which alone knows where that is.
     ruleset: Option<OwnedFd>,
-    filter: Filter,
-    /// For warm children, who shut themselves in before they have a client.
+    /// What the children of drive clients may call: nobody pays for what another protocol needs.
+    drive: Filter,
+    /// The same of FTP clients.
+    ftp: Filter,
+    /// For warm children, who shut themselves in before they have a client: what any of their clients may need.
     warm: Filter,
 }
 
@@ -30,9 +34,9 @@ pub enum Entering {
     /// It waits for a client, which it will accept.
     Warm,
     /// It has a client, that has to prove something before any file can be opened.
-    Shut,
+    Shut(Protocol),
     /// It has a client, that is let in as it is.
-    Open,
+    Open(Protocol),
 }
 
 impl Sandbox {
@@ -43,13 +47,24 @@ impl Sandbox {
     pub fn prepare(config: &Config, ruleset: Option<OwnedFd>) -> Result<Sandbox> {
         let identity = config.identity;
         let empty = identity.map(|_| privs::empty_folder()).transpose()?;
+        let mut warm = [&POLICY[..], &WARM[..]].concat();
+        if config
+            .listen
+            .iter()
+            .any(|listen| listen.protocol == Protocol::Ftp)
+        {
+            warm.extend(FTP);
+            let why = "the address that its client came to, for the dialer";
+            warm.push(row(libc::SYS_getsockname, why));
+        }
         Ok(Sandbox {
             level: config.sandbox,
             identity,
             empty,
             ruleset,
-            filter: Filter::new(&POLICY),
-            warm: Filter::new(&[&POLICY[..], &WARM[..]].concat()),
+            drive: Filter::new(&POLICY),
+            ftp: Filter::new(&[&POLICY[..], &FTP[..]].concat()),
+            warm: Filter::new(&warm),
         })
     }
 
@@ -67,7 +82,7 @@ impl Sandbox {
             privs::become_user(identity).map_err(step("setresuid"))?;
         }
         privs::no_new_privs().map_err(step("no_new_privs"))?;
-        let shut = entering == Entering::Shut && shuts_descriptors(self.identity);
+        let shut = matches!(entering, Entering::Shut(_)) && shuts_descriptors(self.identity);
         privs::limit(DESCRIPTORS, shut).map_err(step("setrlimit"))?;
         if self.level != Level::Off {
             match &self.ruleset {
@@ -85,7 +100,8 @@ impl Sandbox {
         }
         let filter = match entering {
             Entering::Warm => &self.warm,
-            Entering::Shut | Entering::Open => &self.filter,
+            Entering::Shut(Protocol::Drive) | Entering::Open(Protocol::Drive) => &self.drive,
+            Entering::Shut(Protocol::Ftp) | Entering::Open(Protocol::Ftp) => &self.ftp,
         };
         filter.install().map_err(step("seccomp"))
     }
@@ -117,9 +133,10 @@ const POLICY: [Rule; 65] = [
     row(libc::SYS_read, "requests; a pipe pair's input"),
     row(libc::SYS_write, "the log; a pipe pair's output"),
     row(libc::SYS_recvfrom, "the client"),
-    row(libc::SYS_sendto, "the client"),
+    // With MSG_FASTOPEN sending connects a socket that is not, to anywhere: a listening one after shutdown(2) would do.
+    only(libc::SYS_sendto, Only::Without(3, libc::MSG_FASTOPEN as u32), "the client"),
     row(libc::SYS_recvmsg, "answers of the broker, with the library's descriptors"),
-    row(libc::SYS_sendmsg, "questions to the broker; the client under TLS"),
+    only(libc::SYS_sendmsg, Only::Without(2, libc::MSG_FASTOPEN as u32), "questions to the broker; the client under TLS"),
     row(libc::SYS_sendfile, "files to the client"),
     row(libc::SYS_poll, "waiting with a deadline"),
     row(libc::SYS_ppoll, "waiting with a deadline, where poll is made of it"),
@@ -183,6 +200,16 @@ const POLICY: [Rule; 65] = [
     row(libc::SYS_gettid, "the C library"),
     row(libc::SYS_exit, "the end"),
     row(libc::SYS_exit_group, "the end"),
+];
+
+/// What the child of an FTP client may do besides. Its data connections come from the dialer: none of these makes, binds or connects
+/// a socket.
+#[rustfmt::skip]
+const FTP: [Rule; 4] = [
+    only(libc::SYS_getsockopt, Only::Is(2, libc::TCP_INFO as u32), "how long a round trip takes, at the end of an upload"),
+    row(libc::SYS_accept4, "the data connection, of a listening socket that the dialer made"),
+    only(libc::SYS_fchmod, Only::Without(1, 0o7000), "SITE CHMOD, of an open file; never whose a program is when it runs"),
+    row(libc::SYS_copy_file_range, "the part of a file that an upload goes on after"),
 ];
 
 /// What a warm child may do besides, to come to its client. It holds listening sockets until then, and none after.

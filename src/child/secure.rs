@@ -5,14 +5,15 @@ use super::ask::{Broker, Unanswered};
 use super::run::Exit;
 use super::signer::Tls;
 use super::stream::Stream;
+use crate::config::Protocol;
 use crate::error::{Code, Refusal};
+use crate::ipc::Client;
 use crate::log::{self, Level};
-use crate::sys::net::Peer;
 use crate::sys::{Errno, net};
 use crate::tls::{Engine, SEALED_AT_ONCE};
 use std::cell::{RefCell, RefMut};
 use std::io::{self, IoSlice, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::rc::Rc;
 
 /// The engine that both directions of a connection go through.
@@ -20,6 +21,10 @@ use std::rc::Rc;
 pub(super) struct Secure(Rc<RefCell<Engine>>);
 
 impl Secure {
+    pub(super) fn new(engine: Engine) -> Secure {
+        Secure(Rc::new(RefCell::new(engine)))
+    }
+
     pub(super) fn engine(&self) -> RefMut<'_, Engine> {
         self.0.borrow_mut()
     }
@@ -56,9 +61,10 @@ pub(super) fn begin(
     stream: &mut Stream,
     tls: &Tls,
     broker: &Broker,
-    peer: Peer,
+    client: &Client,
 ) -> Result<(), Exit> {
-    let done = shake_hands(stream, tls, broker);
+    let peer = client.peer;
+    let done = shake_hands(stream, tls, broker, client.protocol);
     tls.end();
     let failed = match done {
         Ok(agreed) => {
@@ -100,9 +106,14 @@ pub(super) fn begin(
     Err(exit)
 }
 
-fn shake_hands(stream: &mut Stream, tls: &Tls, broker: &Broker) -> Result<String, Failed> {
-    let engine = tls.begin(broker).map_err(Failed::Inside)?;
-    let secure = Secure(Rc::new(RefCell::new(engine)));
+fn shake_hands(
+    stream: &mut Stream,
+    tls: &Tls,
+    broker: &Broker,
+    protocol: Protocol,
+) -> Result<String, Failed> {
+    let engine = tls.begin(broker, protocol).map_err(Failed::Inside)?;
+    let secure = Secure::new(engine);
     stream.secure(&secure);
     while secure.engine().is_handshaking() {
         if secure.engine().has_to_push() {
@@ -115,16 +126,19 @@ fn shake_hands(stream: &mut Stream, tls: &Tls, broker: &Broker) -> Result<String
     }
     stream.output.push(false)?;
     let exporter = secure.engine().exporter().map_err(Failed::Inside)?;
-    broker.tell_secured(&exporter)?;
+    match protocol {
+        Protocol::Drive => broker.tell_secured(&exporter)?,
+        Protocol::Ftp => broker.ask_secured(&exporter)?,
+    }
     let agreed = secure.engine().agreed();
     Ok(agreed)
 }
 
 /// A descriptor as the engine reads it.
 #[derive(Debug)]
-pub(super) struct Wire(pub(super) &'static OwnedFd);
+pub(super) struct Wire<'a>(pub(super) BorrowedFd<'a>);
 
-impl Read for Wire {
+impl Read for Wire<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         Ok(nix::unistd::read(self.0, into)?)
     }
@@ -132,16 +146,27 @@ impl Read for Wire {
 
 /// A descriptor as the engine writes to it.
 #[derive(Debug)]
-pub(super) struct To {
-    pub(super) fd: &'static OwnedFd,
+pub(super) struct To<'a> {
+    pub(super) fd: BorrowedFd<'a>,
     pub(super) is_socket: bool,
     pub(super) more: bool,
 }
 
-impl Write for To {
+impl<'a> To<'a> {
+    /// A socket, with nothing behind what is sent.
+    pub(super) fn socket(fd: BorrowedFd<'a>) -> To<'a> {
+        To {
+            fd,
+            is_socket: true,
+            more: false,
+        }
+    }
+}
+
+impl Write for To<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let sent = if self.is_socket {
-            net::send(self.fd.as_fd(), bytes, self.more)
+            net::send(self.fd, bytes, self.more)
         } else {
             nix::unistd::write(self.fd, bytes)
         };
@@ -151,7 +176,7 @@ impl Write for To {
     /// The records of one push in one call.
     fn write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         if self.is_socket {
-            return Ok(net::send_pieces(self.fd.as_fd(), pieces, self.more)?);
+            return Ok(net::send_pieces(self.fd, pieces, self.more)?);
         }
         let first = pieces.iter().find(|piece| !piece.is_empty());
         first.map_or(Ok(0), |piece| self.write(piece))

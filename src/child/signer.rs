@@ -2,11 +2,15 @@
 //! the listener and inherited; each child has its handshake signed by the broker, over its own channel.
 
 use super::ask::{Broker, Unanswered};
+use super::tickets::Tickets;
+use crate::config::Protocol;
 use crate::ipc::{Chain, Handshake, MAX_CHAIN};
 use crate::sys::sealed;
-use crate::tls::{ALPN, Engine, provider};
+use crate::tls::{ALPN, ALPN_FTP, Engine, provider};
 use rustls::pki_types::CertificateDer;
-use rustls::server::{NoServerSessionStorage, ServerConfig, ServerConnection};
+use rustls::server::{
+    NoServerSessionStorage, ServerConfig, ServerConnection, ServerSessionMemoryCache,
+};
 use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 use sha2::{Digest, Sha256};
@@ -16,14 +20,29 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Before a TLS 1.3 transcript's hash stand spaces and this (RFC 8446, section 4.4.3).
 const SPACES: [u8; 64] = [b' '; 64];
 const CONTEXT: &[u8] = b"TLS 1.3, server CertificateVerify\0";
+/// Tickets for a client's data connections: some take a new one for each, and get none back for an upload.
+const CONTROL_TICKETS: usize = 8;
+/// What a data connection gives back for the ticket that was used for it.
+const DATA_TICKETS: usize = 2;
+/// Sessions of TLS 1.2 that are remembered.
+const SESSIONS: usize = 32;
 /// Bytes of each of the two randoms before the parameters of TLS 1.2.
 const RANDOM: usize = 32;
 
 /// Everything for a handshake but the key.
 #[derive(Debug)]
 pub struct Tls {
-    config: Arc<ServerConfig>,
+    drive: Arc<ServerConfig>,
+    ftp: Ftp,
     key: Arc<Remote>,
+}
+
+/// For control connections of FTP, and the data connections that resume their sessions.
+#[derive(Debug)]
+struct Ftp {
+    control: Arc<ServerConfig>,
+    download: Arc<ServerConfig>,
+    upload: Arc<ServerConfig>,
 }
 
 /// The key, as far as it is known here.
@@ -72,32 +91,78 @@ impl Tls {
             .map_err(|error| cannot(&error.to_string()))?
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(SingleCertAndKey::from(both)));
-        // A client that names protocols and not this one is refused by that; one that names none may come in.
-        config.alpn_protocols = vec![ALPN.to_vec()];
         // A child serves one connection: it has nothing to remember for a next one.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         // Without it two channels of TLS 1.2 can be made to have the same name (RFC 7627, RFC 9266 section 4.2).
         config.require_ems = true;
+        // A client that names protocols and not this one is refused by that; one that names none may come in.
+        let mut ftp = config.clone();
+        ftp.alpn_protocols = vec![ALPN_FTP.to_vec()];
+        config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Tls {
-            config: Arc::new(config),
+            drive: Arc::new(config),
+            ftp: Ftp::new(ftp),
             key,
         })
     }
 
     /// One handshake, signed over the channel of `broker`.
-    pub(super) fn begin(&self, broker: &Broker) -> Result<Engine, String> {
+    pub(super) fn begin(&self, broker: &Broker, protocol: Protocol) -> Result<Engine, String> {
         // Not a second descriptor: before its client is let in, a child may not be able to make one.
-        self.key.connect(Some(Broker(broker.0.clone())));
-        ServerConnection::new(self.config.clone())
-            .map(Engine::new)
-            .map_err(|error| error.to_string())
+        self.key.connect(Some(broker.clone()));
+        let config = match protocol {
+            Protocol::Drive => &self.drive,
+            Protocol::Ftp => &self.ftp.control,
+        };
+        engine(config)
+    }
+
+    /// The handshake of a data connection. Only those are signed for that need not resume a session: with `broker`. A client that
+    /// will only send is given no tickets: it never reads them, and closing a connection with bytes unread resets it, with the
+    /// end of the file still on its way.
+    pub(super) fn begin_data(
+        &self,
+        broker: Option<&Broker>,
+        reads: bool,
+    ) -> Result<Engine, String> {
+        self.key.connect(broker.cloned());
+        engine(if reads {
+            &self.ftp.download
+        } else {
+            &self.ftp.upload
+        })
     }
 
     /// Nothing more is signed.
     pub(super) fn end(&self) {
         self.key.connect(None);
     }
+}
+
+impl Ftp {
+    /// Sessions are resumed by what this process alone remembers: whoever can resume one of this client's is this client.
+    fn new(mut config: ServerConfig) -> Ftp {
+        config.ticketer = Arc::new(Tickets::default());
+        // For clients of TLS 1.2 that know no tickets.
+        config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+        config.send_tls13_tickets = CONTROL_TICKETS;
+        let mut download = config.clone();
+        download.send_tls13_tickets = DATA_TICKETS;
+        let mut upload = config.clone();
+        upload.send_tls13_tickets = 0;
+        Ftp {
+            control: Arc::new(config),
+            download: Arc::new(download),
+            upload: Arc::new(upload),
+        }
+    }
+}
+
+fn engine(config: &Arc<ServerConfig>) -> Result<Engine, String> {
+    ServerConnection::new(config.clone())
+        .map(Engine::new)
+        .map_err(|error| error.to_string())
 }
 
 fn algorithm(schemes: &[SignatureScheme]) -> Option<SignatureAlgorithm> {

@@ -1,6 +1,7 @@
 //! The client's connection as a child uses it: reads and writes that know how long the client may take, and tell the
 //! scoreboard what moves. The listener keeps the same deadlines with a little grace, in case this process does not.
 
+use super::progress::Progress;
 use super::secure::{self, Secure};
 use crate::error::{Code, Refusal};
 use crate::scoreboard::{Phase, Slot};
@@ -10,6 +11,7 @@ use crate::wire::frame::Sink;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// How long a client may take.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +34,7 @@ pub(super) struct Stream {
 /// What the client sends.
 #[derive(Debug)]
 pub(super) struct Input {
-    fd: &'static OwnedFd,
+    fd: Rc<OwnedFd>,
     drain: Option<BorrowedFd<'static>>,
     slot: Slot<'static>,
     limits: Limits,
@@ -45,20 +47,13 @@ pub(super) struct Input {
 /// What is sent to the client.
 #[derive(Debug)]
 pub(super) struct Output {
-    fd: &'static OwnedFd,
+    fd: Rc<OwnedFd>,
     is_socket: bool,
-    slot: Slot<'static>,
-    stall: u64,
-    sent: u64,
-    acknowledged: u64,
-    acknowledged_at: u64,
+    progress: Progress,
     /// None without TLS.
     secure: Option<Secure>,
     /// Of a file, on the way to be sealed; made when it is needed.
     piece: Vec<u8>,
-    /// Milliseconds spent in sending since it was last looked whose time that was, and when that was.
-    waited: u64,
-    looked_at: u64,
     /// Bytes of files that went out without a moment's waiting, in a row.
     fast: u64,
 }
@@ -72,8 +67,6 @@ const FAST_BYTES: u64 = 16 * 1024 * 1024;
 /// A call that takes this long waited, in milliseconds.
 const A_MOMENT: u64 = 3;
 
-/// How often it is looked whether the client takes what is sent, in milliseconds.
-const LOOK: u64 = 1000;
 /// How long one blocking send waits before progress is looked at.
 const SEND_SECONDS: u32 = 1;
 /// How long a client that was cut off has to hear why, in milliseconds.
@@ -83,19 +76,19 @@ static ZEROS: [u8; 4096] = [0; 4096];
 
 impl Stream {
     pub(super) fn over_socket(
-        fd: &'static OwnedFd,
+        fd: Rc<OwnedFd>,
         drain: Option<BorrowedFd<'static>>,
         slot: Slot<'static>,
         limits: Limits,
     ) -> Result<Stream> {
         // No descriptor is made here: to a warm child that is closed already.
         net::set_send_timeout(fd.as_fd(), SEND_SECONDS)?;
-        Ok(Stream::new(fd, fd, true, drain, slot, limits))
+        Ok(Stream::new(fd.clone(), fd, true, drain, slot, limits))
     }
 
     pub(super) fn over_pair(
-        read: &'static OwnedFd,
-        write: &'static OwnedFd,
+        read: Rc<OwnedFd>,
+        write: Rc<OwnedFd>,
         slot: Slot<'static>,
         limits: Limits,
     ) -> Result<Stream> {
@@ -107,8 +100,8 @@ impl Stream {
     }
 
     fn new(
-        read: &'static OwnedFd,
-        write: &'static OwnedFd,
+        read: Rc<OwnedFd>,
+        write: Rc<OwnedFd>,
         is_socket: bool,
         drain: Option<BorrowedFd<'static>>,
         slot: Slot<'static>,
@@ -126,15 +119,9 @@ impl Stream {
         let output = Output {
             fd: write,
             is_socket,
-            slot,
-            stall: limits.stall,
-            sent: 0,
-            acknowledged: 0,
-            acknowledged_at: monotonic_millis(),
+            progress: Progress::new(slot, limits.stall),
             secure: None,
             piece: Vec::new(),
-            waited: 0,
-            looked_at: monotonic_millis(),
             fast: 0,
         };
         Stream { input, output }
@@ -168,7 +155,7 @@ impl Input {
         let mut engine = secure.engine();
         engine.has_more()
             || is_readable()
-                && match engine.pull(&mut secure::Wire(self.fd)) {
+                && match engine.pull(&mut secure::Wire(self.fd.as_fd())) {
                     Ok(came) => {
                         self.slot.moved(came as u64);
                         engine.has_more()
@@ -184,7 +171,7 @@ impl Input {
         let Some(secure) = &self.secure else {
             return Ok(0);
         };
-        let came = secure.engine().pull(&mut secure::Wire(self.fd))?;
+        let came = secure.engine().pull(&mut secure::Wire(self.fd.as_fd()))?;
         self.slot.received(came as u64);
         Ok(came)
     }
@@ -203,11 +190,16 @@ impl Input {
             );
             if left == 0
                 || !matches!(ready, Ok(1))
-                || !matches!(nix::unistd::read(self.fd, &mut waste), Ok(1..))
+                || !matches!(nix::unistd::read(&self.fd, &mut waste), Ok(1..))
             {
                 return;
             }
         }
+    }
+
+    /// The connection, to be waited for together with others.
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// The scoreboard's page.
@@ -262,7 +254,7 @@ impl Input {
 }
 
 /// A refusal that travels as an error of the stream, to the one place that answers it.
-fn refusal(code: Code) -> io::Error {
+pub(super) fn refusal(code: Code) -> io::Error {
     io::Error::other(Refusal::from(code))
 }
 
@@ -279,7 +271,7 @@ impl Read for Input {
             }
         }
         self.wait()?;
-        let got = nix::unistd::read(self.fd, into)?;
+        let got = nix::unistd::read(&self.fd, into)?;
         self.slot.received(got as u64);
         Ok(got)
     }
@@ -309,7 +301,7 @@ impl Output {
             };
             let sent = copy::send_file(self.fd.as_fd(), file, offset, left.min(most));
             let went = sent.as_ref().map_or(0, |&sent| sent as u64);
-            self.fast = if self.note_wait(began) < A_MOMENT {
+            self.fast = if self.progress.note_wait(self.fd.as_fd(), began) < A_MOMENT {
                 self.fast + went
             } else {
                 0
@@ -317,11 +309,11 @@ impl Output {
             match sent {
                 Ok(0) => break,
                 Ok(sent) => {
-                    self.note(sent);
+                    self.progress.note(sent);
                     offset += sent as u64;
                     left -= sent;
                 }
-                Err(Errno::EAGAIN) => self.check_progress()?,
+                Err(Errno::EAGAIN) => self.progress.check(self.fd.as_fd())?,
                 Err(
                     error @ (Errno::EPIPE
                     | Errno::ECONNRESET
@@ -380,16 +372,16 @@ impl Output {
                 self.wait_for_room()?;
             }
             let mut to = secure::To {
-                fd: self.fd,
+                fd: self.fd.as_fd(),
                 is_socket: self.is_socket,
                 more,
             };
             let sent = secure.engine().push(&mut to);
-            self.note_wait(began);
+            self.progress.note_wait(self.fd.as_fd(), began);
             match sent {
-                Ok(sent) => self.note(sent),
+                Ok(sent) => self.progress.note(sent),
                 Err(error) => match secure::errno(&error) {
-                    Some(Errno::EAGAIN) => self.check_progress()?,
+                    Some(Errno::EAGAIN) => self.progress.check(self.fd.as_fd())?,
                     Some(Errno::EINTR) => {}
                     _ => return Err(error),
                 },
@@ -424,55 +416,13 @@ impl Output {
         }
     }
 
-    fn note(&mut self, sent: usize) {
-        self.sent += sent as u64;
-        self.slot.sent(sent as u64);
-    }
-
-    /// Counts the time of one send. From time to time it is looked whose it was: the client's while there is something that it has
-    /// not acknowledged, otherwise that of the disk behind `send_file`. Returns the milliseconds.
-    fn note_wait(&mut self, began: u64) -> u64 {
-        let now = monotonic_millis();
-        let took = now.saturating_sub(began);
-        self.waited += took;
-        if self.waited == 0 || now.saturating_sub(self.looked_at) < LOOK {
-            return took;
-        }
-        let waiting = net::unacknowledged(self.fd.as_fd()).unwrap_or(0);
-        self.slot.taken(self.sent.saturating_sub(waiting));
-        if waiting > 0 {
-            self.slot.waited(self.waited);
-        }
-        self.waited = 0;
-        self.looked_at = now;
-        took
-    }
-
-    /// Called when nothing could be sent for a while: hangs up when the client has not taken anything for too long.
-    /// What counts is what it acknowledged, not what the kernel was willing to hold.
-    fn check_progress(&mut self) -> io::Result<()> {
-        let waiting = net::unacknowledged(self.fd.as_fd()).unwrap_or(0);
-        let acknowledged = self.sent.saturating_sub(waiting);
-        let now = monotonic_millis();
-        if acknowledged > self.acknowledged {
-            // The listener sees progress too.
-            self.slot.moved(1);
-            self.acknowledged_at = now;
-        }
-        self.acknowledged = acknowledged;
-        if now.saturating_sub(self.acknowledged_at) > self.stall {
-            Err(refusal(Code::Timeout))
-        } else {
-            Ok(())
-        }
-    }
-
     /// For pipes, which have no send timeout.
     fn wait_for_room(&mut self) -> io::Result<()> {
         let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLOUT)];
         match poll(
             &mut fds,
-            PollTimeout::try_from(self.stall.min(i32::MAX as u64)).unwrap_or(PollTimeout::MAX),
+            PollTimeout::try_from(self.progress.stall().min(i32::MAX as u64))
+                .unwrap_or(PollTimeout::MAX),
         ) {
             Ok(0) => Err(refusal(Code::Timeout)),
             Ok(_) | Err(Errno::EINTR) => Ok(()),
@@ -483,8 +433,7 @@ impl Output {
 
 impl Sink for Output {
     fn send(&mut self, mut bytes: &[u8], more: bool) -> io::Result<()> {
-        // The stall is counted from the beginning of a send, however long the child did something else before.
-        self.acknowledged_at = monotonic_millis();
+        self.progress.begin();
         if let Some(secure) = self.secure.clone() {
             while !bytes.is_empty() {
                 let sealed = secure.engine().seal(bytes)?;
@@ -499,15 +448,15 @@ impl Sink for Output {
                 net::send(self.fd.as_fd(), bytes, more)
             } else {
                 self.wait_for_room()?;
-                nix::unistd::write(self.fd, bytes)
+                nix::unistd::write(&self.fd, bytes)
             };
-            self.note_wait(began);
+            self.progress.note_wait(self.fd.as_fd(), began);
             match sent {
                 Ok(sent) => {
-                    self.note(sent);
+                    self.progress.note(sent);
                     bytes = &bytes[sent..];
                 }
-                Err(Errno::EAGAIN) => self.check_progress()?,
+                Err(Errno::EAGAIN) => self.progress.check(self.fd.as_fd())?,
                 Err(Errno::EINTR) => {}
                 Err(other) => return Err(other.into()),
             }

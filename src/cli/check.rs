@@ -3,7 +3,7 @@
 
 use super::certificate;
 use super::user::list::{limits_of, size};
-use crate::config::{Account, Config, Flags, Level, Listen, Login};
+use crate::config::{Account, Config, Encryption, Flags, Level, Listen, Login, Protocol};
 use crate::library::Library;
 use crate::proof::Secret;
 use crate::rights::Rights;
@@ -98,15 +98,16 @@ fn of_the_walls(config: &Config, library: &Library, landlock: bool) -> String {
 }
 
 fn of_a_listener(listen: &Listen) -> String {
-    let (scheme, tls) = if listen.tls {
-        ("drives", "TLS, ")
-    } else {
-        ("drive", "")
+    let (scheme, tls) = match listen.tls {
+        Encryption::Off => (listen.protocol.as_str(), ""),
+        Encryption::Optional => (listen.protocol.as_str(), "TLS for those who ask, "),
+        Encryption::Required => (listen.protocol.as_str(), "TLS before the login, "),
+        Encryption::Implicit => (listen.protocol.secure_scheme(), "TLS, "),
     };
-    let proof = if listen.proof {
-        "clients prove the secret"
-    } else {
-        "NO PROOF is asked"
+    let proof = match listen.protocol {
+        Protocol::Drive if listen.proof => "clients prove the secret, ",
+        Protocol::Drive => "NO PROOF is asked, ",
+        Protocol::Ftp => "",
     };
     let login = match listen.login {
         Login::None => "nobody logs in",
@@ -114,7 +115,7 @@ fn of_a_listener(listen: &Listen) -> String {
         Login::Required => "login required",
     };
     format!(
-        "listen {scheme}://{}: {tls}{proof}, {login}\n",
+        "listen {scheme}://{}: {tls}{proof}{login}\n",
         listen.address
     )
 }
@@ -130,14 +131,20 @@ fn warnings(config: &Config, library: &Library, users: Option<&Users>) -> Vec<St
     }
     for listen in &config.listen {
         let at = &listen.address;
-        if !listen.tls && !at.is_local() {
-            let login = match listen.login {
-                Login::None => "",
-                _ => ", and can try passwords against a login it has seen",
+        if !listen.tls.is_certain() && !at.is_local() {
+            let login = match (listen.login, listen.protocol) {
+                (Login::None, _) => "",
+                (_, Protocol::Drive) => ", and can try passwords against a login it has seen",
+                (_, Protocol::Ftp) => ", passwords too",
             };
-            said.push(format!("{at} is not local and has no TLS: whoever is on the way reads and changes what is sent{login}; set tls = true"));
+            let (state, remedy) = match (listen.tls, listen.protocol) {
+                (Encryption::Off, Protocol::Drive) => ("has no TLS", "implicit"),
+                (Encryption::Off, Protocol::Ftp) => ("has no TLS", "required"),
+                _ => ("leaves TLS to its clients", "required"),
+            };
+            said.push(format!("{at} is not local and {state}: whoever is on the way reads and changes what is sent{login}; set tls = \"{remedy}\""));
         }
-        if !listen.proof && listen.login != Login::Required {
+        if listen.protocol == Protocol::Drive && !listen.proof && listen.login != Login::Required {
             said.push(format!("{at} asks for no proof: every program that reaches it may do what those may who do not log in"));
         }
     }

@@ -4,7 +4,9 @@ use super::who::{self, Kick, Who};
 use super::{certificate, check, generate, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
-use crate::config::{Config, DEFAULT_FILE, Durability, EXAMPLE, Flags, Problem};
+use crate::config::{
+    Config, DEFAULT_FILE, Durability, EXAMPLE, Encryption, Flags, Problem, Protocol,
+};
 use crate::ipc::Client;
 use crate::log::{self, Format, Level};
 use crate::proof::Secret;
@@ -174,12 +176,6 @@ struct Session {
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
-enum Protocol {
-    /// The drive protocol.
-    Drive,
-}
-
-#[derive(Debug, Clone, Copy, ValueEnum)]
 enum LogFormat {
     /// TIME LEVEL PROCESS[PID] MESSAGE KEY=VALUE ...
     Text,
@@ -251,10 +247,9 @@ pub fn main() -> ExitCode {
             }
         }
         Command::Check(serve) => answer(check::check(&serve.flags())),
-        Command::Session(Session {
-            protocol: Protocol::Drive,
-            serve,
-        }) => session(&serve.flags(), &arguments),
+        Command::Session(Session { protocol, serve }) => {
+            session(protocol, &serve.flags(), &arguments)
+        }
         Command::Who(who) => answer(who::who(&who)),
         Command::Kick(kick) => answer(who::kick(&kick)),
         Command::Config => say(EXAMPLE),
@@ -309,31 +304,33 @@ pub(super) fn load(flags: &Flags) -> Result<Config, Vec<String>> {
     Config::load(flags).map_err(|problems| problems.iter().map(Problem::to_string).collect())
 }
 
-fn session(flags: &Flags, arguments: &[OsString]) -> ExitCode {
+fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCode {
     let begun = load(flags).and_then(|config| {
         let (mut control, setup) = Control::start(arguments)?;
         let peer = sys::net::peer_of(std::io::stdin().as_fd()).unwrap_or(Peer::Pipe);
-        // As the first listening socket has it.
-        let listen = config
-            .listen
-            .first()
-            .ok_or_else(|| vec!["nothing listens".to_owned()])?;
-        let client = Client::at(listen, peer);
+        // As the first listening socket of the protocol has it.
+        let mut listen = config.listen.iter();
+        let listen = listen.find(|listen| listen.protocol == protocol).cloned();
+        let listen = listen.ok_or_else(|| {
+            let name = protocol.as_str();
+            vec![format!("nothing listens for {name}: say how it is served in a table [[listen]] with protocol = \"{name}\"")]
+        })?;
+        let client = Client::at(&listen, peer);
         let introduced = control.introduce(Some(client));
         let (broker, _) = introduced.map_err(|errno| vec![errno.desc().to_owned()])?;
         let sandbox = Sandbox::prepare(&config, setup.ruleset)
             .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;
-        let chain = setup.chain.filter(|_| listen.tls);
+        let chain = setup.chain.filter(|_| listen.tls != Encryption::Off);
         let tls = chain.map(Tls::prepare).transpose();
         let tls = tls.map_err(|problem| vec![problem])?;
-        if listen.tls && tls.is_none() {
+        if listen.tls != Encryption::Off && tls.is_none() {
             return Err(vec!["the broker gave no certificate".into()]);
         }
         // The broker goes on until this one child is done; its control is not for a child's hands.
         drop(control);
-        Ok((config, client, sandbox, broker, tls))
+        Ok((config, listen, client, sandbox, broker, tls))
     });
-    let (config, client, sandbox, broker, tls) = match begun {
+    let (config, listen, client, sandbox, broker, tls) = match begun {
         Ok(begun) => begun,
         Err(problems) => return refuse(&problems),
     };
@@ -349,11 +346,15 @@ fn session(flags: &Flags, arguments: &[OsString]) -> ExitCode {
     let exit = child::over_descriptors(
         read,
         write,
+        child::World {
+            config: &config,
+            listen: &listen,
+            tls: tls.as_ref(),
+        },
         &client,
-        &config,
         &sandbox,
         broker,
-        tls.as_ref(),
+        None,
     );
     process::exit(exit as i32)
 }

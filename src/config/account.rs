@@ -6,8 +6,39 @@ use crate::rights::{Right, Rights};
 use crate::sys::privs;
 use crate::wire::path::RelPath;
 use ipnet::IpNet;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
+
+/// What becomes of a new file whose name is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnTaken {
+    /// It is refused, unless it may replace the other.
+    #[default]
+    Refuse,
+    /// It gets another name.
+    Rename,
+}
+
+/// What becomes of an upload whose client hung up at its end without a word, where the protocol leaves that open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnHangup {
+    /// It was cut, and is kept out of sight.
+    #[default]
+    Keep,
+    /// It counts as whole: for devices that do not wait for the answer.
+    Publish,
+}
+
+/// Whether a user logs in without TLS where a listening socket lets them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum UserTls {
+    #[default]
+    Optional,
+    Required,
+}
 
 /// Decided and checked.
 #[derive(Debug, Clone, Default)]
@@ -32,6 +63,12 @@ pub struct Account {
     pub sessions: Option<u32>,
     /// Where they may come from; from everywhere when empty.
     pub networks: Vec<IpNet>,
+    /// What becomes of a new file whose name is taken.
+    pub on_taken: OnTaken,
+    /// What becomes of an upload by FTP whose client hung up at its end.
+    pub on_hangup: OnHangup,
+    /// Whether they log in under TLS alone.
+    pub needs_tls: bool,
     /// Permission bits that new files and folders do not get.
     pub umask: Option<u32>,
     /// Who owns new files; the server's user when absent.
@@ -70,6 +107,9 @@ pub struct FileAccount {
     sessions: Placed<u32>,
     #[serde(default)]
     networks: Vec<toml::Spanned<String>>,
+    on_taken: Option<OnTaken>,
+    on_hangup: Option<OnHangup>,
+    tls: Option<UserTls>,
     umask: Placed<String>,
     owner: Placed<String>,
     group: Placed<String>,
@@ -195,6 +235,9 @@ impl FileAccount {
             download_rate,
             sessions: self.sessions.map(toml::Spanned::into_inner),
             networks,
+            on_taken: self.on_taken.unwrap_or_default(),
+            on_hangup: self.on_hangup.unwrap_or_default(),
+            needs_tls: self.tls == Some(UserTls::Required),
             umask,
             owner,
             group,

@@ -1,13 +1,12 @@
 //! From what was written to what holds: flags over file over defaults, and every contradiction and unsafe setting
 //! refused with its place and the remedy.
 
-use super::file::{File, Placed, Proof, Protocol, place};
-use super::{Account, Address, Config, Files, Flags, Listen, Login, Tls};
+use super::file::{File, Placed, place};
+use super::listen::listeners;
+use super::{Account, Config, Encryption, Files, Flags, Listen, Login, Tls};
 use crate::log::{self, Format};
 use crate::rights::Rights;
 use crate::sys::privs::{self, Identity};
-use crate::wire::drive::PORT;
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Something the operator has to mend.
@@ -38,18 +37,18 @@ struct Set<T> {
     place: Option<String>,
 }
 
-struct Checker<'a> {
+pub(super) struct Checker<'a> {
     path: Option<&'a Path>,
     text: &'a str,
-    problems: Vec<Problem>,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Checker<'_> {
-    fn place(&self, offset: usize) -> String {
+    pub(super) fn place(&self, offset: usize) -> String {
         place(self.path, self.text, offset)
     }
 
-    fn wrong(&mut self, place: Option<&str>, what: impl Into<String>) {
+    pub(super) fn wrong(&mut self, place: Option<&str>, what: impl Into<String>) {
         let place = place.map_or_else(
             || {
                 self.path
@@ -143,6 +142,7 @@ pub(super) fn check(
         flags.no_secret,
         users_file.is_some(),
         flags.congestion.as_deref(),
+        file.anonymous.is_some(),
     );
     let secret_file = if flags.no_secret {
         None
@@ -167,6 +167,10 @@ pub(super) fn check(
     let tls = tls(c, &listen, file.tls_certificate, file.tls_key, &library);
     let control = c
         .path(flags.control, "control", file.control)
+        .map(|set| set.value);
+    let xferlog = c.path(None, "xferlog", file.xferlog).map(|set| set.value);
+    let vsftpd_log = c
+        .path(None, "vsftpd_log", file.vsftpd_log)
         .map(|set| set.value);
 
     let identity = identity(c, flags.user, file.user);
@@ -200,6 +204,7 @@ pub(super) fn check(
             10,
         )
         .value;
+    let login_seconds = c.count(None, "login-seconds", file.login_seconds, 60).value;
     let idle_seconds = c
         .count(flags.idle_seconds, "idle-seconds", file.idle_seconds, 300)
         .value;
@@ -248,11 +253,15 @@ pub(super) fn check(
             .pick(flags.drain_seconds, "drain-seconds", file.drain_seconds, 30)
             .value,
         handshake_seconds,
+        login_seconds,
         idle_seconds,
         stall_seconds,
         max_failures: c.count(None, "max-failures", file.max_failures, 20).value,
         ban_seconds: c.count(None, "ban-seconds", file.ban_seconds, 600).value,
         min_rate: file.min_rate.map_or(0, |size| size.into_inner().0),
+        receipt: file.receipt.unwrap_or_default(),
+        xferlog,
+        vsftpd_log,
         log_format: flags.log_format.or(file.log_format).unwrap_or(Format::Text),
         log_level: flags
             .log_level
@@ -264,110 +273,6 @@ pub(super) fn check(
     } else {
         Err(checker.problems)
     }
-}
-
-fn listeners(
-    c: &mut Checker<'_>,
-    flags: &[String],
-    file: Vec<toml::Spanned<super::file::FileListen>>,
-    no_secret: bool,
-    users: bool,
-    congestion: Option<&str>,
-) -> Vec<Listen> {
-    let mut listen = Vec::new();
-    let mut places = Vec::new();
-    let default = Listen {
-        address: Address::Tcp(([127, 0, 0, 1], PORT).into()),
-        proof: !no_secret,
-        login: if users { Login::Required } else { Login::None },
-        tls: false,
-        congestion: None,
-        mode: 0o660,
-        backlog: 1024,
-    };
-    for text in flags {
-        match Address::parse(text) {
-            Ok(address) => {
-                listen.push(Listen {
-                    address,
-                    ..default.clone()
-                });
-                places.push("--listen".to_owned());
-            }
-            Err(what) => c.wrong(Some("--listen"), what),
-        }
-    }
-    if !flags.is_empty() && file.iter().any(|table| table.get_ref().tls) {
-        c.wrong(Some("--listen"), "the file's listening sockets speak TLS, and this one would not: name the address in the file");
-    }
-    // Addresses on the command line stand for those of the file.
-    for table in if flags.is_empty() { file } else { Vec::new() } {
-        let table = table.into_inner();
-        let place = c.place(table.address.span().start);
-        // The one protocol there is; another does not get past the parser.
-        let Protocol::Drive = table.protocol;
-        let mode = table.mode.as_ref().map_or(Some(0o660), |mode| {
-            u32::from_str_radix(mode.get_ref(), 8)
-                .ok()
-                .filter(|bits| *bits <= 0o777)
-        });
-        if let (None, Some(mode)) = (mode, &table.mode) {
-            let place = c.place(mode.span().start);
-            c.wrong(
-                Some(&place),
-                format!(
-                    "mode = {:?}: three octal digits, as \"0660\"",
-                    mode.get_ref()
-                ),
-            );
-        }
-        if table
-            .backlog
-            .as_ref()
-            .is_some_and(|backlog| *backlog.get_ref() == 0)
-        {
-            c.wrong(Some(&place), "backlog = 0 lets nobody wait: at least 1");
-        }
-        match Address::parse(table.address.get_ref()) {
-            Ok(address) => {
-                let proof = table.proof == Proof::Required && !no_secret;
-                let backlog = table.backlog.map_or(1024, toml::Spanned::into_inner);
-                listen.push(Listen {
-                    address,
-                    proof,
-                    login: table.login.unwrap_or(default.login),
-                    tls: table.tls,
-                    congestion: table.congestion.map(toml::Spanned::into_inner),
-                    mode: mode.unwrap_or(0o660),
-                    backlog,
-                });
-                places.push(place);
-            }
-            Err(what) => c.wrong(Some(&place), what),
-        }
-    }
-    if listen.is_empty() && c.problems.is_empty() {
-        listen.push(default);
-        places.push(if no_secret {
-            "--no-secret".into()
-        } else {
-            "listen".into()
-        });
-    }
-    let mut seen = HashSet::new();
-    for (listener, place) in listen.iter_mut().zip(&places) {
-        if let (Some(name), Address::Tcp(_)) = (congestion, &listener.address) {
-            listener.congestion = Some(name.to_owned());
-        }
-        if !listener.proof && listener.login == Login::None && !listener.address.is_local() {
-            c.wrong(Some(place), format!("{} would serve everybody who reaches it, without proof of a secret: use proof = \"required\" or login = \"required\", or a loopback or Unix address", listener.address));
-        }
-        let any_port = matches!(listener.address, Address::Tcp(address) if address.port() == 0);
-        if !any_port && !seen.insert(listener.address.to_string()) {
-            c.wrong(Some(place), format!("{} is there twice", listener.address));
-        }
-    }
-    listen
 }
 
 /// Who children become. As root there has to be somebody; as anybody else nobody can be.
@@ -462,7 +367,9 @@ fn tls(
     key: Placed<PathBuf>,
     library: &Path,
 ) -> Option<Tls> {
-    let wanted = listen.iter().any(|listener| listener.tls);
+    let wanted = listen
+        .iter()
+        .any(|listener| listener.tls != Encryption::Off);
     let certificate = c.path(None, "tls_certificate", certificate);
     let key = c.path(None, "tls_key", key);
     let missing = "clients are to speak TLS, and there is no key: make one with forkftpd cert new, and name the files with tls_certificate and tls_key";

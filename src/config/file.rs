@@ -1,9 +1,11 @@
 //! The configuration file as it stands: keys, their types, and where they were.
 
 use super::check::Problem;
-use super::{DEFAULT_FILE, Durability, FileAccount, Level, Login};
+use super::ftp::{Goodbye, Reuse};
+use super::{DEFAULT_FILE, Durability, Encryption, FileAccount, Level, Login, Protocol, Receipt};
 use crate::log::{self, Format};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -36,8 +38,10 @@ prefork = 0
 max_clients = 1000
 max_per_address = 100
 
-# Deadlines, in seconds: from connecting to the proof, between two requests, and without a byte moving within one.
+# Deadlines, in seconds: from connecting to the proof, for FTP from connecting to the login, between two requests, and without a
+# byte moving within one.
 handshake_seconds = 10
+login_seconds = 60
 idle_seconds = 300
 stall_seconds = 60
 # A transfer that moves fewer bytes a second than this, over each stall_seconds of waiting for the client, is ended; 0 asks
@@ -64,6 +68,13 @@ one_filesystem = false
 # Permission bits that new files and folders do not get.
 umask = "0022"
 
+# Digest that is computed of uploads by FTP, and said in their receipt: "sha256", "blake3", "md5" or "none".
+receipt = "sha256"
+
+# Transfers and logins by FTP, in the lines that other tools read: wu-ftpd's xferlog, and vsftpd's own log, which fail2ban knows.
+# xferlog = "/var/log/xferlog"
+# vsftpd_log = "/var/log/vsftpd.log"
+
 # "text" or "json", to standard error; "error", "warn", "info" or "debug".
 log_format = "text"
 log_level = "info"
@@ -72,20 +83,39 @@ log_level = "info"
 [[listen]]
 # IP:PORT, [IPv6]:PORT or unix:/path
 address = "127.0.0.1:8888"
+# "drive" or "ftp"
 protocol = "drive"
 # "required": clients prove the shared secret. "none" is for loopback and Unix sockets only.
 proof = "required"
 # Whether they log in, too: "required", "optional" (whoever does not is anonymous) or "none" (all are). When the key is
 # absent: "required" with a users_file, "none" without.
 # login = "required"
-# TLS from the first byte.
-tls = false
+# "implicit" (or true): TLS from the first byte; "off" (or false): none. For FTP also "required" (its default): nobody logs in
+# before AUTH TLS, and "optional".
+tls = "off"
 # TCP congestion control ("cubic", "bbr", "reno"); the system's own when absent.
 # congestion = "cubic"
 # Permissions of a Unix socket.
 mode = "0660"
 # Connections that may wait to be accepted.
 backlog = 1024
+
+# A listening socket that speaks FTP, with the keys that only FTP has. No secret is proved there; who logs in is in the clear
+# unless there is TLS.
+# [[listen]]
+# address = "0.0.0.0:21"
+# protocol = "ftp"
+# login = "required"                # "optional": the users anonymous and ftp may do what [anonymous] says
+# tls = "required"
+# passive_ports = "50000-50999"     # of data connections, two for each client that transfers; any when absent
+# passive_address = "203.0.113.5"   # what clients are told, if it is not the address they came to; or a name
+# passive_networks = { "10.0.0.0/8" = "10.0.0.5" }
+# active = false                    # whether clients may have the server connect to them (to them alone, ports from 1024 on)
+# data_seconds = 30                 # in which a data connection has to come
+# data_tls_reuse = "require"        # data connections resume the TLS session of the control connection; "prefer" or "off"
+# close_notify = "require"          # an upload under TLS that ends without a goodbye is cut; "off" judges it as without TLS
+# plain_networks = []               # where tls = "required" does not hold
+# names = []                        # for HOST
 
 # What those may do who do not log in; login = "optional" needs this table. With login = "none" and without this table they may
 # do everything: they proved the secret. The same keys belong to each user in the users file.
@@ -101,6 +131,9 @@ backlog = 1024
 # sessions = 20                     # at once
 # networks = ["192.0.2.0/24"]       # where they may come from
 # umask = "0027"                    # permission bits that new files and folders do not get
+# on_taken = "refuse"               # or "rename": a new file whose name is taken gets another (a drop box)
+# on_hangup = "keep"                # or "publish": an upload by FTP whose client hung up without a word at its end counts as whole
+# tls = "optional"                  # or "required": logs in under TLS alone
 # owner = "www-data"                # of new files; needs a server that is started as root. What its permissions keep from the
 #                                   # server's user, nobody can get back
 # group = "www-data"                # of new files; needs root, or a server's user in that group
@@ -125,6 +158,7 @@ pub(super) struct File {
     pub(super) max_clients: Placed<u32>,
     pub(super) max_per_address: Placed<u32>,
     pub(super) handshake_seconds: Placed<u32>,
+    pub(super) login_seconds: Placed<u32>,
     pub(super) idle_seconds: Placed<u32>,
     pub(super) stall_seconds: Placed<u32>,
     pub(super) max_failures: Placed<u32>,
@@ -137,8 +171,11 @@ pub(super) struct File {
     pub(super) partial_hours: Placed<u32>,
     pub(super) one_filesystem: Option<bool>,
     pub(super) umask: Placed<String>,
+    pub(super) receipt: Option<Receipt>,
     pub(super) log_format: Option<Format>,
     pub(super) log_level: Option<log::Level>,
+    pub(super) xferlog: Placed<PathBuf>,
+    pub(super) vsftpd_log: Placed<PathBuf>,
     #[serde(default)]
     pub(super) listen: Vec<Spanned<FileListen>>,
 }
@@ -149,27 +186,48 @@ pub(super) struct FileListen {
     pub(super) address: Spanned<String>,
     #[serde(default)]
     pub(super) protocol: Protocol,
-    #[serde(default)]
-    pub(super) proof: Proof,
+    pub(super) proof: Option<Proof>,
     pub(super) login: Option<Login>,
-    #[serde(default)]
-    pub(super) tls: bool,
+    pub(super) tls: Option<Spanned<TlsText>>,
     pub(super) congestion: Option<Spanned<String>>,
     pub(super) mode: Option<Spanned<String>>,
     pub(super) backlog: Option<Spanned<u32>>,
+    // For FTP alone.
+    pub(super) passive_ports: Placed<String>,
+    pub(super) passive_address: Placed<String>,
+    pub(super) passive_networks: Option<BTreeMap<String, Spanned<String>>>,
+    pub(super) active: Option<bool>,
+    pub(super) data_seconds: Placed<u32>,
+    pub(super) data_tls_reuse: Option<Reuse>,
+    pub(super) close_notify: Option<Goodbye>,
+    pub(super) plain_networks: Option<Vec<Spanned<String>>>,
+    pub(super) names: Option<Vec<String>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(super) enum Protocol {
-    #[default]
-    Drive,
+/// `true` and `false`, or a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "true, false, \"off\", \"optional\", \"required\" or \"implicit\""
+)]
+pub(super) enum TlsText {
+    FromTheStart(bool),
+    Word(Encryption),
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+impl From<TlsText> for Encryption {
+    fn from(text: TlsText) -> Encryption {
+        match text {
+            TlsText::FromTheStart(true) => Encryption::Implicit,
+            TlsText::FromTheStart(false) => Encryption::Off,
+            TlsText::Word(word) => word,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Proof {
-    #[default]
     Required,
     None,
 }

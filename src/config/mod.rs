@@ -4,15 +4,19 @@
 mod account;
 mod check;
 mod file;
+mod ftp;
+mod listen;
 
-pub use account::{Account, FileAccount};
+pub use account::{Account, FileAccount, OnHangup, OnTaken};
 pub use check::Problem;
 pub use file::{EXAMPLE, place};
+pub use ftp::{Ftp, Goodbye, Reuse};
+pub use listen::{Address, Encryption, Listen, Protocol};
 
+use crate::digest::Kind;
 use crate::log::{self, Format};
 use crate::sys::privs::Identity;
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// What is waited for before an upload counts as stored.
@@ -84,6 +88,32 @@ impl Login {
     }
 }
 
+/// The digest in the receipt of an upload whose client sends none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs)]
+pub enum Receipt {
+    #[default]
+    Sha256,
+    Blake3,
+    Md5,
+    /// Nothing is computed.
+    None,
+}
+
+impl Receipt {
+    /// The digest, if there is to be one.
+    #[must_use]
+    pub fn kind(self) -> Option<Kind> {
+        match self {
+            Receipt::Sha256 => Some(Kind::Sha256),
+            Receipt::Blake3 => Some(Kind::Blake3),
+            Receipt::Md5 => Some(Kind::Md5),
+            Receipt::None => None,
+        }
+    }
+}
+
 /// The server's certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tls {
@@ -116,73 +146,6 @@ impl Level {
             Level::Off => "off",
         }
     }
-}
-
-/// Where a listener listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Address {
-    /// TCP; `[::]` takes IPv4 too.
-    Tcp(SocketAddr),
-    /// A Unix socket.
-    Unix(PathBuf),
-}
-
-impl Address {
-    /// Reads `IP:PORT`, `[IPv6]:PORT` or `unix:/path`.
-    ///
-    /// # Errors
-    /// What an address looks like.
-    pub fn parse(text: &str) -> Result<Address, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return if path.starts_with('/') {
-                Ok(Address::Unix(path.into()))
-            } else {
-                Err(format!("unix:{path}: the path has to begin with /"))
-            };
-        }
-        text.parse().map(Address::Tcp).map_err(|_| {
-            format!(
-                "{text}: an address is IP:PORT, [IPv6]:PORT or unix:/path (names are not looked up)"
-            )
-        })
-    }
-
-    /// True when only programs on this machine can connect.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        match self {
-            Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
-            Address::Unix(_) => true,
-        }
-    }
-}
-
-impl std::fmt::Display for Address {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Address::Tcp(address) => write!(f, "{address}"),
-            Address::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-/// One listening socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listen {
-    /// Where.
-    pub address: Address,
-    /// Whether clients prove the shared secret first.
-    pub proof: bool,
-    /// Whether they log in.
-    pub login: Login,
-    /// Whether the connection is TLS from its first byte.
-    pub tls: bool,
-    /// TCP congestion control; the system's own when absent.
-    pub congestion: Option<String>,
-    /// Permission bits of a Unix socket.
-    pub mode: u32,
-    /// Connections that may wait to be accepted.
-    pub backlog: u32,
 }
 
 /// Everything that was decided, checked.
@@ -218,6 +181,8 @@ pub struct Config {
     pub drain_seconds: u32,
     /// Seconds from connecting to the proof.
     pub handshake_seconds: u32,
+    /// The same from connecting to the login, where a person may be typing.
+    pub login_seconds: u32,
     /// Seconds between two requests.
     pub idle_seconds: u32,
     /// Seconds in which nothing moves within a request.
@@ -228,6 +193,12 @@ pub struct Config {
     pub max_failures: u32,
     /// Seconds for which it is banned.
     pub ban_seconds: u32,
+    /// Digest of uploads whose client sends none.
+    pub receipt: Receipt,
+    /// Where transfers are logged as wu-ftpd did.
+    pub xferlog: Option<PathBuf>,
+    /// Where logins and transfers are logged as vsftpd does.
+    pub vsftpd_log: Option<PathBuf>,
     /// How events are written.
     pub log_format: Format,
     /// Which are.

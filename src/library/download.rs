@@ -1,7 +1,7 @@
 //! A file opened to be sent. Run by children.
 
 use super::digest;
-use crate::digest::{Hasher, Kind, Value};
+use crate::digest::{Checksum, Hasher, Kind, Value};
 use crate::error::{Code, Refusal};
 use crate::sys::file::{self, Facts};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -74,7 +74,36 @@ impl Download {
         to: u64,
         moved: impl FnMut(u64),
     ) -> Result<(), Refusal> {
-        hash_range(self.fd(), hasher, scratch, from, to, moved)
+        hash_range(
+            self.fd(),
+            |piece| hasher.update(piece),
+            scratch,
+            from,
+            to,
+            moved,
+        )
+    }
+
+    /// The same for a check sum that somebody asked for.
+    ///
+    /// # Errors
+    /// As `hash`.
+    pub fn checksum(
+        &self,
+        sum: &mut Checksum,
+        scratch: &mut Scratch,
+        from: u64,
+        to: u64,
+        moved: impl FnMut(u64),
+    ) -> Result<(), Refusal> {
+        hash_range(
+            self.fd(),
+            |piece| sum.update(piece),
+            scratch,
+            from,
+            to,
+            moved,
+        )
     }
 }
 
@@ -96,10 +125,10 @@ impl Default for Scratch {
     }
 }
 
-/// Takes bytes `from` to `to` of `fd` into `hasher`.
+/// Has bytes `from` to `to` of `fd` taken in by `take`.
 pub(super) fn hash_range(
     fd: BorrowedFd<'_>,
-    hasher: &mut Hasher,
+    mut take: impl FnMut(&[u8]),
     scratch: &mut Scratch,
     mut from: u64,
     to: u64,
@@ -110,7 +139,7 @@ pub(super) fn hash_range(
         match file::read_at(fd, &mut scratch.0[..most], from)? {
             0 => return Err(Code::Changed.into()),
             got => {
-                hasher.update(&scratch.0[..got]);
+                take(&scratch.0[..got]);
                 from += got as u64;
                 moved(got as u64);
             }

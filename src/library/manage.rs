@@ -1,4 +1,4 @@
-//! Folders made, names changed and freed, times set. Run by children.
+//! Folders made, names changed and freed, times and permissions set. Run by children.
 //!
 //! As everywhere in the library, the folder that a name is in is opened beneath the root, without following links, and what
 //! bears the name is judged before anything is done to it: what is neither a regular file nor a folder is absent, and nothing
@@ -97,22 +97,20 @@ impl Library {
     /// `NotFound`, `NotEmpty`, `Denied` (also for the root).
     pub fn remove(&self, path: &RelPath) -> Result<Removed> {
         let (place, facts) = self.find(path)?;
-        let removed = match facts.kind {
-            Kind::Folder => file::remove_folder(place.folder.as_fd(), &place.name),
-            _ => file::unlink(place.folder.as_fd(), &place.name),
-        };
-        removed.map_err(|errno| match errno {
-            Errno::ENOTEMPTY | Errno::EEXIST => Refusal {
-                message: "the folder is not empty (what is in it may be hidden)".into(),
-                ..Errno::ENOTEMPTY.into()
-            },
-            // It was a file a moment ago, or a folder: somebody put another thing there.
-            Errno::EISDIR | Errno::ENOTDIR => Code::InUse.into(),
-            Errno::EBUSY => because(errno, "something is mounted there"),
-            other => other.into(),
-        })?;
-        place.settle()?;
-        Ok(removed_by(&facts))
+        place.free(&facts)
+    }
+
+    /// The same for a protocol that has one word for files and another for folders.
+    ///
+    /// # Errors
+    /// As `remove`; `IsFolder` and `NotFolder` for what is not of this `kind`.
+    pub fn remove_only(&self, path: &RelPath, kind: Kind) -> Result<Removed> {
+        let (place, facts) = self.find(path)?;
+        match (facts.kind, kind) {
+            (Kind::Folder, Kind::File) => Err(Code::IsFolder.into()),
+            (Kind::File, Kind::Folder) => Err(Code::NotFolder.into()),
+            _ => place.free(&facts),
+        }
     }
 
     /// What is under the name `path`, or the root.
@@ -134,6 +132,34 @@ impl Library {
             return Err(Code::IsFolder.into());
         }
         file::set_modified(fd.as_fd(), stamp)?;
+        if self.options.durability == Durability::Full {
+            file::sync(fd.as_fd())?;
+        }
+        Ok(())
+    }
+
+    /// Sets the permission bits of the file or folder `path`: those of `0o777`. Its owner, who is the one that serves it, keeps
+    /// what serving it needs: reading and writing a file, and going into a folder, too.
+    ///
+    /// # Errors
+    /// `Request` for other bits; `NotFound`; `Denied` for what is another user's, and for a folder whose group the operator has
+    /// passed on to what is made in it (set-group-id), which would be taken away.
+    pub fn set_mode(&self, path: &RelPath, bits: u32) -> Result<()> {
+        let (fd, facts) = self.open_served(path)?;
+        let needed = if facts.kind == Kind::Folder {
+            0o700
+        } else {
+            0o600
+        };
+        if bits & !0o777 != 0 || bits & needed != needed {
+            let what = format!("permissions are from {needed:03o} to 777: the owner keeps his");
+            return Err(Refusal::new(Code::Request, what));
+        }
+        if facts.mode & 0o6000 != 0 {
+            let what = "these permissions are the operator's to change";
+            return Err(Refusal::new(Code::Denied, what));
+        }
+        file::set_mode(fd.as_fd(), facts.mode & 0o1000 | bits)?;
         if self.options.durability == Durability::Full {
             file::sync(fd.as_fd())?;
         }
@@ -168,6 +194,26 @@ impl Place<'_> {
 
     fn holds_folder(&self) -> bool {
         self.look().is_ok_and(|facts| facts.kind == Kind::Folder)
+    }
+
+    /// Removes what `facts` describe.
+    fn free(&self, facts: &Facts) -> Result<Removed> {
+        let removed = match facts.kind {
+            Kind::Folder => file::remove_folder(self.folder.as_fd(), &self.name),
+            _ => file::unlink(self.folder.as_fd(), &self.name),
+        };
+        removed.map_err(|errno| match errno {
+            Errno::ENOTEMPTY | Errno::EEXIST => Refusal {
+                message: "the folder is not empty (what is in it may be hidden)".into(),
+                ..Errno::ENOTEMPTY.into()
+            },
+            // It was a file a moment ago, or a folder: somebody put another thing there.
+            Errno::EISDIR | Errno::ENOTDIR => Code::InUse.into(),
+            Errno::EBUSY => because(errno, "something is mounted there"),
+            other => other.into(),
+        })?;
+        self.settle()?;
+        Ok(removed_by(facts))
     }
 
     /// Puts the folder's names on the disk, where the operator wants that.

@@ -12,6 +12,9 @@ mod manage;
 mod partial;
 mod publish;
 mod stage;
+mod streamed;
+#[cfg(test)]
+mod tests;
 mod upload;
 
 pub use download::{Download, Scratch};
@@ -19,6 +22,7 @@ pub use listing::Walk;
 pub use manage::Removed;
 pub use partial::kept_bytes;
 pub use publish::{Give, Published, Ready};
+pub use streamed::{From, Streamed};
 pub use upload::{Announced, Upload};
 
 use crate::config::Files;
@@ -323,6 +327,40 @@ impl Library {
         announced: Announced,
     ) -> std::result::Result<Upload, Refusal> {
         Upload::begin(self, path, announced)
+    }
+
+    /// Begins an upload to `path` of a client that announces neither its size nor a digest. Nothing shows before `publish`;
+    /// when it is cut, it is kept for its owner, from 1 MiB on.
+    ///
+    /// # Errors
+    /// As `begin_upload`; `Range` where there are not so many bytes as it is to begin after; `InUse` also for one that is to go
+    /// on at the end, where a cut upload waits that is newer than the file.
+    pub fn begin_streamed(
+        &self,
+        path: &RelPath,
+        streamed: Streamed,
+    ) -> std::result::Result<Upload, Refusal> {
+        streamed::begin(self, path, streamed)
+    }
+
+    /// What the owner's cut upload of `path` is, where nothing is published under that name. A living upload of the same owner
+    /// is seen in it as far as it has come; nobody else's is ever seen.
+    #[must_use]
+    pub fn resumable(&self, path: &RelPath) -> Option<Facts> {
+        let crossing = self.options.one_filesystem;
+        match file::open_beneath(self.root(), path.as_bytes(), Purpose::Look, crossing) {
+            Err(Errno::ENOENT) => partial::look(self.staging_folder(true).ok()?, path),
+            _ => None,
+        }
+    }
+
+    /// Bytes that an upload may take now: what is free, less what the operator wants kept free.
+    ///
+    /// # Errors
+    /// `Io`.
+    pub fn room(&self) -> std::result::Result<u64, Refusal> {
+        let free = file::free_space(self.root())?;
+        Ok(free.saturating_sub(self.options.keep_free))
     }
 
     /// Shows finished uploads under their names, waiting for the disk as the operator decided, and answers for each.

@@ -6,9 +6,9 @@
 use super::stage::{Staged, remove_unlocked};
 use crate::error::{Code, Refusal};
 use crate::sys::Errno;
-use crate::sys::file::{self, Purpose};
+use crate::sys::file::{self, Facts, Kind, Purpose};
 use crate::wire::path::RelPath;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Less than this is not worth keeping: it is sent again faster than it is looked for.
 pub(super) const SMALLEST: u64 = 1024 * 1024;
@@ -19,40 +19,104 @@ fn name_of(path: &RelPath) -> Vec<u8> {
     [blake3::hash(path.as_bytes()).to_hex().as_bytes(), SUFFIX].concat()
 }
 
-/// Opens the partial of `path` in the owner's folder, making an empty one if there is none, and locks it.
+/// What is wanted of a partial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wanted {
+    /// An empty one: what was kept goes.
+    Fresh,
+    /// With what was kept, if there is any.
+    Kept,
+}
+
+/// Opens the partial of `path` in the owner's folder, making an empty one if there is none, and locks it. Returns it and what
+/// it is.
 ///
 /// # Errors
 /// `InUse` when another upload writes it.
-pub(super) fn open(partials: BorrowedFd<'_>, path: &RelPath) -> Result<Staged, Refusal> {
+pub(super) fn open(
+    partials: BorrowedFd<'_>,
+    path: &RelPath,
+    wanted: Wanted,
+) -> Result<(Staged, Facts), Refusal> {
     let name = name_of(path);
     // Another upload may publish or drop the file between our open and our lock: then look again.
     for _ in 0..16 {
-        let fd = match file::open_beneath(partials, &name, Purpose::Write, true) {
-            Ok(fd) => fd,
-            Err(Errno::ENOENT) => match file::create_new(partials, &name) {
-                Ok(fd) => fd,
-                Err(Errno::EEXIST) => continue,
-                Err(other) => return Err(other.into()),
-            },
-            Err(other) => return Err(other.into()),
+        let Some(fd) = open_or_make(partials, &name, wanted)? else {
+            continue;
         };
         if !file::try_lock(fd.as_fd())? {
             return Err(Code::InUse.into());
         }
         let (ours, there) = (file::facts(fd.as_fd())?, file::facts_at(partials, &name));
-        if there.is_ok_and(|there| there.inode == ours.inode) {
-            if ours.links == 1 {
-                return Ok(Staged::Named {
-                    fd,
-                    name,
-                    resumable: true,
-                });
-            }
-            // It was published, and the process died before it took this name away: these bytes are a visible file's.
-            file::unlink(partials, &name)?;
+        if !there.is_ok_and(|there| there.identity() == ours.identity()) {
+            continue;
         }
+        // With a second name it was published, and the process died before it took this name away: these bytes are a visible
+        // file's. And a fresh one is a new file, so that the moment of its making is that of this upload.
+        if ours.links > 1 || (wanted == Wanted::Fresh && ours.size > 0) {
+            file::unlink(partials, &name)?;
+            continue;
+        }
+        let staged = Staged::Named {
+            fd,
+            name,
+            resumable: true,
+        };
+        return Ok((staged, ours));
     }
     Err(Code::InUse.into())
+}
+
+/// Opens the partial `name`, or makes it, trying first what is the likelier. None when somebody was faster.
+fn open_or_make(
+    partials: BorrowedFd<'_>,
+    name: &[u8],
+    wanted: Wanted,
+) -> Result<Option<OwnedFd>, Errno> {
+    let open = || file::open_beneath(partials, name, Purpose::Write, true);
+    let make = || file::create_new(partials, name);
+    let result = match wanted {
+        Wanted::Fresh => match make() {
+            Err(Errno::EEXIST) => open(),
+            made => made,
+        },
+        Wanted::Kept => match open() {
+            Err(Errno::ENOENT) => make(),
+            opened => opened,
+        },
+    };
+    match result {
+        Ok(fd) => Ok(Some(fd)),
+        Err(Errno::EEXIST | Errno::ENOENT) => Ok(None),
+        Err(other) => Err(other),
+    }
+}
+
+/// What the partial of `path` is, whether it is being written or not; None where nothing of it is there.
+pub(super) fn look(partials: BorrowedFd<'_>, path: &RelPath) -> Option<Facts> {
+    let there = file::facts_at(partials, &name_of(path)).ok()?;
+    (there.kind == Kind::File && there.links == 1 && there.size > 0).then_some(there)
+}
+
+/// True when the cut upload `partial` is what came last to its name, and not the file `published`. That one's time of change
+/// alone would not tell: it moves when the file's digest is kept, or its times or permissions are set; but then the file was
+/// made before the upload began.
+///
+/// # Errors
+/// `Io`.
+pub(super) fn is_newer(
+    partial: (BorrowedFd<'_>, &Facts),
+    published: (BorrowedFd<'_>, &Facts),
+) -> Result<bool, Refusal> {
+    if partial.1.size == 0 {
+        return Ok(false);
+    }
+    if partial.1.changed > published.1.changed {
+        return Ok(true);
+    }
+    let began = file::born(partial.0)?;
+    let made = file::born(published.0)?;
+    Ok(began.zip(made).is_some_and(|(began, made)| began > made))
 }
 
 /// Removes partials that nobody has touched for `hours`, and second names of published files: here, and in the folders of the
@@ -64,7 +128,7 @@ pub(super) fn sweep(partials: BorrowedFd<'_>, hours: u32) -> Result<u64, Errno> 
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if name.starts_with(b".")
-            || !file::facts_at(partials, name).is_ok_and(|there| there.kind == file::Kind::Folder)
+            || !file::facts_at(partials, name).is_ok_and(|there| there.kind == Kind::Folder)
         {
             continue;
         }
@@ -118,28 +182,33 @@ mod tests {
         let dir = tempfile::tempdir().expect("tempdir");
         let partials = file::open_folder(dir.path()).expect("open");
         let path = RelPath::parse(b"a/b").expect("path");
-        let first = open(partials.as_fd(), &path).expect("first");
-        assert_eq!(
-            open(partials.as_fd(), &path).expect_err("second").code,
-            Code::InUse
-        );
+        let open = |path: &RelPath, wanted| open(partials.as_fd(), path, wanted);
+        let (first, _) = open(&path, Wanted::Kept).expect("first");
+        for wanted in [Wanted::Kept, Wanted::Fresh] {
+            assert_eq!(open(&path, wanted).expect_err("second").code, Code::InUse);
+        }
         let other = RelPath::parse(b"a/c").expect("path");
-        open(partials.as_fd(), &other).expect("another name");
+        open(&other, Wanted::Kept).expect("another name");
         file::write_at(first.fd(), b"kept", 0).expect("write");
         let Staged::Named { name, .. } = &first else {
             panic!("unnamed")
         };
         file::link(partials.as_fd(), name, partials.as_fd(), b"published").expect("link");
         drop(first);
-        let again = open(partials.as_fd(), &path).expect("again");
-        assert_eq!(
-            file::facts(again.fd()).expect("facts").size,
-            0,
-            "the published bytes are not written to"
-        );
+        let (again, facts) = open(&path, Wanted::Kept).expect("again");
+        assert_eq!(facts.size, 0, "the published bytes are not written to");
         assert_eq!(
             std::fs::read(dir.path().join("published")).expect("read"),
             b"kept"
         );
+        file::write_at(again.fd(), b"cut", 0).expect("write");
+        drop(again);
+        let (kept, facts) = open(&path, Wanted::Kept).expect("kept");
+        assert_eq!(facts.size, 3);
+        assert_eq!(look(partials.as_fd(), &path).expect("there").size, 3);
+        drop(kept);
+        let (_, facts) = open(&path, Wanted::Fresh).expect("fresh");
+        assert_eq!(facts.size, 0);
+        assert!(look(partials.as_fd(), &path).is_none(), "nothing of it");
     }
 }

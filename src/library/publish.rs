@@ -1,25 +1,35 @@
 //! The moment an upload becomes a file: on the disk first, then under its name, then the name on the disk. Run by children.
 
 use super::stage::{self, Staged};
-use super::upload::Target;
-use super::{Library, digest};
+use super::upload::{IfTaken, Target};
+use super::{Library, digest, partial};
 use crate::config::Durability;
 use crate::digest::Value;
-use crate::error::Refusal;
+use crate::error::{Code, Refusal};
 use crate::sys::file;
 use crate::sys::{Errno, Result};
+use crate::wire::path::MAX_NAME;
 use std::os::fd::{AsFd, BorrowedFd};
 
 /// From this many files on, one sync of the filesystem is cheaper than one of each file.
 const MANY: usize = 8;
+
+/// Longest part of a name, with its dot, that stays at the end.
+const LONGEST_EXTENSION: usize = 32;
+/// How many names are tried where one is taken.
+const NAMES: u32 = 9999;
 
 /// An upload that is whole and checked, but shows under no name yet.
 #[derive(Debug)]
 pub struct Ready {
     pub(super) target: Target,
     pub(super) staged: Staged,
+    /// The partial whose lock keeps others away, where the bytes are staged elsewhere.
+    pub(super) guard: Option<Staged>,
     pub(super) size: u64,
-    pub(super) digest: Value,
+    pub(super) digest: Option<Value>,
+    /// A file had the name when the upload began.
+    pub(super) replaces: bool,
 }
 
 impl Ready {
@@ -28,21 +38,30 @@ impl Ready {
     pub fn size(&self) -> u64 {
         self.size
     }
+
+    /// Digest of them, if one was computed.
+    #[must_use]
+    pub fn digest(&self) -> Option<Value> {
+        self.digest
+    }
 }
 
 /// A stored file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
+    /// The name in its folder: another than was asked for, where that was taken and the upload was to be renamed.
+    pub name: Vec<u8>,
     /// Bytes.
     pub size: u64,
-    /// Digest of them.
-    pub digest: Value,
+    /// Digest of them, if one was computed.
+    pub digest: Option<Value>,
     /// Bytes of the file it took the place of.
     pub replaced: Option<u64>,
 }
 
-/// Gives a file to whom it is to belong, before it is shown.
-pub type Give<'a> = &'a dyn Fn(BorrowedFd<'_>) -> Result<()>;
+/// The last word on a file that is on the disk, before it is shown: gives it to whom it is to belong, sees whether its client is
+/// still there. Where it refuses, the file is not shown, and what can be resumed is kept.
+pub type Give<'a> = &'a dyn Fn(BorrowedFd<'_>) -> std::result::Result<(), Refusal>;
 
 type Outcome = std::result::Result<Published, Refusal>;
 
@@ -57,16 +76,11 @@ pub(super) fn publish(library: &Library, ready: Vec<Ready>, give: Give<'_>) -> V
         .iter()
         .zip(synced)
         .map(|(upload, synced)| {
-            let shown = synced
-                .and_then(|()| show(library, upload, give))
-                .inspect_err(|&errno| tidy(library, &upload.staged, errno));
-            shown
-                .map(|replaced| Published {
-                    size: upload.size,
-                    digest: upload.digest,
-                    replaced,
-                })
+            let outcome = synced
                 .map_err(Refusal::from)
+                .and_then(|()| show(library, upload, give));
+            tidy(library, upload, &outcome);
+            outcome
         })
         .collect();
     if durability == Durability::Full {
@@ -87,81 +101,146 @@ fn sync_contents(library: &Library, ready: &[Ready]) -> Vec<Result<()>> {
 }
 
 /// Puts one upload under its name in one step; the old file, if any, stays until then.
-/// Returns the size of the file it took the place of, if there was one.
-fn show(library: &Library, upload: &Ready, give: Give<'_>) -> Result<Option<u64>> {
-    let Target {
-        folder,
-        name,
-        overwrite,
-    } = &upload.target;
+fn show(library: &Library, upload: &Ready, give: Give<'_>) -> Outcome {
     let fd = upload.staged.fd();
-    if upload.size >= digest::WORTH_KEEPING {
-        digest::keep(fd, &file::facts(fd)?, &upload.digest);
+    let facts = file::facts(fd)?;
+    if facts.size != upload.size {
+        let what = "not all of it was written";
+        return Err(Refusal::new(Code::Io, what));
+    }
+    if let Some(digest) = &upload.digest
+        && upload.size >= digest::WORTH_KEEPING
+    {
+        digest::keep(fd, &facts, digest);
     }
     // From here on the digest could not be kept any more.
     give(fd)?;
-    match &upload.staged {
-        Staged::Unnamed(_) => match file::link_unnamed(fd, folder.as_fd(), name) {
-            Err(Errno::EEXIST) if *overwrite => {
-                let name = stage::random_name()?;
-                let stage = library.staging_folder(false)?;
-                file::link_unnamed(fd, stage, &name)?;
-                replace(stage, &name, upload).inspect_err(|_| {
-                    let _ = file::unlink(stage, &name);
-                })
-            }
-            result => result.map(|()| None),
+    let target = &upload.target;
+    let mut name = target.name.clone();
+    let replaced = match target.if_taken {
+        IfTaken::Refuse => show_new(library, upload, &name).map(|()| None)?,
+        // It is likely to be there still: one failure less on the way.
+        IfTaken::Replace if upload.replaces => replace(library, upload)?,
+        IfTaken::Replace => match show_new(library, upload, &name) {
+            Err(Errno::EEXIST) => replace(library, upload)?,
+            result => result.map(|()| None)?,
         },
+        IfTaken::Rename => {
+            name = show_beside(library, upload)?;
+            None
+        }
+    };
+    Ok(Published {
+        name,
+        size: upload.size,
+        digest: upload.digest,
+        replaced,
+    })
+}
+
+/// Shows it under `name`, which nothing may have.
+fn show_new(library: &Library, upload: &Ready, name: &[u8]) -> Result<()> {
+    let folder = upload.target.folder.as_fd();
+    match &upload.staged {
+        Staged::Unnamed(fd) => file::link_unnamed(fd.as_fd(), folder, name),
         Staged::Named {
             name: staged,
             resumable,
             ..
         } => {
             let place = library.staging_folder(*resumable)?;
-            let shown = match file::rename_new(place, staged, folder.as_fd(), name) {
+            match file::rename_new(place, staged, folder, name) {
                 // A filesystem that has no such rename.
-                Err(Errno::EINVAL) => file::link(place, staged, folder.as_fd(), name)
+                Err(Errno::EINVAL) => file::link(place, staged, folder, name)
                     .and_then(|()| file::unlink(place, staged)),
                 other => other,
-            };
-            match shown {
-                Err(Errno::EEXIST) if *overwrite => replace(place, staged, upload),
-                result => result.map(|()| None),
             }
         }
     }
 }
 
-/// Takes away what is left of an upload that could not be shown. A partial stays, unless its name was taken meanwhile:
-/// resuming it would meet the same.
-fn tidy(library: &Library, staged: &Staged, errno: Errno) {
-    let Staged::Named {
-        name, resumable, ..
-    } = staged
-    else {
-        return;
-    };
-    if *resumable && errno != Errno::EEXIST {
-        return;
+/// Shows it under the first name that is free, of the target's and those made of it. Returns that name.
+fn show_beside(library: &Library, upload: &Ready) -> Result<Vec<u8>> {
+    let wanted = &upload.target.name;
+    for number in 0..=NAMES {
+        let name = numbered(wanted, number);
+        match show_new(library, upload, &name) {
+            Err(Errno::EEXIST) => {}
+            result => return result.map(|()| name),
+        }
     }
-    if let Ok(place) = library.staging_folder(*resumable) {
-        let _ = file::unlink(place, name);
+    Err(Errno::EEXIST)
+}
+
+/// `stem-number.extension`, of a stem that is cut where the whole would be too long; the name itself for 0.
+fn numbered(name: &[u8], number: u32) -> Vec<u8> {
+    if number == 0 {
+        return name.to_vec();
+    }
+    let (mut stem, mut extension) = (name, &name[..0]);
+    if let Some(dot) = name.iter().rposition(|&byte| byte == b'.')
+        && dot > 0
+        && name.len() - dot <= LONGEST_EXTENSION
+    {
+        (stem, extension) = name.split_at(dot);
+    }
+    let tail = [format!("-{number}").as_bytes(), extension].concat();
+    let room = MAX_NAME.saturating_sub(tail.len());
+    if stem.len() > room {
+        // Not in the middle of a character, where it is UTF-8.
+        let is_inside = |at: usize| stem[at] & 0xc0 == 0x80;
+        let start = (room.saturating_sub(3)..=room)
+            .rev()
+            .find(|&at| !is_inside(at));
+        stem = &stem[..start.unwrap_or(room)];
+    }
+    [stem, &tail].concat()
+}
+
+/// Shows it in the place of the target, if that is still a file. Returns that one's size.
+fn replace(library: &Library, upload: &Ready) -> std::result::Result<Option<u64>, Refusal> {
+    let target = &upload.target;
+    let (folder, name) = (target.folder.as_fd(), &target.name);
+    match &upload.staged {
+        Staged::Unnamed(fd) => {
+            let stage = library.staging_folder(false)?;
+            let staged = stage::random_name()?;
+            file::link_unnamed(fd.as_fd(), stage, &staged)?;
+            let replaced = target.check().and_then(|replaced| {
+                file::rename(stage, &staged, folder, name)?;
+                Ok(replaced)
+            });
+            replaced.inspect_err(|_| {
+                let _ = file::unlink(stage, &staged);
+            })
+        }
+        Staged::Named {
+            name: staged,
+            resumable,
+            ..
+        } => {
+            let replaced = target.check()?;
+            let place = library.staging_folder(*resumable)?;
+            file::rename(place, staged, folder, name)?;
+            Ok(replaced)
+        }
     }
 }
 
-/// Moves a staged name over the target, if that is still a file. Returns that one's size.
-fn replace(place: BorrowedFd<'_>, staged: &[u8], upload: &Ready) -> Result<Option<u64>> {
-    let replaced = upload
-        .target
-        .check()
-        .map_err(|refusal| refusal.errno.unwrap_or(Errno::EEXIST))?;
-    file::rename(
-        place,
-        staged,
-        upload.target.folder.as_fd(),
-        &upload.target.name,
-    )?;
-    Ok(replaced)
+/// Takes away what is left of an upload. What could not be shown stays for resuming, if it can be resumed, and is worth it,
+/// and its name was not taken meanwhile: resuming it would meet the same.
+fn tidy(library: &Library, upload: &Ready, outcome: &Outcome) {
+    if let Err(refusal) = outcome {
+        let stays = upload.staged.is_resumable()
+            && upload.size >= partial::SMALLEST
+            && refusal.code != Code::Exists;
+        if !stays {
+            upload.staged.remove(library);
+        }
+    }
+    if let Some(guard) = &upload.guard {
+        guard.remove_if_empty(library);
+    }
 }
 
 /// Puts the names on the disk, each folder once; where that fails, success is not claimed.

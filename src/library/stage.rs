@@ -1,6 +1,7 @@
 //! Where bytes wait until they are a file: nameless where the filesystem can, under a random name where it cannot. Run by
 //! children; swept by the listener at start.
 
+use super::Library;
 use crate::sys::file::{self, Kind};
 use crate::sys::{Errno, Result, random};
 use nix::dir::Dir;
@@ -29,6 +30,35 @@ impl Staged {
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         match self {
             Staged::Unnamed(fd) | Staged::Named { fd, .. } => fd.as_fd(),
+        }
+    }
+
+    /// True when it is kept under its name after a cut, for resuming.
+    pub(super) fn is_resumable(&self) -> bool {
+        matches!(
+            self,
+            Staged::Named {
+                resumable: true,
+                ..
+            }
+        )
+    }
+
+    /// Takes its name away, if it has one.
+    pub(super) fn remove(&self, library: &Library) {
+        if let Staged::Named {
+            name, resumable, ..
+        } = self
+            && let Ok(place) = library.staging_folder(*resumable)
+        {
+            let _ = file::unlink(place, name);
+        }
+    }
+
+    /// Takes the name of a partial away that holds nothing: what was only opened for its lock.
+    pub(super) fn remove_if_empty(&self, library: &Library) {
+        if file::facts(self.fd()).is_ok_and(|facts| facts.size == 0) {
+            self.remove(library);
         }
     }
 }

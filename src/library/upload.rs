@@ -1,9 +1,11 @@
 //! An upload from its announcement to the moment before it shows. Run by children.
 
+use super::Library;
 use super::download::{Scratch, hash_range};
+use super::partial::{self, Wanted};
 use super::publish::Ready;
 use super::stage::{self, Staged};
-use super::{Library, partial};
+use super::streamed::{Begun, Source, Streamed};
 use crate::config::Durability;
 use crate::digest::{Hasher, Kind as DigestKind, Value};
 use crate::error::{Code, Refusal};
@@ -24,8 +26,8 @@ pub struct Announced {
     pub size: Option<u64>,
     /// Time of change to give it.
     pub modified: Option<Stamp>,
-    /// Digest it will be checked by.
-    pub digest: DigestKind,
+    /// Digest it will be checked by; without one none is computed.
+    pub digest: Option<DigestKind>,
     /// Replace a file of that name.
     pub overwrite: bool,
     /// Make the folders on the way.
@@ -39,7 +41,18 @@ pub struct Announced {
 pub(super) struct Target {
     pub(super) folder: OwnedFd,
     pub(super) name: Vec<u8>,
-    pub(super) overwrite: bool,
+    pub(super) if_taken: IfTaken,
+}
+
+/// What is done where the name is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum IfTaken {
+    /// It is not published.
+    Refuse,
+    /// It takes the place of a file.
+    Replace,
+    /// It gets the next free name.
+    Rename,
 }
 
 /// An upload under way. Dropped before `finish`, it leaves the library as it was; what can be resumed is kept out of sight.
@@ -47,11 +60,19 @@ pub(super) struct Target {
 pub struct Upload {
     target: Target,
     staged: Staged,
-    hasher: Hasher,
+    /// The partial whose lock keeps others away, where the bytes are staged elsewhere.
+    guard: Option<Staged>,
+    /// What has to be copied before the first byte is written.
+    source: Option<Source>,
+    hasher: Option<Hasher>,
+    /// False while there are bytes before the client's that are not copied, or not in the digest.
+    is_taken_over: bool,
     written: u64,
     /// Bytes of it already on their way to the disk.
     pushed: u64,
-    announced: Announced,
+    /// Bytes of the whole, where it has to have so many.
+    size: Option<u64>,
+    modified: Option<Stamp>,
     replaces: bool,
     keep_free: u64,
     largest: u64,
@@ -68,10 +89,8 @@ impl Upload {
         let Some((above, name)) = path.split_last() else {
             return Err(Code::IsFolder.into());
         };
-        if announced
-            .size
-            .is_some_and(|size| options.largest_file.is_some_and(|most| size > most))
-        {
+        let largest = options.largest_file.unwrap_or(u64::MAX);
+        if announced.size.is_some_and(|size| size > largest) {
             return Err(Code::TooLarge.into());
         }
         let folder = match library.open_folder(&above) {
@@ -81,62 +100,131 @@ impl Upload {
         let target = Target {
             folder,
             name: name.to_vec(),
-            overwrite: announced.overwrite,
+            if_taken: if announced.overwrite {
+                IfTaken::Replace
+            } else {
+                IfTaken::Refuse
+            },
         };
-        let replaces = target.check()?;
-        let staged = if announced.size.is_some_and(|size| size < partial::SMALLEST) {
-            stage::create(library.staging_folder(false)?, options.named)?
+        let replaces = target.check()?.is_some();
+        let (staged, kept) = if announced.size.is_some_and(|size| size < partial::SMALLEST) {
+            let stage = library.staging_folder(false)?;
+            (stage::create(stage, options.named)?, 0)
         } else {
-            partial::open(library.staging_folder(true)?, path)?
+            let wanted = if announced.resume {
+                Wanted::Kept
+            } else {
+                Wanted::Fresh
+            };
+            let (staged, facts) = partial::open(library.staging_folder(true)?, path, wanted)?;
+            (staged, facts.size)
         };
-        let mut upload = Upload {
+        let mut begun = Begun::of(staged, kept);
+        if kept > 0 && announced.size.is_some_and(|size| kept > size) {
+            file::truncate(begun.staged.fd(), 0)?;
+            begun.written = 0;
+        }
+        let coming = announced.size.map_or(0, |size| size - begun.written);
+        let mut upload = Upload::new(library, target, replaces, begun, announced.digest);
+        upload.size = announced.size;
+        upload.modified = announced.modified;
+        upload.begun(library, coming, 0)
+    }
+
+    /// An upload as `streamed::begin` found its beginning.
+    pub(super) fn streamed(
+        library: &Library,
+        target: Target,
+        replaces: bool,
+        begun: Begun,
+        streamed: Streamed,
+    ) -> Result<Upload, Refusal> {
+        let coming = streamed.size.unwrap_or(0);
+        let upload = Upload::new(library, target, replaces, begun, streamed.digest);
+        let copied = upload.source.as_ref().map_or(0, |_| upload.written);
+        upload.begun(library, coming, copied)
+    }
+
+    fn new(
+        library: &Library,
+        target: Target,
+        replaces: bool,
+        begun: Begun,
+        digest: Option<DigestKind>,
+    ) -> Upload {
+        let options = library.options;
+        Upload {
             target,
-            staged,
-            hasher: Hasher::new(announced.digest),
-            written: 0,
+            staged: begun.staged,
+            guard: begun.guard,
+            source: begun.source,
+            hasher: digest.map(Hasher::new),
+            is_taken_over: begun.written == 0,
+            written: begun.written,
             pushed: 0,
-            announced,
-            replaces: replaces.is_some(),
+            size: None,
+            modified: None,
+            replaces,
             keep_free: options.keep_free,
             largest: options.largest_file.unwrap_or(u64::MAX),
             durability: options.durability,
+        }
+    }
+
+    /// Sees whether the rest will fit: at least `coming` bytes, beside those that are to be copied.
+    fn begun(self, library: &Library, coming: u64, copied: u64) -> Result<Upload, Refusal> {
+        let fits = if self.written.saturating_add(coming) > self.largest {
+            Err(Code::TooLarge.into())
+        } else {
+            self.check_space(coming.saturating_add(copied))
         };
-        match upload.settle() {
-            Ok(()) => Ok(upload),
+        match fits {
+            Ok(()) => Ok(self),
             Err(refusal) => {
-                upload.abandon(library);
+                self.abandon(library);
                 Err(refusal)
             }
         }
     }
 
-    /// Takes over what was kept, if it is wanted, and sees whether the rest will fit.
-    fn settle(&mut self) -> Result<(), Refusal> {
-        let kept = file::facts(self.staged.fd())?.size;
-        let whole = self.announced.size;
-        if self.announced.resume && whole.is_none_or(|size| kept <= size) {
-            self.written = kept;
-        } else if kept > 0 {
-            file::truncate(self.staged.fd(), 0)?;
-        }
-        self.check_space(whole.map_or(0, |size| size - self.written))
-    }
-
-    /// Takes what was kept into the digest, saying after each piece how many bytes it was, and returns how many are
-    /// kept and their digest. For an upload with `resume`, before anything is written.
+    /// Takes what is there before the client's first byte: copies it, if it is another file's, and puts it into the digest,
+    /// saying after each piece how many bytes it was. Returns the offset at which the client's bytes begin. To be called
+    /// before anything is written.
     ///
     /// # Errors
-    /// `Io`.
-    pub fn resume(&mut self, moved: impl FnMut(u64)) -> Result<(u64, Value), Refusal> {
-        hash_range(
-            self.staged.fd(),
-            &mut self.hasher,
-            &mut Scratch::new(),
-            0,
-            self.written,
-            moved,
-        )?;
-        Ok((self.written, self.hasher.finish()))
+    /// `Io`; `Changed` for a file that is being changed while it is copied, `NoSpace`.
+    pub fn take_over(&mut self, mut moved: impl FnMut(u64)) -> Result<u64, Refusal> {
+        if let Some(source) = &self.source {
+            source.copy(self.staged.fd(), &mut moved)?;
+            if let Some(guard) = self.guard.as_ref()
+                && source.becomes_partial(&mut self.staged, guard)?
+            {
+                self.guard = None;
+            }
+            self.source = None;
+        }
+        if !self.is_taken_over {
+            if let Some(hasher) = &mut self.hasher {
+                let (fd, end) = (self.staged.fd(), self.written);
+                hash_range(
+                    fd,
+                    |piece| hasher.update(piece),
+                    &mut Scratch::new(),
+                    0,
+                    end,
+                    moved,
+                )?;
+            }
+            self.is_taken_over = true;
+        }
+        Ok(self.written)
+    }
+
+    /// The digest of what there is so far; None where none is computed, or what was there before is not in it yet.
+    #[must_use]
+    pub fn digest(&self) -> Option<Value> {
+        let hasher = self.hasher.as_ref().filter(|_| self.is_taken_over);
+        hasher.map(Hasher::finish)
     }
 
     /// Writes the next bytes.
@@ -144,8 +232,11 @@ impl Upload {
     /// # Errors
     /// `Size` beyond what was announced, `TooLarge`, `NoSpace`, `Io`.
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Refusal> {
+        if !self.is_taken_over {
+            self.take_over(|_| ())?;
+        }
         let end = self.written + bytes.len() as u64;
-        if self.announced.size.is_some_and(|size| end > size) {
+        if self.size.is_some_and(|size| end > size) {
             return Err(Refusal::new(
                 Code::Size,
                 "more bytes came than were announced",
@@ -158,7 +249,9 @@ impl Upload {
             self.check_space(bytes.len() as u64)?;
         }
         file::write_at(self.staged.fd(), bytes, self.written)?;
-        self.hasher.update(bytes);
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
         self.written = end;
         if self.durability != Durability::None && end - self.pushed >= WRITEBACK {
             copy::start_writeback(self.staged.fd(), self.pushed, end - self.pushed);
@@ -172,14 +265,12 @@ impl Upload {
     /// # Errors
     /// `Size`, `Digest`: what was received is thrown away, since it is proved wrong.
     pub fn finish(self, library: &Library, size: u64, digest: &Value) -> Result<Ready, Refusal> {
-        let found = self.hasher.finish();
-        let wrong = if size != self.written || self.announced.size.is_some_and(|said| said != size)
-        {
+        let wrong = if size != self.written || self.size.is_some_and(|said| said != size) {
             Some(Refusal::new(
                 Code::Size,
                 format!("{} bytes came, {size} were sent", self.written),
             ))
-        } else if found != *digest {
+        } else if self.digest() != Some(*digest) {
             Some(Refusal::from(Code::Digest))
         } else {
             None
@@ -188,42 +279,41 @@ impl Upload {
             self.discard(library);
             return Err(refusal);
         }
-        if let Some(stamp) = self.announced.modified
+        if let Some(stamp) = self.modified
             && let Err(errno) = file::set_modified(self.staged.fd(), stamp)
         {
             self.abandon(library);
             return Err(errno.into());
         }
-        Ok(Ready {
+        Ok(self.finish_streamed())
+    }
+
+    /// Ends an upload of which the caller has a proof of its own that it is whole. One that was not taken over, though
+    /// there was something to copy, is refused by `publish`.
+    #[must_use]
+    pub fn finish_streamed(self) -> Ready {
+        let digest = self.digest();
+        Ready {
             target: self.target,
             staged: self.staged,
-            size,
-            digest: found,
-        })
+            guard: self.guard,
+            size: self.written,
+            digest,
+            replaces: self.replaces,
+        }
     }
 
     /// Throws away what was received, also what could have been resumed.
     pub fn discard(self, library: &Library) {
-        if let Staged::Named {
-            name, resumable, ..
-        } = &self.staged
-            && let Ok(place) = library.staging_folder(*resumable)
-        {
-            let _ = file::unlink(place, name);
+        self.staged.remove(library);
+        if let Some(guard) = &self.guard {
+            guard.remove_if_empty(library);
         }
     }
 
     /// Ends an upload that was cut: what can be resumed stays, the rest goes.
     pub fn abandon(self, library: &Library) {
-        let keep = self.written >= partial::SMALLEST
-            && matches!(
-                &self.staged,
-                Staged::Named {
-                    resumable: true,
-                    ..
-                }
-            );
-        if !keep {
+        if !self.staged.is_resumable() || self.written < partial::SMALLEST {
             self.discard(library);
         }
     }
@@ -254,6 +344,9 @@ impl Target {
     /// Refuses what could not be published, before the bytes come; the publishing itself is what decides. Returns the size of
     /// the file that would be replaced.
     pub(super) fn check(&self) -> Result<Option<u64>, Refusal> {
+        if self.if_taken == IfTaken::Rename {
+            return Ok(None);
+        }
         match file::facts_at(self.folder.as_fd(), &self.name) {
             Err(Errno::ENOENT) => Ok(None),
             Err(other) => Err(other.into()),
@@ -263,7 +356,7 @@ impl Target {
                     Code::Exists,
                     "the name is taken by something that is not served",
                 )),
-                Kind::File if self.overwrite => Ok(Some(there.size)),
+                Kind::File if self.if_taken == IfTaken::Replace => Ok(Some(there.size)),
                 Kind::File => Err(Code::Exists.into()),
             },
         }

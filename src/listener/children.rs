@@ -1,10 +1,11 @@
 //! The table of living children, and their birth.
 
 use super::deadlines::Window;
+use super::dialing::Promised;
 use super::events::{Event, Events, Place};
 use crate::broker::Control;
 use crate::child::{self, Birth, Sandbox, Tls};
-use crate::config::Config;
+use crate::config::{Config, Encryption, Listen};
 use crate::ipc::Client;
 use crate::log::{self, Level, Role};
 use crate::scoreboard::{Phase, Slot};
@@ -30,6 +31,8 @@ pub(super) struct Child {
     pub(super) number: u64,
     /// To a warm child: verdicts and the word to leave.
     pub(super) channel: Option<OwnedFd>,
+    /// Of a warm child that may get a client who needs a dialer.
+    pub(super) promised: Option<Promised>,
     /// It was told to leave if it has no client.
     pub(super) retired: bool,
     /// Bytes moved when it was last looked at, and when that last changed.
@@ -47,6 +50,8 @@ pub(super) struct Newcomer {
     pub(super) number: u64,
     /// Our end of a warm child's channel.
     pub(super) channel: Option<OwnedFd>,
+    /// What a dialer will be given, once there is a client.
+    pub(super) promised: Option<Promised>,
     /// What it begins with.
     pub(super) phase: Phase,
 }
@@ -85,6 +90,11 @@ impl Children {
             living: 0,
             next_tenant: 0,
         })
+    }
+
+    /// In a process that is no child: gives up the scoreboard.
+    pub(super) fn give_up_pages(&self) {
+        self.pages.keep_none();
     }
 
     /// Living children.
@@ -174,6 +184,7 @@ impl Children {
             client,
             number,
             channel,
+            promised,
             ..
         } = newcomer;
         self.table[index as usize] = Some(Child {
@@ -184,6 +195,7 @@ impl Children {
             counted: None,
             number,
             channel,
+            promised,
             retired: false,
             moved: (0, since),
             window: Window::default(),
@@ -257,23 +269,53 @@ pub(super) fn unfit(what: &str, errno: Errno) -> ! {
     process::exit(child::Exit::Unfit as i32)
 }
 
+/// A client that has come.
+#[derive(Debug)]
+pub(super) struct Arrival<'a> {
+    pub(super) socket: OwnedFd,
+    /// The listening socket it came to.
+    pub(super) listen: &'a Listen,
+    pub(super) client: Client,
+    /// When, on the monotonic clock, in milliseconds.
+    pub(super) accepted: u64,
+}
+
+/// A child's channels.
+#[derive(Debug)]
+pub(super) struct Channels {
+    /// To the broker.
+    pub(super) broker: OwnedFd,
+    /// To the dialer, for a client that may need it.
+    pub(super) dialer: Option<child::Dialer>,
+}
+
 /// The rest of a child's life, once it has a client. `sandbox` is what it still has to enter.
 pub(super) fn serve(
     world: World<'_>,
     slot: Slot<'static>,
-    broker: OwnedFd,
-    socket: OwnedFd,
-    client: Client,
-    accepted: u64,
+    channels: Channels,
+    arrival: Arrival<'_>,
     sandbox: Option<&Sandbox>,
 ) -> Infallible {
+    let Arrival {
+        socket,
+        listen,
+        client,
+        accepted,
+    } = arrival;
+    let Channels { broker, dialer } = channels;
     let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
+    keep.extend(dialer.iter().map(child::Dialer::fd));
     keep.extend(sandbox.iter().flat_map(|sandbox| sandbox.descriptors()));
-    if let Err(errno) = process::close_all_but(&keep) {
+    let closed = log::ftp::with_descriptors(|logs| {
+        let keep: Vec<_> = keep.iter().chain(logs).copied().collect();
+        process::close_all_but(&keep)
+    });
+    if let Err(errno) = closed {
         unfit("close_range", errno);
     }
-    let tls = world.tls.filter(|_| client.tls);
-    if client.tls && tls.is_none() {
+    let tls = world.tls.filter(|_| client.tls != Encryption::Off);
+    if client.tls != Encryption::Off && tls.is_none() {
         // What was asked for is not there: never the same without encryption.
         unfit("certificate", Errno::ENOENT);
     }
@@ -283,10 +325,14 @@ pub(super) fn serve(
         accepted,
         slot,
         drain: world.drain.as_fd(),
-        config: world.config,
+        world: child::World {
+            config: world.config,
+            listen,
+            tls,
+        },
         sandbox,
         broker,
-        tls,
+        dialer,
     })
 }
 
@@ -296,19 +342,20 @@ pub(super) fn spawn_for(
     events: &Events,
     world: World<'_>,
     control: &mut Control,
-    socket: OwnedFd,
-    client: Client,
+    dialer: Option<child::Dialer>,
+    arrival: Arrival<'_>,
 ) -> Result<Place> {
-    let accepted = process::monotonic_millis();
-    let (broker, number) = control.introduce(Some(client))?;
+    let (broker, number) = control.introduce(Some(arrival.client))?;
+    let channels = Channels { broker, dialer };
     let birth = Newcomer {
-        client: Some(client.peer),
+        client: Some(arrival.client.peer),
         number,
         channel: None,
+        promised: None,
         phase: Phase::Handshake,
     };
     children.spawn(events, birth, |slot| {
         let sandbox = Some(world.sandbox);
-        serve(world, slot, broker, socket, client, accepted, sandbox)
+        serve(world, slot, channels, arrival, sandbox)
     })
 }

@@ -2,7 +2,7 @@
 //! deadlines themselves, politely; this is for those that cannot or will not. `min_rate` is kept here alone.
 
 use super::children::Children;
-use crate::config::Config;
+use crate::config::{Config, Protocol};
 use crate::log::{self, Level};
 use crate::scoreboard::{Phase, Reading};
 use crate::sys::process::{self, monotonic_millis};
@@ -88,7 +88,11 @@ fn late(
     match reading.phase {
         // Absolute from the connection, by our own clock: nothing the client or the child does moves it.
         Phase::Waiting | Phase::Handshake => {
-            passed(connected, config.handshake_seconds).then_some("handshake")
+            let seconds = match reading.protocol {
+                Some(Protocol::Ftp) => config.login_seconds,
+                Some(Protocol::Drive) | None => config.handshake_seconds,
+            };
+            passed(connected, seconds).then_some("handshake")
         }
         Phase::Idle => passed(reading.since, config.idle_seconds).then_some("idle"),
         Phase::Busy => (passed(last_moved, config.stall_seconds)

@@ -15,6 +15,8 @@ pub(super) enum Event {
     Signal,
     /// The broker's channel ended.
     BrokerGone,
+    /// The dialer's channel ended.
+    DialerGone,
     /// An administrator said something, or takes more of an answer.
     Guest(Place),
     /// An administrator connects.
@@ -43,7 +45,8 @@ impl Event {
             Event::BrokerGone => 3 << 56,
             Event::Guest(at) => place(4, at),
             Event::Control => 5 << 56,
-            Event::Connects(socket) => 6 << 56 | socket as u64,
+            Event::DialerGone => 6 << 56,
+            Event::Connects(socket) => 7 << 56 | socket as u64,
         }
     }
 
@@ -59,6 +62,7 @@ impl Event {
             3 => Event::BrokerGone,
             4 => Event::Guest(place),
             5 => Event::Control,
+            6 => Event::DialerGone,
             _ => Event::Connects((data & 0xffff_ffff) as usize),
         }
     }
@@ -126,6 +130,7 @@ mod tests {
             Event::Asks(place),
             Event::Signal,
             Event::BrokerGone,
+            Event::DialerGone,
             Event::Guest(place),
             Event::Control,
             Event::Connects(3),

@@ -5,6 +5,7 @@ mod admission;
 mod children;
 mod control;
 mod deadlines;
+mod dialing;
 mod events;
 mod pool;
 mod reload;

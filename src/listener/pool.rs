@@ -4,21 +4,24 @@
 //! Over a warm child's channel the listener sends its verdict, or the word to leave, and the child says once who its client
 //! is: the counts stay the listener's.
 
-use super::children::{Children, Newcomer, World, serve, unfit};
+use super::children::{Arrival, Channels, Children, Newcomer, World, serve, unfit};
+use super::dialing::Dialing;
 use super::events::{Event, Events};
-use super::sockets::Socket;
+use super::sockets::{Socket, turn_away};
 use crate::broker::Control;
-use crate::child::Entering;
+use crate::child::{self, Entering};
+use crate::dialer;
 use crate::error::{Code, Refusal};
 use crate::ipc::{self, Client};
 use crate::log::{self, Level};
 use crate::scoreboard::{Phase, Slot};
+use crate::sys::net::Peer;
 use crate::sys::{Errno, Result, channel, net, process};
-use crate::wire::drive::refusal_frame;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 /// What the listener says to a warm child.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,24 +34,37 @@ enum Verdict {
     Refuse(String),
 }
 
+/// What a warm child says of its client, before the first byte of it.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(super) struct Entrance {
+    pub(super) client: Client,
+    /// For the dialer, if the client may need one.
+    pub(super) newcomer: Option<ipc::Newcomer>,
+}
+
 /// Forks one warm child.
 pub(super) fn spawn_warm(
     children: &mut Children,
     events: &Events,
     world: World<'_>,
     control: &mut Control,
+    dialing: &Dialing,
     sockets: &[Socket],
 ) -> Result<()> {
     let (ours, theirs) = channel::pair()?;
+    let (dialer, promised) = dialing.promise()?.unzip();
     let (broker, number) = control.introduce(None)?;
+    let channels = Channels { broker, dialer };
     let newcomer = Newcomer {
         client: None,
         number,
         channel: Some(ours),
+        promised,
         phase: Phase::Waiting,
     };
     let place = children.spawn(events, newcomer, |slot| {
-        wait_for_client(world, slot, broker, &theirs, sockets)
+        let dialing = dialing.control().map(Rc::as_ref);
+        wait_for_client(world, slot, channels, &theirs, sockets, dialing)
     })?;
     if let Some(child) = children.get_mut(place)
         && let Some(channel) = &child.channel
@@ -62,23 +78,32 @@ pub(super) fn spawn_warm(
 fn wait_for_client(
     world: World<'_>,
     slot: Slot<'static>,
-    broker: OwnedFd,
+    mut channels: Channels,
     channel: &OwnedFd,
     sockets: &[Socket],
+    dialing: Option<&dialer::Control>,
 ) -> Infallible {
-    let (socket, client) = match accept_one(world, broker.as_fd(), channel, sockets) {
+    let arrival = match accept_one(world, &channels, channel, sockets) {
         Ok(Some(accepted)) => accepted,
         Ok(None) => process::exit(0),
         Err(errno) => unfit("waiting for a client", errno),
     };
-    let accepted = process::monotonic_millis();
     slot.enter(Phase::Handshake);
-    match ask(channel, client) {
-        Ok(None) => serve(world, slot, broker, socket, client, accepted, None),
+    let newcomer = match (dialing, arrival.client.peer) {
+        (Some(dialing), Peer::Net(peer)) => {
+            dialing.newcomer(arrival.listen, arrival.socket.as_fd(), peer)
+        }
+        _ => None,
+    };
+    if newcomer.is_none() {
+        channels.dialer = None;
+    }
+    let client = arrival.client;
+    match ask(channel, Entrance { client, newcomer }) {
+        Ok(None) => serve(world, slot, channels, arrival, None),
         Ok(Some(reason)) => {
             let refusal = Refusal::new(Code::Busy, reason);
-            let _ = net::send_now(socket.as_fd(), &refusal_frame(&refusal));
-            net::finish_sending(socket.as_fd());
+            turn_away(arrival.socket.as_fd(), arrival.client.protocol, &refusal);
             process::exit(0)
         }
         // The listener has gone: nobody counts any more, so nobody is served.
@@ -87,17 +112,22 @@ fn wait_for_client(
 }
 
 /// Waits for a client on any of the sockets; None when told to leave.
-fn accept_one(
+fn accept_one<'a>(
     world: World<'_>,
-    broker: BorrowedFd<'_>,
+    channels: &Channels,
     channel: &OwnedFd,
-    sockets: &[Socket],
-) -> Result<Option<(OwnedFd, Client)>> {
+    sockets: &'a [Socket],
+) -> Result<Option<Arrival<'a>>> {
     const CHANNEL: u64 = u64::MAX;
+    let broker = channels.broker.as_fd();
     let mut keep = vec![channel.as_fd(), broker, world.drain.as_fd()];
+    keep.extend(channels.dialer.iter().map(child::Dialer::fd));
     keep.extend(world.sandbox.descriptors());
     keep.extend(sockets.iter().map(|socket| socket.fd.as_fd()));
-    process::close_all_but(&keep)?;
+    log::ftp::with_descriptors(|logs| {
+        let keep: Vec<_> = keep.iter().chain(logs).copied().collect();
+        process::close_all_but(&keep)
+    })?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(channel, EpollEvent::new(EpollFlags::EPOLLIN, CHANNEL))?;
     for (index, socket) in sockets.iter().enumerate() {
@@ -125,7 +155,12 @@ fn accept_one(
             };
             match net::accept(socket.fd.as_fd()) {
                 Ok(Some((fd, peer))) => {
-                    return Ok(Some((fd, Client::at(&socket.listen, peer))));
+                    return Ok(Some(Arrival {
+                        socket: fd,
+                        listen: &socket.listen,
+                        client: Client::at(&socket.listen, peer),
+                        accepted: process::monotonic_millis(),
+                    }));
                 }
                 Ok(None) => {}
                 Err(Errno::ENFILE | Errno::ENOMEM | Errno::ENOBUFS) => {
@@ -137,9 +172,9 @@ fn accept_one(
     }
 }
 
-/// Asks the listener about `client`: None to serve, or the reason why not.
-fn ask(channel: &OwnedFd, client: Client) -> Result<Option<String>> {
-    ipc::send(channel.as_fd(), &client, &[], true)?;
+/// Asks the listener about its client: None to serve, or the reason why not.
+fn ask(channel: &OwnedFd, entrance: Entrance) -> Result<Option<String>> {
+    ipc::send(channel.as_fd(), &entrance, &[], true)?;
     loop {
         match ipc::receive::<Verdict>(channel.as_fd(), true)? {
             // Said before the listener knew of our client.
@@ -152,9 +187,9 @@ fn ask(channel: &OwnedFd, client: Client) -> Result<Option<String>> {
 }
 
 /// Takes a warm child's question. None when it asked nothing: its end is reported elsewhere.
-pub(super) fn take_question(channel: BorrowedFd<'_>) -> Option<Client> {
+pub(super) fn take_question(channel: BorrowedFd<'_>) -> Option<Entrance> {
     let asked = ipc::receive(channel, false).ok().flatten();
-    asked.map(|(client, _)| client)
+    asked.map(|(entrance, _)| entrance)
 }
 
 /// Answers a warm child.

@@ -6,7 +6,7 @@ use super::sockets::{self, Socket};
 use crate::broker::{Control, Setup};
 use crate::child::{Sandbox, Tls};
 use crate::config::{Config, Flags, Level};
-use crate::log;
+use crate::log::{self, ftp::FtpLogs};
 use std::os::fd::OwnedFd;
 
 /// A configuration in force, with what was opened for it.
@@ -33,6 +33,9 @@ pub(super) fn open(flags: &Flags, setup: Setup) -> Result<Service, Vec<String>> 
     let tls = secured(setup.chain)?;
     let sockets = sockets::open(&config.listen).map_err(|problem| vec![problem])?;
     let door = open_door(&config).map_err(|problem| vec![problem])?;
+    open_logs(&config)
+        .map_err(|problem| vec![problem])?
+        .install();
     Ok(Service {
         config,
         sandbox,
@@ -46,6 +49,11 @@ pub(super) fn open(flags: &Flags, setup: Setup) -> Result<Service, Vec<String>> 
 pub(super) fn secured(chain: Option<OwnedFd>) -> Result<Option<Tls>, Vec<String>> {
     let ready = chain.map(Tls::prepare).transpose();
     ready.map_err(|problem| vec![problem])
+}
+
+/// Opens the logs anew: whoever rotates them has given the old ones another name.
+fn open_logs(config: &Config) -> Result<FtpLogs, String> {
+    FtpLogs::open(config.xferlog.as_deref(), config.vsftpd_log.as_deref())
 }
 
 fn open_door(config: &Config) -> Result<Option<Door>, String> {
@@ -110,28 +118,29 @@ pub(super) fn renew(
     } else {
         Some(open_door(&config).map_err(|problem| vec![problem])?)
     };
+    let logs = open_logs(&config).map_err(|problem| vec![problem])?;
     let added: Vec<Socket> = config
         .listen
         .iter()
-        .filter(|wanted| {
-            !service
-                .sockets
-                .iter()
-                .any(|socket| socket.listen == **wanted)
-        })
+        .filter(|wanted| !service.sockets.iter().any(|socket| socket.serves(wanted)))
         .map(sockets::open_one)
         .collect::<Result<_, _>>()
         .map_err(|problem| vec![problem])?;
     let setup = broker.reload()?;
     let sandbox = prepare(&config, setup.ruleset).map_err(|problem| vec![problem])?;
     let tls = secured(setup.chain)?;
-    let (kept, gone): (Vec<Socket>, Vec<Socket>) = std::mem::take(&mut service.sockets)
-        .into_iter()
-        .partition(|socket| config.listen.contains(&socket.listen));
-    service.sockets = kept;
+    for mut socket in std::mem::take(&mut service.sockets) {
+        match config.listen.iter().find(|wanted| socket.serves(wanted)) {
+            Some(wanted) => {
+                socket.listen = wanted.clone();
+                service.sockets.push(socket);
+            }
+            None => sockets::close(socket),
+        }
+    }
     service.sockets.extend(added);
-    gone.into_iter().for_each(sockets::close);
     log::set(config.log_format, config.log_level);
+    logs.install();
     if let Some(new) = door {
         let old = std::mem::replace(&mut service.door, new);
         if let Some(old) = old {

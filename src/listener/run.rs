@@ -1,23 +1,24 @@
 //! The listener's life, from top to bottom.
 
 use super::admission::Admission;
-use super::children::{Children, World, spawn_for};
+use super::children::{Arrival, Children, World, spawn_for};
 use super::control::{Desk, Door, Hall};
+use super::dialing::{self, Dialing};
 use super::events::{Event, Events, Place};
+use super::pool::Entrance;
 use super::reload::{self, Service};
 use super::renewal::{self, Renewal};
 use super::weather::{PAUSE, Weather};
 use super::{deadlines, pool, shutdown, sockets};
 use crate::broker::Control;
-use crate::config::Flags;
+use crate::config::{Config, Flags};
 use crate::digest;
 use crate::error::{Code, Refusal};
 use crate::ipc::Client;
 use crate::log::{self, Level};
-use crate::sys::net::{self, Peer};
+use crate::sys::net::Peer;
 use crate::sys::process::{self, monotonic_millis};
 use crate::sys::{Errno, signal};
-use crate::wire::drive::refusal_frame;
 use nix::sys::signal::Signal;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
@@ -50,8 +51,8 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     let (control, setup) = Control::start(arguments)?;
     let service = reload::open(flags, setup)?;
     let most_clients = service.config.max_clients + service.config.prefork.max(16);
-    // A child costs one, and a warm one its channel besides.
-    if u64::from(most_clients + service.config.prefork) + 64 > descriptors {
+    // A child costs one, and a warm one its channels besides.
+    if u64::from(most_clients + 2 * service.config.prefork) + 64 > descriptors {
         return Err(vec![format!(
             "max_clients = {} needs more descriptors than the limit of {descriptors}: lower it, or raise LimitNOFILE (ulimit -n)",
             service.config.max_clients
@@ -94,6 +95,7 @@ struct Listener {
     broker_deaths: u32,
     /// While there is none: when to start it again, and since when it is missed.
     broker_missing: Option<(u64, u64)>,
+    dialing: Dialing,
     events: Events,
     children: Children,
     admission: Admission,
@@ -135,6 +137,7 @@ impl Listener {
             broker_since: monotonic_millis(),
             broker_deaths: 0,
             broker_missing: None,
+            dialing: Dialing::default(),
             events,
             children,
             admission: Admission::default(),
@@ -150,6 +153,7 @@ impl Listener {
     }
 
     fn serve(&mut self, flags: &Flags, arguments: &[OsString]) -> i32 {
+        self.keep_dialer(Dialing::renew);
         self.open_doors();
         let mut happened = Vec::new();
         loop {
@@ -169,6 +173,7 @@ impl Listener {
                             return self.give_up(&problems);
                         }
                     }
+                    Event::DialerGone => self.keep_dialer(Dialing::died),
                     Event::Guest(place) => self.attend(place),
                     Event::Control => self.welcome(),
                     Event::Connects(socket) => self.accept(socket),
@@ -180,6 +185,7 @@ impl Listener {
             {
                 return self.give_up(&problems);
             }
+            self.keep_dialer(Dialing::look);
             // Once a tick, not at every event: it looks at every child.
             if monotonic_millis() >= self.look_again {
                 deadlines::enforce(&mut self.children, &self.service.config);
@@ -231,7 +237,8 @@ impl Listener {
         }
         let ticks = self.children.living() > self.children.warm()
             || self.desk.is_busy()
-            || self.broker_missing.is_some();
+            || self.broker_missing.is_some()
+            || self.dialing.is_missing();
         if ticks {
             return Some(TICK);
         }
@@ -256,6 +263,7 @@ impl Listener {
                 &self.events,
                 world,
                 &mut self.broker,
+                &self.dialing,
                 &self.service.sockets,
             ) {
                 if self.children.warm() == 0 {
@@ -323,13 +331,13 @@ impl Listener {
             let client = Client::at(&from.listen, peer);
             if !self.weather.is_whole() {
                 // It came in on the last descriptors: there is none for a child.
-                self.turn_away(&fd, peer, &Code::Busy.into());
+                self.turn_away(&fd, client, &Code::Busy.into());
                 drop(fd);
                 self.turn_away_waiting();
                 return self.pause("no child can be made", Errno::EMFILE.desc());
             }
             if let Err(refusal) = self.admit(peer) {
-                self.turn_away(&fd, peer, &refusal);
+                self.turn_away(&fd, client, &refusal);
                 continue;
             }
             let world = World {
@@ -338,6 +346,8 @@ impl Listener {
                 tls: self.service.tls.as_ref(),
                 drain: self.drain.0,
             };
+            let from = self.service.sockets.get(socket);
+            let dialer = from.and_then(|from| self.dialing.introduce(from, &fd, peer));
             // The child gets a copy of the descriptor; ours is for the refusal, and closes here.
             let born = fd.try_clone().map_err(|_| Errno::EMFILE).and_then(|copy| {
                 spawn_for(
@@ -345,15 +355,20 @@ impl Listener {
                     &self.events,
                     world,
                     &mut self.broker,
-                    copy,
-                    client,
+                    dialer,
+                    Arrival {
+                        socket: copy,
+                        listen: &self.service.sockets[socket].listen,
+                        client,
+                        accepted: monotonic_millis(),
+                    },
                 )
             });
             match born {
                 Ok(place) => self.count(place, peer),
                 Err(errno) => {
                     self.admission.leave(peer.source());
-                    self.turn_away(&fd, peer, &Code::Busy.into());
+                    self.turn_away(&fd, client, &Code::Busy.into());
                     drop(fd);
                     self.turn_away_waiting();
                     return self.pause("no child can be made", errno.desc());
@@ -367,11 +382,12 @@ impl Listener {
         for index in 0..self.service.sockets.len() {
             for _ in 0..ACCEPT_AT_ONCE {
                 self.weather.refill();
-                let from = self.service.sockets[index].fd.as_fd();
-                let Ok(Some((fd, peer))) = self.weather.accept(from) else {
+                let from = &self.service.sockets[index];
+                let Ok(Some((fd, peer))) = self.weather.accept(from.fd.as_fd()) else {
                     break;
                 };
-                self.turn_away(&fd, peer, &Code::Busy.into());
+                let client = Client::at(&from.listen, peer);
+                self.turn_away(&fd, client, &Code::Busy.into());
             }
         }
         self.weather.refill();
@@ -392,9 +408,9 @@ impl Listener {
     }
 
     /// Tells a client that it cannot be served. A new connection has room for it: nothing here waits.
-    fn turn_away(&self, fd: &OwnedFd, peer: Peer, refusal: &Refusal) {
-        let _ = net::send_now(fd.as_fd(), &refusal_frame(refusal));
-        net::finish_sending(fd.as_fd());
+    fn turn_away(&self, fd: &OwnedFd, client: Client, refusal: &Refusal) {
+        sockets::turn_away(fd.as_fd(), client.protocol, refusal);
+        let peer = client.peer;
         log::event(
             Level::Warn,
             "turned away",
@@ -412,9 +428,10 @@ impl Listener {
         };
         self.events.forget(channel.as_fd());
         // A child that closed its end without a question has ended, or will at once.
-        let Some(client) = pool::take_question(channel.as_fd()) else {
+        let Some(Entrance { client, newcomer }) = pool::take_question(channel.as_fd()) else {
             return;
         };
+        let promised = child.promised.take();
         let (peer, number, pid) = (client.peer, child.number, child.process.pid);
         child.client = Some(peer);
         let verdict = if self.ending_by.is_some() {
@@ -427,6 +444,9 @@ impl Listener {
                 self.count(place, peer);
                 // A broker that cannot hear it does not answer the child either.
                 let _ = self.broker.accepted(number, client, pid);
+                if let (Some(promised), Some(newcomer)) = (promised, newcomer) {
+                    dialing::keep_promise(&promised, &newcomer);
+                }
             }
             Err(refusal) => log::event(
                 Level::Warn,
@@ -491,6 +511,20 @@ impl Listener {
         self.broker_since = monotonic_millis();
         let watched = self.events.watch(self.broker.fd(), Event::BrokerGone);
         watched.map_err(|errno| vec![format!("the broker cannot be watched: {}", errno.desc())])
+    }
+
+    /// Has `what` see after the dialer. Warm children that were born with another one make room for new ones.
+    fn keep_dialer(&mut self, what: fn(&mut Dialing, &Config, &Events, &Children) -> bool) {
+        if self.ending_by.is_none()
+            && what(
+                &mut self.dialing,
+                &self.service.config,
+                &self.events,
+                &self.children,
+            )
+        {
+            pool::retire(&mut self.children);
+        }
     }
 
     /// Without a broker nobody can be let in.
@@ -560,6 +594,7 @@ impl Listener {
                 // They were made with the old configuration; new ones take their place.
                 pool::retire(&mut self.children);
                 self.renewal.begin(self.service.config.tls.as_ref());
+                self.keep_dialer(Dialing::renew);
                 log::event(Level::Info, "configuration reloaded", &[]);
             }
             Err(problems) => {
@@ -590,6 +625,8 @@ impl Listener {
         if let Some(door) = self.service.door.take() {
             Door::close(door, &self.events);
         }
+        // It goes on until the last of its sessions, and no other one is started.
+        self.dialing.forget(&self.events);
         let seconds = self.service.config.drain_seconds;
         shutdown::begin(&mut self.children, self.drain.1.take(), seconds);
         self.ending_by = Some(monotonic_millis() + u64::from(seconds) * 1000);

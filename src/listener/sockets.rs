@@ -1,16 +1,34 @@
 //! The listening sockets.
 
 use super::events::{Event, Events};
-use crate::config::{Address, Listen};
+use crate::config::{Address, Encryption, Listen, Protocol};
+use crate::error::Refusal;
 use crate::log::{self, Level};
 use crate::sys::{Errno, Result, net};
-use std::os::fd::{AsFd, OwnedFd};
+use crate::wire::drive::refusal_frame;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// A listening socket, and what was decided about it.
 #[derive(Debug)]
 pub(super) struct Socket {
     pub(super) fd: OwnedFd,
     pub(super) listen: Listen,
+}
+
+impl Socket {
+    /// True when it is what `wanted` would be opened as: the rest is said to clients, and not to the kernel.
+    pub(super) fn serves(&self, wanted: &Listen) -> bool {
+        let as_opened = |listen: &Listen| {
+            (
+                listen.address.clone(),
+                listen.protocol,
+                listen.congestion.clone(),
+                listen.mode,
+                listen.backlog,
+            )
+        };
+        as_opened(&self.listen) == as_opened(wanted)
+    }
 }
 
 /// Opens all, or none.
@@ -28,6 +46,11 @@ pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
         }
         Address::Unix(path) => net::listen_unix(path, listen.backlog, listen.mode),
     };
+    let fd = fd.and_then(|fd| match listen.protocol {
+        // ABOR may come as such (RFC 959, section 4.1.3).
+        Protocol::Ftp => net::keep_urgent_in_line(fd.as_fd()).map(|()| fd),
+        Protocol::Drive => Ok(fd),
+    });
     let fd = fd.map_err(|errno| {
         let remedy = match errno {
             Errno::EADDRINUSE => "; another server has it",
@@ -51,7 +74,10 @@ pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
         ),
         unix @ Address::Unix(_) => unix.to_string(),
     };
-    let scheme = if listen.tls { "drives" } else { "drive" };
+    let scheme = match listen.tls {
+        Encryption::Implicit => listen.protocol.secure_scheme(),
+        _ => listen.protocol.as_str(),
+    };
     let proof = if listen.proof { "required" } else { "none" };
     log::event(
         Level::Info,
@@ -62,6 +88,16 @@ pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
         fd,
         listen: listen.clone(),
     })
+}
+
+/// Tells a client that it is not served, and why. Nothing of it is read.
+pub(super) fn turn_away(fd: BorrowedFd<'_>, protocol: Protocol, refusal: &Refusal) {
+    let _ = match protocol {
+        Protocol::Drive => net::send_now(fd, &refusal_frame(refusal)),
+        // RFC 959, section 4.2.2.
+        Protocol::Ftp => net::send_now(fd, format!("421 {}\r\n", refusal.message).as_bytes()),
+    };
+    net::finish_sending(fd);
 }
 
 /// Watches all for clients.

@@ -2,11 +2,8 @@
 //! (SOCK_SEQPACKET, unix(7)). Every message is bounded; one that is longer, or carries more descriptors, is an error.
 
 use super::{Errno, Result};
-use nix::cmsg_space;
-use nix::sys::socket::{
-    self, AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType,
-};
-use std::io::{IoSlice, IoSliceMut};
+use nix::sys::socket::{self, AddressFamily, ControlMessage, MsgFlags, SockFlag, SockType};
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Most descriptors in one message.
@@ -78,48 +75,83 @@ pub fn send(
 /// Receives one message into `buffer`. None at the end of the channel.
 ///
 /// # Errors
-/// EMSGSIZE when the message or its descriptors did not fit; EAGAIN when there is none and `wait` is false.
+/// EMSGSIZE when the message or its descriptors did not fit, here or into the table of this process: then none of them stays open.
+/// EAGAIN when there is none and `wait` is false.
 pub fn receive(from: BorrowedFd<'_>, buffer: &mut [u8], wait: bool) -> Result<Option<Received>> {
-    let mut flags = MsgFlags::MSG_CMSG_CLOEXEC;
+    let mut flags = libc::MSG_CMSG_CLOEXEC;
     if !wait {
-        flags |= MsgFlags::MSG_DONTWAIT;
+        flags |= libc::MSG_DONTWAIT;
     }
-    let mut space = cmsg_space!([i32; MAX_DESCRIPTORS], socket::UnixCredentials);
-    let (received, cut) = loop {
-        let mut into = [IoSliceMut::new(buffer)];
-        let got = match socket::recvmsg::<()>(from.as_raw_fd(), &mut into, Some(&mut space), flags)
-        {
-            Err(Errno::EINTR) => continue,
-            result => result?,
-        };
-        let cut = got
-            .flags
-            .intersects(MsgFlags::MSG_TRUNC | MsgFlags::MSG_CTRUNC);
-        let mut descriptors = Vec::new();
-        let mut sender = None;
-        for control in got.cmsgs()? {
-            match control {
-                ControlMessageOwned::ScmRights(raw) => {
-                    for fd in raw {
-                        // SAFETY: the kernel has just put this descriptor into our table for us, and nothing else owns it.
-                        descriptors.push(unsafe { OwnedFd::from_raw_fd(fd) });
-                    }
-                }
-                ControlMessageOwned::ScmCredentials(of) => sender = Some(of.pid()),
-                _ => {}
-            }
-        }
-        let received = Received {
-            length: got.bytes,
-            descriptors,
-            sender,
-        };
-        break (received, cut);
+    let mut control = [0u64; CONTROL / 8];
+    let mut into = libc::iovec {
+        iov_base: buffer.as_mut_ptr().cast(),
+        iov_len: buffer.len(),
     };
-    if cut {
+    // SAFETY: all zeroes is a valid msghdr, with null pointers and no lengths.
+    let mut header: libc::msghdr = unsafe { std::mem::zeroed() };
+    header.msg_iov = &raw mut into;
+    header.msg_iovlen = 1;
+    header.msg_control = control.as_mut_ptr().cast();
+    let length = loop {
+        header.msg_controllen = CONTROL as _;
+        // SAFETY: `header` describes `buffer` and `control` and no more than their lengths, and all of them outlive the call.
+        let got = unsafe { libc::recvmsg(from.as_raw_fd(), &raw mut header, flags) };
+        match Errno::result(got) {
+            Err(Errno::EINTR) => {}
+            result => break result?.unsigned_abs(),
+        }
+    };
+    // Not by way of nix, which of a message that was cut gives nothing: what had arrived of its descriptors would stay open for good.
+    let filled = header.msg_controllen as usize;
+    let control: Vec<u8> = control.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let (descriptors, sender) = what_came_along(control.get(..filled).unwrap_or(&control));
+    let cut = header.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0;
+    if cut || descriptors.len() > MAX_DESCRIPTORS {
         return Err(Errno::EMSGSIZE);
     }
-    Ok((received.length > 0).then_some(received))
+    Ok((length > 0).then_some(Received {
+        length,
+        descriptors,
+        sender,
+    }))
+}
+
+/// Bytes of struct cmsghdr as the kernel writes it: a length of the whole, of the machine's word, and two ints (cmsg(3)). What follows
+/// one begins at a multiple of the word.
+const HEADER: usize = size_of::<usize>() + 8;
+/// Room for descriptors and for who sent them.
+const CONTROL: usize =
+    (HEADER + 4 * MAX_DESCRIPTORS) + (HEADER + size_of::<libc::ucred>()).next_multiple_of(8);
+
+/// Reads what the kernel wrote into the control buffer of recvmsg(2).
+fn what_came_along(mut control: &[u8]) -> (Vec<OwnedFd>, Option<i32>) {
+    let mut descriptors = Vec::new();
+    let mut sender = None;
+    while let Some((length, rest)) = control.split_first_chunk() {
+        let length = usize::from_ne_bytes(*length);
+        let (kind, data) = match (rest.get(..8), control.get(HEADER..length)) {
+            (Some(kind), Some(data)) => (kind, data),
+            _ => break,
+        };
+        let ints = |bytes: &[u8]| -> Vec<i32> {
+            let (whole, _) = bytes.as_chunks();
+            whole.iter().map(|int| i32::from_ne_bytes(*int)).collect()
+        };
+        match ints(kind)[..] {
+            [libc::SOL_SOCKET, libc::SCM_RIGHTS] => {
+                for fd in ints(data) {
+                    // SAFETY: the kernel has just put this descriptor into our table for us, and nothing else owns it.
+                    descriptors.push(unsafe { OwnedFd::from_raw_fd(fd) });
+                }
+            }
+            // struct ucred begins with the process id.
+            [libc::SOL_SOCKET, libc::SCM_CREDENTIALS] => sender = ints(data).first().copied(),
+            _ => {}
+        }
+        let next = length.next_multiple_of(size_of::<usize>());
+        control = control.get(next..).unwrap_or_default();
+    }
+    (descriptors, sender)
 }
 
 #[cfg(test)]
@@ -156,5 +188,27 @@ mod tests {
             send(b.as_fd(), b"x", &[], true),
             Err(Errno::EPIPE)
         ));
+    }
+
+    #[test]
+    fn descriptors_of_a_message_that_was_cut_are_closed() {
+        let (a, b) = pair().expect("pair");
+        for count in [MAX_DESCRIPTORS, MAX_DESCRIPTORS + 1, 12, 100] {
+            // Each closes only once nobody has its other end any more: neither we, nor what was received.
+            let (end, other) = nix::unistd::pipe().expect("pipe");
+            let many = vec![other.as_fd(); count];
+            send(a.as_fd(), b"x", &many, true).expect("send");
+            drop(other);
+            let received = receive(b.as_fd(), &mut [0; 8], false);
+            match received {
+                Ok(Some(got)) => assert_eq!(got.descriptors.len(), MAX_DESCRIPTORS),
+                result => assert_eq!(result.expect_err("too many"), Errno::EMSGSIZE, "{count}"),
+            }
+            let mut ended = [nix::poll::PollFd::new(
+                end.as_fd(),
+                nix::poll::PollFlags::POLLIN,
+            )];
+            assert_eq!(nix::poll::poll(&mut ended, 5_000u16), Ok(1), "{count}");
+        }
     }
 }

@@ -1,9 +1,10 @@
-//! Connecting a socket without waiting in the kernel, so that the caller's own deadline and Ctrl-C end it. Run by clients.
+//! Connecting a socket without waiting in the kernel, so that the caller's own deadline and Ctrl-C end it. Run by
+//! clients, and by the dialer.
 
 use super::{Errno, Result, net};
 use nix::sys::socket::{self, AddressFamily, SockaddrStorage, UnixAddr, sockopt};
 use std::net::SocketAddr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// Begins to connect to a TCP address. The socket does not block; it is connected, or has failed, when it becomes
@@ -16,6 +17,29 @@ pub fn begin_tcp(address: SocketAddr) -> Result<OwnedFd> {
     match socket::connect(fd.as_raw_fd(), &SockaddrStorage::from(address)) {
         // connect(2): an interrupted one goes on by itself, like one that was begun.
         Ok(()) | Err(Errno::EINPROGRESS | Errno::EINTR) => Ok(fd),
+        Err(other) => Err(other),
+    }
+}
+
+/// Begins to connect to `to` from the address of `local`, whatever its port. True with the socket says that it is connected
+/// already; otherwise as `begin_tcp`.
+///
+/// # Errors
+/// As `begin_tcp` and `net::data_socket`; EADDRNOTAVAIL when `local` is no address of this machine, or has no port left.
+pub fn begin_from(
+    local: SocketAddr,
+    to: SocketAddr,
+    congestion: Option<&str>,
+) -> Result<(OwnedFd, bool)> {
+    let fd = net::data_socket(to, congestion)?;
+    // The port is chosen when it is known to whom: otherwise each were taken from all clients (ip(7)).
+    socket::setsockopt(&fd, sockopt::IpBindAddressNoPort, &true)?;
+    let mut from = local;
+    from.set_port(0);
+    net::bind(fd.as_fd(), from)?;
+    match socket::connect(fd.as_raw_fd(), &SockaddrStorage::from(to)) {
+        Ok(()) => Ok((fd, true)),
+        Err(Errno::EINPROGRESS | Errno::EINTR) => Ok((fd, false)),
         Err(other) => Err(other),
     }
 }

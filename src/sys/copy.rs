@@ -37,6 +37,27 @@ pub fn read_at(file: BorrowedFd<'_>, into: &mut [u8], offset: u64) -> Result<usi
     }
 }
 
+/// Copies up to `count` bytes of `from` at `offset` to the same place in `to`, inside the kernel (copy_file_range(2)): where the
+/// filesystem can, both then share them on the disk. Returns how many were copied; 0 means that `from` ends there.
+///
+/// # Errors
+/// EXDEV, EINVAL, ENOSYS, EOPNOTSUPP and EPERM where it cannot be done so: read and write them; ENOSPC, EDQUOT, EFBIG, EIO.
+pub fn copy_range(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    offset: u64,
+    count: usize,
+) -> Result<usize> {
+    let start = i64::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+    loop {
+        let (mut here, mut there) = (start, start);
+        match nix::fcntl::copy_file_range(from, Some(&mut here), to, Some(&mut there), count) {
+            Err(Errno::EINTR) => {}
+            result => return result,
+        }
+    }
+}
+
 /// Starts writing `length` bytes from `offset` to the disk, without waiting (sync_file_range(2)). A hint: the durability
 /// comes from the fdatasync that follows, which then has little left to do.
 pub fn start_writeback(file: BorrowedFd<'_>, offset: u64, length: u64) {

@@ -47,6 +47,18 @@ pub struct Facts {
     pub links: u64,
     /// User it belongs to.
     pub owner: u32,
+    /// Group it belongs to.
+    pub group: u32,
+    /// Permission bits (inode(7)): those of `0o777`, set-user-id, set-group-id and sticky.
+    pub mode: u32,
+}
+
+impl Facts {
+    /// What tells it from everything else on this machine, as long as it is there: filesystem and number.
+    #[must_use]
+    pub fn identity(&self) -> (u64, u64) {
+        (self.device, self.inode)
+    }
 }
 
 impl From<FileStat> for Facts {
@@ -71,6 +83,8 @@ impl From<FileStat> for Facts {
             device: stat.st_dev,
             links: stat.st_nlink,
             owner: stat.st_uid,
+            group: stat.st_gid,
+            mode: stat.st_mode & 0o7777,
         }
     }
 }
@@ -227,6 +241,37 @@ pub fn give_to(fd: BorrowedFd<'_>, owner: super::privs::Identity) -> Result<()> 
 /// Gives an open file to `owner` and `group`, where they are named.
 pub fn give(fd: BorrowedFd<'_>, owner: Option<u32>, group: Option<u32>) -> Result<()> {
     nix::unistd::fchown(fd, owner.map(Into::into), group.map(Into::into))
+}
+
+/// Sets the permission bits of an open file or folder (fchmod(2)); it need not be open for writing.
+///
+/// # Errors
+/// EPERM for who does not own it, EROFS.
+pub fn set_mode(fd: BorrowedFd<'_>, mode: u32) -> Result<()> {
+    nix::sys::stat::fchmod(fd, Mode::from_bits_truncate(mode))
+}
+
+/// The moment at which the open file was made (statx(2)), which nothing changes later; None where the filesystem does not
+/// keep it.
+pub fn born(fd: BorrowedFd<'_>) -> Result<Option<Stamp>> {
+    let mut found = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: the descriptor is kept open by the borrow, the empty path ends with NUL, and `found` has room for what is written.
+    Errno::result(unsafe {
+        libc::statx(
+            fd.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH,
+            libc::STATX_BTIME,
+            found.as_mut_ptr(),
+        )
+    })?;
+    // SAFETY: all bits zero are a valid statx, and the kernel has filled in the rest.
+    let found = unsafe { found.assume_init() };
+    let kept = found.stx_mask & libc::STATX_BTIME != 0;
+    Ok(kept.then_some(Stamp {
+        seconds: found.stx_btime.tv_sec,
+        nanos: found.stx_btime.tv_nsec,
+    }))
 }
 
 /// What the open object is.

@@ -7,7 +7,8 @@ use nix::sys::socket::{
 };
 use nix::sys::stat::{self, Mode};
 use std::io::IoSlice;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::Path;
 
@@ -34,6 +35,15 @@ pub enum Source {
 }
 
 impl Peer {
+    /// Its address, if it has one.
+    #[must_use]
+    pub fn address(&self) -> Option<IpAddr> {
+        match self {
+            Peer::Net(address) => Some(address.ip()),
+            Peer::Local(_) | Peer::Pipe => None,
+        }
+    }
+
     /// The unit this peer is counted under.
     #[must_use]
     pub fn source(&self) -> Source {
@@ -104,6 +114,15 @@ pub fn listen_tcp(address: SocketAddr, backlog: u32, congestion: Option<&str>) -
     Ok(fd)
 }
 
+/// Has urgent data come in its place among the rest, on every connection that `listener` accepts from now on (RFC 1123, section
+/// 4.1.3.4 is about who sends some).
+///
+/// # Errors
+/// As setsockopt(2).
+pub fn keep_urgent_in_line(listener: BorrowedFd<'_>) -> Result<()> {
+    setsockopt(&listener, sockopt::OobInline, &true)
+}
+
 /// Binds and listens on a Unix socket. A socket file that nobody listens on any more is removed first; any other
 /// file in the way is an error. `mode` is its permission bits, from the first moment on: the file is made with them (Linux takes
 /// them from the socket), and never changed by its name.
@@ -143,6 +162,39 @@ fn is_dead_socket(path: &Path, address: &UnixAddr) -> bool {
     socket::connect(probe.as_raw_fd(), address) == Err(Errno::ECONNREFUSED)
 }
 
+/// A socket for a data connection at or from an address like `local`: not bound yet, non-blocking, close-on-exec. A port whose last
+/// connection still fades can be had again (SO_REUSEADDR).
+///
+/// # Errors
+/// EMFILE, ENFILE, ENOBUFS; ENOENT or EPERM for an unknown or forbidden congestion control.
+pub fn data_socket(local: SocketAddr, congestion: Option<&str>) -> Result<OwnedFd> {
+    let fd = tcp_socket(local)?;
+    setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    if local.is_ipv6() {
+        setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
+    }
+    if let Some(name) = congestion {
+        setsockopt(&fd, sockopt::TcpCongestion, &std::ffi::OsString::from(name))?;
+    }
+    Ok(fd)
+}
+
+/// Binds a socket; with port 0, to one of the system's choice. It can be tried again with another address after EADDRINUSE.
+///
+/// # Errors
+/// EADDRINUSE, EACCES (port below 1024), EADDRNOTAVAIL.
+pub fn bind(fd: BorrowedFd<'_>, address: SocketAddr) -> Result<()> {
+    socket::bind(fd.as_raw_fd(), &SockaddrStorage::from(address))
+}
+
+/// Listens on a bound socket.
+///
+/// # Errors
+/// EADDRINUSE when another socket with the same address was faster.
+pub fn listen(fd: BorrowedFd<'_>, backlog: u32) -> Result<()> {
+    socket::listen(&fd, backlog_of(backlog))
+}
+
 fn backlog_of(wanted: u32) -> Backlog {
     // The kernel itself cuts this to net.core.somaxconn.
     Backlog::new(i32::try_from(wanted).unwrap_or(i32::MAX)).unwrap_or(Backlog::MAXCONN)
@@ -158,9 +210,10 @@ fn to_std(address: &SockaddrStorage) -> Option<SocketAddr> {
     if let Some(v4) = address.as_sockaddr_in() {
         return Some(SocketAddr::from((v4.ip(), v4.port())));
     }
+    // With its scope: a link-local address is one of an interface.
     address
         .as_sockaddr_in6()
-        .map(|v6| SocketAddr::from((v6.ip(), v6.port())))
+        .map(|v6| SocketAddrV6::new(v6.ip(), v6.port(), 0, v6.scope_id()).into())
 }
 
 /// Takes one waiting connection, or None when there is none. The new socket blocks and is close-on-exec.
@@ -180,20 +233,68 @@ pub fn accept(listener: BorrowedFd<'_>) -> Result<Option<(OwnedFd, Peer)>> {
                 }
             }
             Err(Errno::EAGAIN) => return Ok(None),
-            // accept(2): errors of the connection itself, not of the listener.
-            Err(
-                Errno::EINTR
-                | Errno::ECONNABORTED
-                | Errno::EPROTO
-                | Errno::ENETDOWN
-                | Errno::EHOSTUNREACH
-                | Errno::ENETUNREACH
-                | Errno::EPERM
-                | Errno::ETIMEDOUT,
-            ) => {}
+            Err(errno) if is_of_the_connection(errno) => {}
             Err(other) => return Err(other),
         }
     }
+}
+
+/// Takes the next waiting connection that comes from `peer`, or None when there is none. Connections from elsewhere are closed at
+/// once: who finds the port of a data connection faster than the client is not served. The new socket does not block, and is
+/// close-on-exec.
+///
+/// # Errors
+/// As `accept`.
+pub fn accept_from(listener: BorrowedFd<'_>, peer: IpAddr) -> Result<Option<OwnedFd>> {
+    loop {
+        let (fd, from) = match accept_with_address(listener) {
+            Ok(accepted) => accepted,
+            Err(Errno::EAGAIN) => return Ok(None),
+            Err(errno) if is_of_the_connection(errno) => continue,
+            Err(other) => return Err(other),
+        };
+        if from.is_some_and(|from| from.ip().to_canonical() == peer.to_canonical()) {
+            return Ok(Some(fd));
+        }
+    }
+}
+
+/// accept4(2) with the address, so that it need not be asked for: children may not.
+fn accept_with_address(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Option<SocketAddr>)> {
+    // All zeroes: what is not written stays without a family, and is no address.
+    let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
+    let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
+    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    // SAFETY: the kernel writes at most `length` bytes to `storage`, which is that large, and their number to `length`.
+    let fd = unsafe {
+        libc::accept4(
+            listener.as_raw_fd(),
+            storage.as_mut_ptr().cast(),
+            &raw mut length,
+            flags,
+        )
+    };
+    let fd = Errno::result(fd)?;
+    // SAFETY: accept4 has just made this descriptor, and nothing else owns it.
+    let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+    // SAFETY: `storage` holds an address of `length` bytes that the kernel wrote, its family first.
+    let address = unsafe { SockaddrStorage::from_raw(storage.as_ptr().cast(), Some(length)) };
+    Ok((fd, address.as_ref().and_then(to_std)))
+}
+
+/// accept(2): errors of the connection itself, not of the listener.
+fn is_of_the_connection(errno: Errno) -> bool {
+    matches!(
+        errno,
+        Errno::EINTR
+            | Errno::ECONNABORTED
+            | Errno::EPROTO
+            | Errno::ENETDOWN
+            | Errno::EHOSTUNREACH
+            | Errno::ENETUNREACH
+            | Errno::EPERM
+            | Errno::ETIMEDOUT
+    )
 }
 
 /// Who is at the other end of a connected socket; `Pipe` for anything that is no socket.
@@ -233,6 +334,29 @@ pub fn set_send_timeout(fd: BorrowedFd<'_>, seconds: u32) -> Result<()> {
         sockopt::SendTimeout,
         &nix::sys::time::TimeVal::new(i64::from(seconds), 0),
     )
+}
+
+/// Microseconds of a round trip to the other end, as the kernel has measured it (tcp(7), TCP_INFO).
+///
+/// # Errors
+/// As getsockopt(2).
+pub fn round_trip(fd: BorrowedFd<'_>) -> Result<u64> {
+    let mut info = std::mem::MaybeUninit::<libc::tcp_info>::zeroed();
+    let mut length = size_of::<libc::tcp_info>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `length` bytes, which `info` has room for.
+    let got = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_INFO,
+            info.as_mut_ptr().cast(),
+            &raw mut length,
+        )
+    };
+    Errno::result(got)?;
+    // SAFETY: it was all zeros, which is a value of it, and the kernel wrote numbers over some of them.
+    let info = unsafe { info.assume_init() };
+    Ok(u64::from(info.tcpi_rtt))
 }
 
 /// Bytes sent on a TCP socket that the peer has not acknowledged yet (SIOCOUTQ, tcp(7)).

@@ -198,6 +198,12 @@ pub fn raise_descriptor_limit() -> Result<u64> {
     Ok(wanted)
 }
 
+/// How many descriptors this process may have open.
+pub fn descriptor_limit() -> Result<u64> {
+    use nix::sys::resource::{Resource, getrlimit};
+    getrlimit(Resource::RLIMIT_NOFILE).map(|(soft, _)| soft)
+}
+
 /// Gives free heap pages back to the kernel. Every page the listener holds is copied into each child's tables.
 pub fn trim_heap() {
     #[cfg(target_env = "gnu")]

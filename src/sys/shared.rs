@@ -93,6 +93,14 @@ impl Pages {
         unsafe { page.as_ref() }
     }
 
+    /// In a process that is no child: gives back every page, for the rest of its life. None may be asked for any more.
+    pub fn keep_none(&self) {
+        // No page has this number.
+        if self.kept.replace(Some(self.count)).is_none() {
+            self.unmap(0, self.count);
+        }
+    }
+
     fn unmap(&self, first: usize, count: usize) {
         if count == 0 {
             return;

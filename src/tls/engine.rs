@@ -21,6 +21,8 @@ pub struct Engine {
     end: usize,
     /// The stream underneath has ended.
     ended: bool,
+    /// The other end said so before.
+    goodbye: bool,
 }
 
 impl Engine {
@@ -35,7 +37,20 @@ impl Engine {
             start: 0,
             end: 0,
             ended: false,
+            goodbye: false,
         }
+    }
+
+    /// True when the other end said that it has ended (close_notify): then nothing is missing.
+    #[must_use]
+    pub fn said_goodbye(&self) -> bool {
+        self.goodbye
+    }
+
+    /// True when the handshake resumed a session.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
     /// True until both ends have shown who they are.
@@ -80,6 +95,7 @@ impl Engine {
                     // What comes after a goodbye is nothing, and would never be read.
                     self.start = self.end;
                     self.ended = true;
+                    self.goodbye = true;
                 }
                 Ok(true)
             }

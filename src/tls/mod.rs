@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 /// The protocol inside, as ALPN names it (RFC 7301): no server of another protocol takes this connection for its own.
 pub const ALPN: &[u8] = b"forkftp/1";
+/// FTP under TLS (IANA's registry of ALPN protocol identifiers).
+pub const ALPN_FTP: &[u8] = b"ftp";
 /// Bytes of a channel's name.
 pub const EXPORTER: usize = 32;
 
@@ -35,7 +37,7 @@ pub fn explain(error: &rustls::Error) -> String {
         Error::InvalidMessage(_) => "these bytes are no TLS".into(),
         Error::AlertReceived(AlertDescription::NoApplicationProtocol)
         | Error::NoApplicationProtocol => {
-            "the two ends have no protocol in common: it has to be forkftp/1 (ALPN)".into()
+            "the two ends have no protocol in common (ALPN): a drive speaks forkftp/1".into()
         }
         Error::AlertReceived(alert) => format!("the other end refused: {alert:?}"),
         Error::PeerIncompatible(what) => {

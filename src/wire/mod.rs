@@ -5,5 +5,42 @@
 
 pub mod drive;
 pub mod frame;
+pub mod ftp;
 pub mod name;
 pub mod path;
+
+use serde::{Deserialize, Serialize};
+
+/// What the clients of a listening socket speak.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Protocol {
+    /// The drive protocol.
+    #[default]
+    Drive = 1,
+    /// FTP (RFC 959), with or without TLS (RFC 4217).
+    Ftp = 2,
+}
+
+impl Protocol {
+    /// All there are.
+    pub const ALL: [Protocol; 2] = [Protocol::Drive, Protocol::Ftp];
+
+    /// The name in listings and in the configuration, and the scheme of URLs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Protocol::Drive => "drive",
+            Protocol::Ftp => "ftp",
+        }
+    }
+
+    /// The scheme of URLs under TLS from the first byte.
+    #[must_use]
+    pub fn secure_scheme(self) -> &'static str {
+        match self {
+            Protocol::Drive => "drives",
+            Protocol::Ftp => "ftps",
+        }
+    }
+}

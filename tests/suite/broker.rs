@@ -86,10 +86,12 @@ impl Broker {
         let number = self.next as u16;
         let [high, low] = number.to_be_bytes();
         let client = Client {
+            protocol: forkftp::wire::Protocol::Drive,
             peer: Peer::Net(([127, 9, high, low], 1).into()),
             proof: at.proof,
             login: at.login,
-            tls: false,
+            tls: forkftp::config::Encryption::Off,
+            signs_data: false,
         };
         let (channel, _) = self.tell_child(Some(client));
         let talk = Talk(channel);

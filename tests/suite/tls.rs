@@ -535,10 +535,16 @@ impl Broker {
     fn child(&mut self, tls: bool) -> std::os::fd::OwnedFd {
         let (ours, theirs) = channel::pair().expect("channel");
         let client = ipc::Client {
+            protocol: forkftp::wire::Protocol::Drive,
             peer: Peer::Pipe,
             proof: false,
             login: forkftp::config::Login::None,
-            tls,
+            tls: if tls {
+                forkftp::config::Encryption::Implicit
+            } else {
+                forkftp::config::Encryption::Off
+            },
+            signs_data: false,
         };
         let told = Tell::Child {
             child: self.next,

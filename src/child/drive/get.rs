@@ -4,7 +4,8 @@
 //! sendfile unread; any other goes by sendfile too, and each piece is read for the digest after it was sent. For a large
 //! one a second thread does that, a little behind, so that the digest costs no time where there is a second processor.
 
-use super::{Fail, Handled, Session, Transfer};
+use super::{Fail, Handled, Session};
+use crate::child::guest::Transfer;
 use crate::digest::{Hasher, Kind, Value};
 use crate::error::{Code, Refusal};
 use crate::library::{Download, Scratch};
@@ -30,15 +31,17 @@ const HASHING_STACK: usize = 256 * 1024;
 
 pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
     let request: Get = session.line.request(header)?;
-    let allowed = session.grant.rights.allow(Operation::Get);
+    let allowed = session.guest.allow(Operation::Get);
     let opened = allowed
         .and_then(|()| RelPath::parse(&request.path.0).map_err(Bad::when_reading))
-        .and_then(|path| session.library.open_file(&path));
+        .and_then(|path| session.guest.library.open_file(&path));
     let result = match opened {
         Ok(file) => send(session, &request, &file)?,
         Err(refusal) => Err(refusal),
     };
-    session.log_request("get", &name::encode(&request.path.0), &result);
+    session
+        .guest
+        .log_transfer("get", &name::encode(&request.path.0), &result);
     result.map(drop).map_err(Fail::from)
 }
 
@@ -186,8 +189,8 @@ fn send_along(
     plan: &Plan,
     sum: &mut Option<Sum>,
 ) -> Result<Result<(), Refusal>, Fail> {
-    for (at, chunk) in chunks(plan, session.downloads.frame()) {
-        let fits = plan.to - plan.from <= SMALL && session.downloads.piece(chunk) == chunk;
+    for (at, chunk) in chunks(plan, session.guest.downloads.frame()) {
+        let fits = plan.to - plan.from <= SMALL && session.guest.downloads.piece(chunk) == chunk;
         let sent = if fits {
             send_small(session, file, at, chunk, sum)?
         } else {
@@ -218,7 +221,7 @@ fn send_beside(
         let hashing = std::thread::Builder::new().stack_size(HASHING_STACK);
         let hashing = hashing.spawn_scoped(scope, hash)?;
         let mut sent = Ok(Ok(()));
-        for (at, chunk) in chunks(plan, session.downloads.frame()) {
+        for (at, chunk) in chunks(plan, session.guest.downloads.frame()) {
             sent = send_chunk(session, file, at, chunk, &mut None);
             // The other end is gone when the file could not be read.
             if !matches!(sent, Ok(Ok(()))) || to_hash.send((at, at + chunk as u64)).is_err() {
@@ -240,7 +243,7 @@ fn chunks(plan: &Plan, longest: usize) -> impl Iterator<Item = (u64, usize)> + u
 
 /// Waits until `bytes` more may go to the client, which has all that was gathered for it before.
 fn pace(session: &mut Session, bytes: usize) -> io::Result<()> {
-    let wait = session.downloads.take(bytes);
+    let wait = session.guest.downloads.take(bytes);
     if wait.is_due() {
         session.line.writer.flush()?;
         wait.run(session.line.reader.inner().slot());
@@ -293,7 +296,7 @@ fn send_chunk(
         } else {
             chunk - done
         };
-        let piece = session.downloads.piece(piece);
+        let piece = session.guest.downloads.piece(piece);
         pace(session, piece)?;
         let output = session.line.writer.sink();
         let from = at + done as u64;

@@ -1,6 +1,7 @@
 //! `L`: the entries of a folder, as many as there are, in bounded memory. Run by a child.
 
-use super::{Fail, Handled, Session, Transfer};
+use super::{Fail, Handled, Session};
+use crate::child::guest::Transfer;
 use crate::error::Refusal;
 use crate::library::Walk;
 use crate::rights::Operation;
@@ -18,15 +19,17 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
         path: Name(path),
         recursive,
     } = session.line.request(header)?;
-    let allowed = session.grant.rights.allow(Operation::List);
+    let allowed = session.guest.allow(Operation::List);
     let walk = allowed
         .and_then(|()| RelPath::parse(&path).map_err(Bad::when_reading))
-        .and_then(|path| session.library.walk(&path, recursive));
+        .and_then(|path| session.guest.library.walk(&path, recursive));
     let result = match walk {
         Ok(walk) => send(session, walk)?,
         Err(refusal) => Err(refusal),
     };
-    session.log_request("list", &name::encode(&path), &result);
+    session
+        .guest
+        .log_transfer("list", &name::encode(&path), &result);
     result.map(drop).map_err(Fail::from)
 }
 

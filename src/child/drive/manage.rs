@@ -2,8 +2,8 @@
 //!
 //! Each asks the policy before the library, so that whoever may not do a thing learns nothing from the refusal.
 
-use super::quota::Spending;
 use super::{Handled, Session};
+use crate::child::quota::Spending;
 use crate::error::{Code, Refusal};
 use crate::rights::Operation;
 use crate::sys::file::{Facts, Kind, Stamp};
@@ -16,11 +16,14 @@ use std::fmt::Display;
 pub(super) fn handle_make(session: &mut Session, header: Header) -> Handled {
     let Make { path, parents } = session.line.request(header)?;
     let made = session
+        .guest
         .allow(Operation::MakeFolder)
         .and_then(|()| new_path(&path))
-        .and_then(|at| session.library.make_folder(&at, parents));
+        .and_then(|at| session.guest.library.make_folder(&at, parents));
     let (path, made) = (name::encode(&path.0), made.map(drop));
-    session.log("mkdir", &[("path", &path)], made.as_ref().err());
+    session
+        .guest
+        .log("mkdir", &[("path", &path)], made.as_ref().err());
     session.answer(made)
 }
 
@@ -31,29 +34,31 @@ pub(super) fn handle_rename(session: &mut Session, header: Header) -> Handled {
         overwrite,
     } = session.line.request(header)?;
     let renamed = session
+        .guest
         .allow(Operation::Rename { overwrite })
         .and_then(|()| Ok((old_path(&path)?, new_path(&to)?)))
-        .and_then(|(from, to)| session.library.rename(&from, &to, overwrite));
+        .and_then(|(from, to)| session.guest.library.rename(&from, &to, overwrite));
     if let Ok(Some(replaced)) = &renamed {
-        session.spend(Spending::of_removed(replaced))?;
+        session.guest.spend(Spending::of_removed(replaced))?;
     }
     let (path, to) = (name::encode(&path.0), name::encode(&to.0));
     let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &path), ("to", &to)];
     if let Ok(Some(replaced)) = &renamed {
         fields.push(("replaced", &replaced.size));
     }
-    session.log("rename", &fields, renamed.as_ref().err());
+    session.guest.log("rename", &fields, renamed.as_ref().err());
     session.answer(renamed.map(drop))
 }
 
 pub(super) fn handle_remove(session: &mut Session, header: Header) -> Handled {
     let Remove { path } = session.line.request(header)?;
     let removed = session
+        .guest
         .allow(Operation::Remove)
         .and_then(|()| old_path(&path))
-        .and_then(|at| session.library.remove(&at));
+        .and_then(|at| session.guest.library.remove(&at));
     if let Ok(gone) = &removed {
-        session.spend(Spending::of_removed(gone))?;
+        session.guest.spend(Spending::of_removed(gone))?;
     }
     let path = name::encode(&path.0);
     let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &path)];
@@ -63,18 +68,21 @@ pub(super) fn handle_remove(session: &mut Session, header: Header) -> Handled {
             _ => ("bytes", &gone.size),
         });
     }
-    session.log("remove", &fields, removed.as_ref().err());
+    session.guest.log("remove", &fields, removed.as_ref().err());
     session.answer(removed.map(drop))
 }
 
 pub(super) fn handle_stat(session: &mut Session, header: Header) -> Handled {
     let Stat { path } = session.line.request(header)?;
     let found = session
+        .guest
         .allow(Operation::Stat)
         .and_then(|()| old_path(&path))
-        .and_then(|at| session.library.stat(&at));
+        .and_then(|at| session.guest.library.stat(&at));
     let shown = name::encode(&path.0);
-    session.log("stat", &[("path", &shown)], found.as_ref().err());
+    session
+        .guest
+        .log("stat", &[("path", &shown)], found.as_ref().err());
     let entry = entry(path, &found?);
     Ok(session.line.writer.json(letter::OK, &entry)?)
 }
@@ -89,20 +97,17 @@ pub(super) fn handle_time(session: &mut Session, header: Header) -> Handled {
         nanos: nsec,
     };
     let set = session
+        .guest
         .allow(Operation::SetTime)
         .and_then(|()| old_path(&path))
-        .and_then(|at| session.library.set_time(&at, stamp));
+        .and_then(|at| session.guest.library.set_time(&at, stamp));
     let path = name::encode(&path.0);
     let fields: [(&str, &dyn Display); 2] = [("path", &path), ("mtime", &mtime)];
-    session.log("set-time", &fields, set.as_ref().err());
+    session.guest.log("set-time", &fields, set.as_ref().err());
     session.answer(set)
 }
 
 impl Session {
-    fn allow(&self, operation: Operation) -> Result<(), Refusal> {
-        self.grant.rights.allow(operation)
-    }
-
     /// Answers with an empty `K`, or with why not.
     fn answer(&mut self, done: Result<(), Refusal>) -> Handled {
         done?;

@@ -6,22 +6,19 @@ mod get;
 mod handshake;
 mod list;
 mod manage;
-mod pace;
 mod put;
-mod quota;
 
-use super::ask::{Admitted, Broker};
+use super::ask::Broker;
+use super::guest::Guest;
 use super::run::Exit;
 use super::stream::{Input, Output, Stream};
 use crate::error::{Code, Refusal};
-use crate::ipc::{Client, Grant};
-use crate::library::Library;
+use crate::ipc::Client;
 use crate::log::{self, Level};
 use crate::scoreboard::Phase;
 use crate::sys::net::Peer;
 use crate::wire::drive::{Fault, Nothing, letter};
 use crate::wire::frame::{Broken, Header, Reader, Writer};
-use pace::Pace;
 use put::Batch;
 use serde::de::DeserializeOwned;
 use std::io;
@@ -38,15 +35,9 @@ struct Line {
 /// One client's session, after the handshake.
 struct Session {
     line: Line,
-    library: &'static Library,
-    broker: Broker,
+    guest: Guest,
     /// A command that was read before the session began.
     pending: Option<Header>,
-    /// What the client may do.
-    grant: Grant,
-    /// How fast the bytes of files may come, and go.
-    uploads: Pace,
-    downloads: Pace,
     /// Uploads that are whole, waiting to be published together.
     batch: Batch,
     /// The rest of a refused upload is still on its way: it is skipped.
@@ -184,7 +175,7 @@ pub(super) fn serve(stream: Stream, client: &Client, broker: Broker) -> Exit {
         peer: client.peer,
         inside: false,
     };
-    let (Admitted { grant, library }, pending) = match handshake::run(&mut line, client, &broker) {
+    let (admitted, pending) = match handshake::run(&mut line, client, &broker) {
         Ok(entered) => entered,
         // One attempt for each connection.
         Err(Fail::Refuse(refusal) | Fail::Told(refusal)) => {
@@ -193,20 +184,11 @@ pub(super) fn serve(stream: Stream, client: &Client, broker: Broker) -> Exit {
         Err(Fail::End(end)) => return line.close(end),
     };
     line.inside = true;
-    if let Some(user) = &grant.user {
-        line.reader.inner().slot().say_user(user);
-        let fields: [(&str, &dyn std::fmt::Display); 2] = [("peer", &line.peer), ("user", user)];
-        log::event(Level::Info, "logged in", &fields);
-    }
+    let guest = Guest::new(line.peer, admitted, broker, line.reader.inner().slot());
     let mut session = Session {
         line,
-        broker,
+        guest,
         pending,
-        // Lives as long as the process: a child leaves without dropping anything.
-        library: Box::leak(Box::new(library)),
-        uploads: Pace::new(grant.upload_rate),
-        downloads: Pace::new(grant.download_rate),
-        grant,
         batch: Batch::default(),
         skipping: false,
     };
@@ -374,47 +356,6 @@ impl Session {
         let batch = std::mem::take(&mut self.batch);
         put::commit(self, batch)
     }
-
-    /// One line for a transfer that was carried out or refused.
-    fn log_request(&self, verb: &str, path: &str, result: &Result<Transfer, Refusal>) {
-        let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("path", &path)];
-        if let Ok(transfer) = result {
-            fields.push(("bytes", &transfer.bytes));
-            if let Some(digest) = &transfer.digest {
-                fields.push((transfer.digest_kind, digest));
-            }
-        }
-        self.log(verb, &fields, result.as_ref().err());
-    }
-
-    /// One line for a request with these `fields`, and why it was refused, if it was.
-    fn log(&self, verb: &str, about: &[(&str, &dyn std::fmt::Display)], refusal: Option<&Refusal>) {
-        let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("peer", &self.line.peer)];
-        if let Some(user) = &self.grant.user {
-            fields.push(("user", user));
-        }
-        fields.extend_from_slice(about);
-        let Some(refusal) = refusal else {
-            return log::event(Level::Info, verb, &fields);
-        };
-        let code = refusal.code.as_str();
-        let errno = refusal.errno.map(|e| e.desc()).unwrap_or_default();
-        fields.push(("refused", &code));
-        let level = if refusal.code == Code::Io {
-            fields.push(("error", &errno));
-            Level::Error
-        } else {
-            Level::Info
-        };
-        log::event(level, verb, &fields);
-    }
-}
-
-/// What moved, for the log.
-struct Transfer {
-    bytes: u64,
-    digest_kind: &'static str,
-    digest: Option<String>,
 }
 
 fn echo(session: &mut Session, header: Header) -> Handled {

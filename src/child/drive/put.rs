@@ -3,19 +3,18 @@
 //! Uploads that arrive one behind the other are published together: they share the waiting for the disk, and each is
 //! answered after it is stored, in order.
 
-use super::quota::{Reserved, Spending};
-use super::{Fail, Handled, Session, Transfer};
+use super::{Fail, Handled, Session};
+use crate::child::guest::Transfer;
+use crate::child::quota::{Reserved, Spending};
 use crate::digest::Value;
 use crate::error::{Code, Refusal};
 use crate::library::{Announced, Ready, Upload};
 use crate::rights::{Operation, Right};
-use crate::sys::Errno;
 use crate::sys::file::Stamp;
 use crate::wire::drive::{Put, PutDone, PutEnd, PutStart, letter};
 use crate::wire::frame::{Header, MAX_CONTROL};
 use crate::wire::name;
 use crate::wire::path::{Bad, RelPath};
-use std::os::fd::BorrowedFd;
 
 /// Most uploads that wait for each other: each holds two descriptors.
 const MOST: usize = 128;
@@ -68,15 +67,19 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
         Err(Fail::Refuse(refusal)) => {
             // Those before it are answered first.
             session.commit()?;
-            session.log_request("put", &path, &Err(refusal.clone()));
+            session
+                .guest
+                .log_transfer("put", &path, &Err(refusal.clone()));
             Err(refusal.into())
         }
         Err(Fail::Told(refusal)) => {
-            session.log_request("put", &path, &Err(refusal));
+            session.guest.log_transfer("put", &path, &Err(refusal));
             Ok(())
         }
         Err(end) => {
-            session.log_request("put", &path, &Err(Code::Cancelled.into()));
+            session
+                .guest
+                .log_transfer("put", &path, &Err(Code::Cancelled.into()));
             Err(end)
         }
     }
@@ -91,16 +94,23 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
         paths.push(path);
         ready.push(upload);
     }
-    let durability = session.library.options().durability.as_str();
-    let outcomes = session.library.publish(ready, &|file| session.give(file));
+    let durability = session.guest.library.options().durability.as_str();
+    let outcomes = session
+        .guest
+        .library
+        .publish(ready, &|file| session.guest.give(file));
     for stored in outcomes.iter().flatten() {
         spent.stored(stored.size, stored.replaced);
     }
-    session.spend(spent)?;
+    session.guest.spend(spent)?;
     for (path, outcome) in paths.iter().zip(outcomes) {
+        let outcome = outcome.and_then(|stored| match stored.digest {
+            Some(digest) => Ok((stored, digest)),
+            None => Err(Code::Io.into()),
+        });
         match outcome {
-            Ok(stored) => {
-                let digest = stored.digest.to_hex();
+            Ok((stored, value)) => {
+                let digest = value.to_hex();
                 session.line.writer.json(
                     letter::OK,
                     &PutDone {
@@ -111,33 +121,23 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
                 )?;
                 let done = Transfer {
                     bytes: stored.size,
-                    digest_kind: stored.digest.kind().as_str(),
+                    digest_kind: value.kind().as_str(),
                     digest: Some(digest),
                 };
-                session.log_request("put", path, &Ok(done));
+                session.guest.log_transfer("put", path, &Ok(done));
             }
             Err(refusal) => {
                 session.line.refuse(&refusal)?;
-                session.log_request("put", path, &Err(refusal));
+                session.guest.log_transfer("put", path, &Err(refusal));
             }
         }
     }
     Ok(())
 }
 
-impl Session {
-    /// Has a file given to whom it is to belong, if that is not the server's user.
-    fn give(&self, file: BorrowedFd<'_>) -> Result<(), Errno> {
-        if !self.grant.gives {
-            return Ok(());
-        }
-        self.broker.ask_give(file).map_err(|_| Errno::EPERM)
-    }
-}
-
 fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fail> {
-    let rights = session.grant.rights;
-    rights.allow(Operation::Put {
+    let rights = session.guest.grant.rights;
+    session.guest.allow(Operation::Put {
         overwrite: request.overwrite,
     })?;
     let path = RelPath::parse(&request.path.0).map_err(Bad::when_writing)?;
@@ -150,12 +150,12 @@ fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fa
             seconds,
             nanos: request.nsec,
         }),
-        digest: request.digest,
+        digest: Some(request.digest),
         overwrite: request.overwrite,
         parents: request.parents && rights.has(Right::Mkdir),
         resume: request.resume,
     };
-    let library = session.library;
+    let library = session.guest.library;
     let upload = library
         .begin_upload(&path, announced)
         .map_err(|refusal| match refusal.code {
@@ -165,18 +165,18 @@ fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fa
             }
             _ => refusal,
         })?;
-    let mut reserved = match session.reserve(&upload, request.size) {
+    let mut reserved = match session.guest.reserve(&upload, request.size) {
         Ok(reserved) => reserved,
-        Err(fail) => {
+        Err(why) => {
             upload.abandon(library);
-            return Err(fail);
+            return Err(why.into());
         }
     };
     let received = receive_whole(session, request, upload, &mut reserved);
     if received.is_err() {
         let mut spent = Spending::default();
         spent.release(reserved);
-        session.spend(spent)?;
+        session.guest.spend(spent)?;
     }
     Ok((received?, reserved))
 }
@@ -188,11 +188,14 @@ fn receive_whole(
     mut upload: Upload,
     reserved: &mut Reserved,
 ) -> Result<Ready, Fail> {
-    let library = session.library;
+    let library = session.guest.library;
     if request.resume {
         session.commit()?;
         let slot = session.line.reader.inner().slot();
-        let (offset, digest) = upload.resume(|n| slot.moved(n))?;
+        let offset = upload.take_over(|n| slot.moved(n))?;
+        let Some(digest) = upload.digest() else {
+            return Err(Refusal::from(Code::Io).into());
+        };
         session.line.writer.json(
             letter::OK,
             &PutStart {
@@ -277,10 +280,11 @@ fn receive_frame(
 ) -> Handled {
     let mut left = header.length;
     while left > 0 {
-        let most = session.uploads.piece(piece.len());
+        let most = session.guest.uploads.piece(piece.len());
         let got = session.line.reader.data(&mut left, &mut piece[..most])?;
         pace(session, got)?;
         let written = session
+            .guest
             .grow(reserved, upload.written() + got as u64)
             .and_then(|()| upload.write(&piece[..got]));
         if let Err(refusal) = written {
@@ -298,7 +302,7 @@ fn receive_frame(
 
 /// Waits until more than these `bytes` may come. Nobody waits with it for the answer to an earlier upload.
 fn pace(session: &mut Session, bytes: usize) -> Handled {
-    let wait = session.uploads.take(bytes);
+    let wait = session.guest.uploads.take(bytes);
     if wait.is_due() {
         session.commit()?;
         session.line.writer.flush()?;

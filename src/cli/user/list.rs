@@ -1,6 +1,6 @@
 //! Users as they are shown: `forkftpd user list`, for people and for programs.
 
-use crate::config::Account;
+use crate::config::{Account, OnHangup, OnTaken};
 use crate::users::Users;
 
 /// The limits of somebody in one line.
@@ -23,6 +23,11 @@ pub(in crate::cli) fn limits_of(account: &Account) -> String {
         "networks",
         (!networks.is_empty()).then(|| networks.join(",")),
     );
+    let renames = account.on_taken == OnTaken::Rename;
+    note("on_taken", renames.then(|| "rename".to_owned()));
+    let publishes = account.on_hangup == OnHangup::Publish;
+    note("on_hangup", publishes.then(|| "publish".to_owned()));
+    note("tls", account.needs_tls.then(|| "required".to_owned()));
     note("umask", account.umask.map(|bits| format!("{bits:04o}")));
     note("owner", account.owner.map(|id| id.to_string()));
     note("group", account.group.map(|id| id.to_string()));
@@ -65,6 +70,9 @@ pub(super) fn all(users: &Users, json: bool) -> String {
                 "download_rate": account.download_rate,
                 "sessions": account.sessions,
                 "networks": networks,
+                "on_taken": account.on_taken,
+                "on_hangup": account.on_hangup,
+                "tls": if account.needs_tls { "required" } else { "optional" },
                 "umask": account.umask.map(|bits| format!("{bits:04o}")),
                 "owner": account.owner,
                 "group": account.group,

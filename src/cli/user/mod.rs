@@ -145,6 +145,15 @@ struct Limits {
     /// Where they may come from: 192.0.2.0/24 or an address; may be given several times.
     #[arg(long = "network", value_name = "CIDR")]
     networks: Vec<String>,
+    /// What becomes of a new file whose name is taken: "refuse" or "rename".
+    #[arg(long, value_name = "WHAT")]
+    on_taken: Option<String>,
+    /// What becomes of an upload by FTP whose client hangs up at its end: "keep" out of sight, or "publish".
+    #[arg(long, value_name = "WHAT")]
+    on_hangup: Option<String>,
+    /// Whether they log in without TLS where that may be: "optional" or "required".
+    #[arg(long, value_name = "WHAT")]
+    tls: Option<String>,
     /// Permission bits that new files and folders do not get: 0027.
     #[arg(long, value_name = "BITS")]
     umask: Option<String>,
@@ -167,6 +176,9 @@ enum Limit {
     DownloadRate,
     Sessions,
     Networks,
+    OnTaken,
+    OnHangup,
+    Tls,
     Umask,
     Owner,
     Group,
@@ -184,6 +196,9 @@ impl Limit {
             Limit::DownloadRate => "download_rate",
             Limit::Sessions => "sessions",
             Limit::Networks => "networks",
+            Limit::OnTaken => "on_taken",
+            Limit::OnHangup => "on_hangup",
+            Limit::Tls => "tls",
             Limit::Umask => "umask",
             Limit::Owner => "owner",
             Limit::Group => "group",
@@ -212,6 +227,9 @@ impl Limits {
             (Limit::DownloadRate, self.download_rate.map(size)),
             (Limit::Sessions, self.sessions.map(count)),
             (Limit::Networks, networks),
+            (Limit::OnTaken, self.on_taken.map(Value::from)),
+            (Limit::OnHangup, self.on_hangup.map(Value::from)),
+            (Limit::Tls, self.tls.map(Value::from)),
             (Limit::Umask, self.umask.map(Value::from)),
             (Limit::Owner, self.owner.map(Value::from)),
             (Limit::Group, self.group.map(Value::from)),

@@ -1,8 +1,8 @@
 //! What this session uses of a quota: room is reserved with the broker before bytes are taken, and what came of it is told when
 //! it is known. Without a quota nothing is asked. Run by a child.
 
-use super::{Fail, Handled, Session};
-use crate::child::ask::Spent;
+use super::ask::{Spent, Unanswered};
+use super::guest::Guest;
 use crate::error::{Code, Refusal};
 use crate::library::{Removed, Upload};
 use crate::sys::file::Kind;
@@ -17,9 +17,13 @@ pub(super) struct Reserved {
     files: u64,
 }
 
-impl Session {
+impl Guest {
     /// Reserves room for an upload that begins, of `size` bytes if that is known.
-    pub(super) fn reserve(&self, upload: &Upload, size: Option<u64>) -> Result<Reserved, Fail> {
+    pub(super) fn reserve(
+        &self,
+        upload: &Upload,
+        size: Option<u64>,
+    ) -> Result<Reserved, Unanswered> {
         if !self.grant.quota {
             return Ok(Reserved::default());
         }
@@ -42,25 +46,23 @@ impl Session {
                     reserved.bytes += more;
                     return Ok(());
                 }
-                Err(why) => match Fail::from(why) {
-                    Fail::Refuse(refusal) if refusal.code == Code::Quota => {}
-                    Fail::Refuse(refusal) | Fail::Told(refusal) => return Err(refusal),
-                    Fail::End(_) => {
-                        let what = "the quota cannot be looked at now";
-                        return Err(Refusal::new(Code::Io, what));
-                    }
-                },
+                Err(Unanswered::Refused(refusal)) if refusal.code == Code::Quota => {}
+                Err(Unanswered::Refused(refusal)) => return Err(refusal),
+                Err(Unanswered::Gone(_)) => {
+                    let what = "the quota cannot be looked at now";
+                    return Err(Refusal::new(Code::Io, what));
+                }
             }
         }
         Err(Code::Quota.into())
     }
 
     /// Tells what came of reservations and removals.
-    pub(super) fn spend(&self, spent: Spending) -> Handled {
+    pub(super) fn spend(&self, spent: Spending) -> Result<(), Unanswered> {
         if !self.grant.quota || spent.0 == Spent::default() {
             return Ok(());
         }
-        Ok(self.broker.ask_spent(spent.0)?)
+        self.broker.ask_spent(spent.0)
     }
 }
 

@@ -4,7 +4,11 @@
 //! A channel belongs to one child and has a phase; each question is legal in one phase, once. The broker believes
 //! nothing that stands in a question: it mints what it signs, and knows the peer from the listener.
 
-use crate::config::{Files, Listen, Login};
+mod dial;
+
+pub use dial::{Dial, Dialed, Newcomer};
+
+use crate::config::{Encryption, Files, Listen, Login, OnHangup, OnTaken, Protocol, Reuse};
 use crate::error::Code;
 use crate::proof::Mac;
 use crate::rights::Rights;
@@ -68,13 +72,18 @@ pub struct Grant {
     pub narrower: bool,
     /// New files belong to somebody else: the broker gives them away.
     pub gives: bool,
+    /// What becomes of a new file whose name is taken.
+    pub on_taken: OnTaken,
+    /// What becomes of an upload by FTP whose client hung up at its end.
+    pub on_hangup: OnHangup,
 }
 
 /// A child's question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub enum Ask {
-    /// The signature of a TLS handshake. In `Securing`, as often as `MOST_SIGNATURES`.
+    /// The signature of a TLS handshake. In `Securing`, and in `Login` where TLS may begin then, as often as `MOST_SIGNATURES`;
+    /// in `In` for data connections that need not resume a session.
     Sign {
         /// SHA-256 of the certificate the client was shown, in hexadecimal: there may be a newer one meanwhile.
         leaf: String,
@@ -83,7 +92,8 @@ pub enum Ask {
         /// What it is to be made of.
         handshake: Handshake,
     },
-    /// The TLS handshake is over: the hello, please. In `Securing`.
+    /// The TLS handshake is over: the hello, please, where the protocol has one. In `Securing`, and in `Login` where TLS may begin
+    /// then.
     Secured {
         /// The channel's name, `tls::EXPORTER` bytes in hexadecimal (RFC 9266).
         exporter: String,
@@ -178,7 +188,8 @@ pub const MAX_CHAIN: usize = 256 * 1024;
 /// What the broker says to a child.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Answer {
-    /// Unasked, as soon as there is a client, but to one that speaks TLS in answer to `Secured`: the payload of the `H` frame.
+    /// For the drive protocol. Unasked, as soon as there is a client, but to one that speaks TLS in answer to `Secured`: the payload
+    /// of the `H` frame.
     Hello {
         /// JSON text.
         payload: String,
@@ -209,7 +220,7 @@ pub enum Answer {
         /// What this client may do.
         entry: Grant,
     },
-    /// To `Reserve`, `Spent` and `Give`: it is done.
+    /// To `Reserve`, `Spent` and `Give`, and to `Secured` where there is no hello: it is done.
     Noted,
     /// Not so.
     Refused {
@@ -224,17 +235,26 @@ impl Client {
     /// True when nothing is given out before the client has proved something, or said that it will not.
     #[must_use]
     pub fn has_to_ask(&self) -> bool {
-        self.proof || self.login != Login::None
+        self.proof || self.login != Login::None || self.protocol != Protocol::Drive
     }
 
     /// The client of `peer` at a socket that listens as `listen` says.
     #[must_use]
     pub fn at(listen: &Listen, peer: Peer) -> Client {
+        let address = peer.address().map(|address| address.to_canonical());
+        let plain = &listen.ftp.plain_networks;
+        let may_be_plain =
+            address.is_some_and(|address| plain.iter().any(|network| network.contains(&address)));
         Client {
             peer,
+            protocol: listen.protocol,
             proof: listen.proof,
             login: listen.login,
-            tls: listen.tls,
+            tls: match listen.tls {
+                Encryption::Required if may_be_plain => Encryption::Optional,
+                tls => tls,
+            },
+            signs_data: listen.protocol == Protocol::Ftp && listen.ftp.reuse != Reuse::Require,
         }
     }
 }
@@ -257,12 +277,16 @@ impl Answer {
 pub struct Client {
     /// Who it is.
     pub peer: Peer,
-    /// Whether clients of the listening socket it came to prove the secret.
+    /// What clients of the listening socket it came to speak.
+    pub protocol: Protocol,
+    /// Whether they prove the secret.
     pub proof: bool,
     /// Whether they log in.
     pub login: Login,
-    /// Whether they speak TLS.
-    pub tls: bool,
+    /// Whether they speak TLS, and from when on.
+    pub tls: Encryption,
+    /// Whether its data connections may be TLS sessions of their own, which have to be signed for.
+    pub signs_data: bool,
 }
 
 /// What the listener tells the broker, over their own channel.

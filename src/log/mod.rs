@@ -3,6 +3,8 @@
 //!
 //! Text that came from outside goes through `quoted`, so that no name can forge a line or reach a terminal raw.
 
+pub mod ftp;
+
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -47,6 +49,8 @@ pub enum Role {
     Listener,
     /// The holder of secrets.
     Broker,
+    /// The maker of data connections.
+    Dialer,
     /// The server of one client.
     Child,
 }
@@ -85,6 +89,7 @@ pub fn event(level: Level, message: &str, fields: &[(&str, &dyn Display)]) {
 fn role() -> &'static str {
     match ROLE.load(Ordering::Relaxed) {
         r if r == Role::Broker as u8 => "broker",
+        r if r == Role::Dialer as u8 => "dialer",
         r if r == Role::Child as u8 => "child",
         _ => "listener",
     }

@@ -1,0 +1,201 @@
+//! RETR: a file to the client, as it is by sendfile, or as text. Run by a child.
+
+use super::control::Control;
+use super::data::{self, Connection, Direction, Stop};
+use super::{Handled, Session};
+use crate::child::guest::{Guest, Transfer};
+use crate::error::{Code, Refusal};
+use crate::library::Download;
+use crate::log::ftp::{self, Deed, Moved};
+use crate::rights::Operation;
+use crate::sys::file;
+use crate::wire::ftp::ascii::Converter;
+use crate::wire::ftp::command::{Type, offset};
+use crate::wire::ftp::path::{absolute, resolve};
+use crate::wire::name;
+use crate::wire::path::{Bad, RelPath};
+use std::time::Instant;
+
+/// Up to here a file is read into memory.
+const SMALL: u64 = 64 * 1024;
+/// Read, converted and sent at once.
+const TEXT: usize = 64 * 1024;
+
+/// REST (RFC 3659, section 5): where the next transfer begins, in bytes of the file.
+pub(super) fn rest(session: &mut Session<'_>, argument: &[u8]) -> Handled {
+    let Some(at) = offset(argument) else {
+        return session
+            .line
+            .control
+            .say(501, "REST takes a number of bytes.");
+    };
+    if at > 0 && session.line.kind == Type::Ascii {
+        let what = "A restart is counted in bytes: TYPE I comes first.";
+        return session.line.control.say(501, what);
+    }
+    session.restart = Some(at);
+    session
+        .line
+        .control
+        .say(350, format!("The next transfer begins at {at}."))
+}
+
+/// RETR (RFC 959, section 4.1.3).
+pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
+    let from = session.restart.take().unwrap_or(0);
+    let allowed = session.guest.allow(Operation::Get);
+    let resolved =
+        allowed.and_then(|()| resolve(&session.folder, argument).map_err(Bad::when_reading));
+    let path = match resolved {
+        Ok(path) => path,
+        Err(refusal) => {
+            let shown = name::encode(argument);
+            session
+                .guest
+                .log_transfer("get", &shown, &Err(refusal.clone()));
+            return session.refuse(&refusal);
+        }
+    };
+    let began = Instant::now();
+    let mut sent = 0;
+    let outcome = session.retrieve(&path, from, &mut sent);
+    let result = match &outcome {
+        Ok(()) => Ok(Transfer {
+            bytes: sent,
+            digest_kind: "",
+            digest: None,
+        }),
+        Err(stop) => Err(data::refusal_of(stop)),
+    };
+    session
+        .guest
+        .log_transfer("get", &name::encode(path.as_bytes()), &result);
+    ftp::moved(&Moved {
+        deed: Deed::Download,
+        user: session.guest.grant.user.as_deref(),
+        peer: session.guest.peer.address(),
+        path: &absolute(&path),
+        bytes: sent,
+        took: began.elapsed(),
+        ascii: session.line.kind == Type::Ascii,
+        complete: outcome.is_ok(),
+    });
+    match outcome {
+        Ok(()) => session
+            .line
+            .control
+            .say(226, format!("Sent: {sent} bytes.")),
+        Err(stop) => data::tell(&mut session.line, stop),
+    }
+}
+
+impl Session<'_> {
+    fn retrieve(&mut self, path: &RelPath, from: u64, sent: &mut u64) -> Result<(), Stop> {
+        let library = self.guest.library;
+        let file = library.open_file(path)?;
+        let size = file.facts().size;
+        if from > size {
+            let what = format!("There are only {size} bytes.");
+            return Err(Refusal::new(Code::Range, what).into());
+        }
+        let line = &mut self.line;
+        let (mode, announced) = match line.kind {
+            Type::Image => ("BINARY", format!(" ({} bytes)", size - from)),
+            // How many it becomes is known when it has been read.
+            Type::Ascii => ("ASCII", String::new()),
+        };
+        let begin = format!("Opening {mode} mode data connection{announced}.");
+        let mut connection = line.open_data(Direction::ToClient, begin)?;
+        let guest = &mut self.guest;
+        match line.kind {
+            Type::Image => send(guest, &mut connection, &mut line.control, &file, from, sent)?,
+            Type::Ascii => send_text(guest, &mut connection, &mut line.control, &file, sent)?,
+        }
+        file.unchanged()?;
+        connection.finish(&mut line.control)
+    }
+}
+
+fn send(
+    guest: &mut Guest,
+    connection: &mut Connection,
+    control: &mut Control,
+    file: &Download,
+    mut from: u64,
+    sent: &mut u64,
+) -> Result<(), Stop> {
+    let size = file.facts().size;
+    if size - from <= SMALL && guest.downloads.piece(TEXT) == TEXT {
+        return send_small(connection, control, file, from, sent);
+    }
+    while from < size {
+        let left = usize::try_from(size - from).unwrap_or(usize::MAX);
+        let piece = guest.downloads.piece(left);
+        let wait = guest.downloads.take(piece);
+        if wait.is_due() {
+            data::attend(control)?;
+            wait.run(control.slot());
+        }
+        let went = connection.send_file(control, file.fd(), from, piece as u64)?;
+        *sent += went;
+        from += went;
+        if went < piece as u64 {
+            return Err(Refusal::from(Code::Changed).into());
+        }
+    }
+    Ok(())
+}
+
+/// Read and sent in one piece each: for few bytes that costs less than sendfile's pipe.
+fn send_small(
+    connection: &mut Connection,
+    control: &mut Control,
+    file: &Download,
+    from: u64,
+    sent: &mut u64,
+) -> Result<(), Stop> {
+    let mut bytes = vec![0; (file.facts().size - from) as usize];
+    let mut got = 0;
+    while got < bytes.len() {
+        match file::read_at(file.fd(), &mut bytes[got..], from + got as u64) {
+            Ok(0) => return Err(Refusal::from(Code::Changed).into()),
+            Ok(more) => got += more,
+            Err(errno) => return Err(Refusal::from(errno).into()),
+        }
+    }
+    connection.send(control, &bytes)?;
+    *sent = got as u64;
+    Ok(())
+}
+
+/// With the line ends of the network (RFC 959, section 3.1.1.1).
+fn send_text(
+    guest: &mut Guest,
+    connection: &mut Connection,
+    control: &mut Control,
+    file: &Download,
+    sent: &mut u64,
+) -> Result<(), Stop> {
+    let mut piece = vec![0; TEXT];
+    let mut converter = Converter::new();
+    let mut text = Vec::with_capacity(2 * TEXT);
+    let mut at = 0;
+    loop {
+        let got = file::read_at(file.fd(), &mut piece, at).map_err(Refusal::from)?;
+        if got == 0 {
+            break;
+        }
+        at += got as u64;
+        text.clear();
+        converter.to_wire(&piece[..got], &mut text);
+        let mut rest = &text[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(guest.downloads.piece(rest.len()));
+            guest.downloads.take(now.len()).run(control.slot());
+            connection.send(control, now)?;
+            *sent += now.len() as u64;
+            rest = later;
+        }
+    }
+    Ok(())
+}

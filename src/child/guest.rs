@@ -1,0 +1,111 @@
+//! Somebody who was let in, and what this child does for them in whatever protocol they speak: the policy is asked, room in a
+//! quota is reserved, files are given away, and one line is logged for each request. Run by a child.
+
+use super::ask::{Admitted, Broker};
+use super::pace::Pace;
+use crate::error::{Code, Refusal};
+use crate::ipc::Grant;
+use crate::library::Library;
+use crate::log::{self, Level};
+use crate::rights::Operation;
+use crate::scoreboard::Slot;
+use crate::sys::net::Peer;
+use std::fmt::Display;
+use std::os::fd::BorrowedFd;
+
+/// One client, inside.
+#[derive(Debug)]
+pub(super) struct Guest {
+    pub(super) peer: Peer,
+    /// What they may do.
+    pub(super) grant: Grant,
+    pub(super) library: &'static Library,
+    pub(super) broker: Broker,
+    /// How fast the bytes of files may come, and go.
+    pub(super) uploads: Pace,
+    pub(super) downloads: Pace,
+}
+
+/// What moved, for the log.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    pub(super) bytes: u64,
+    pub(super) digest_kind: &'static str,
+    pub(super) digest: Option<String>,
+}
+
+impl Guest {
+    /// Says on the scoreboard and in the log who it is, if they have a name.
+    pub(super) fn new(peer: Peer, admitted: Admitted, broker: Broker, slot: Slot<'_>) -> Guest {
+        let Admitted { grant, library } = admitted;
+        if let Some(user) = &grant.user {
+            slot.say_user(user);
+            let fields: [(&str, &dyn Display); 2] = [("peer", &peer), ("user", user)];
+            log::event(Level::Info, "logged in", &fields);
+        }
+        Guest {
+            peer,
+            uploads: Pace::new(grant.upload_rate),
+            downloads: Pace::new(grant.download_rate),
+            grant,
+            // Lives as long as the process: a child leaves without dropping anything.
+            library: Box::leak(Box::new(library)),
+            broker,
+        }
+    }
+
+    /// # Errors
+    /// `Denied`, whatever is or is not there.
+    pub(super) fn allow(&self, operation: Operation) -> Result<(), Refusal> {
+        self.grant.rights.allow(operation)
+    }
+
+    /// Has a file given to whom it is to belong, if that is not the server's user.
+    pub(super) fn give(&self, file: BorrowedFd<'_>) -> Result<(), Refusal> {
+        if !self.grant.gives {
+            return Ok(());
+        }
+        self.broker
+            .ask_give(file)
+            .map_err(|_| Refusal::new(Code::Io, "the file could not be given to its owner"))
+    }
+
+    /// One line for a transfer that was carried out or refused.
+    pub(super) fn log_transfer(&self, verb: &str, path: &str, result: &Result<Transfer, Refusal>) {
+        let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &path)];
+        if let Ok(transfer) = result {
+            fields.push(("bytes", &transfer.bytes));
+            if let Some(digest) = &transfer.digest {
+                fields.push((transfer.digest_kind, digest));
+            }
+        }
+        self.log(verb, &fields, result.as_ref().err());
+    }
+
+    /// One line for a request with these `fields`, and why it was refused, if it was.
+    pub(super) fn log(
+        &self,
+        verb: &str,
+        about: &[(&str, &dyn Display)],
+        refusal: Option<&Refusal>,
+    ) {
+        let mut fields: Vec<(&str, &dyn Display)> = vec![("peer", &self.peer)];
+        if let Some(user) = &self.grant.user {
+            fields.push(("user", user));
+        }
+        fields.extend_from_slice(about);
+        let Some(refusal) = refusal else {
+            return log::event(Level::Info, verb, &fields);
+        };
+        let code = refusal.code.as_str();
+        let errno = refusal.errno.map(|e| e.desc()).unwrap_or_default();
+        fields.push(("refused", &code));
+        let level = if refusal.code == Code::Io {
+            fields.push(("error", &errno));
+            Level::Error
+        } else {
+            Level::Info
+        };
+        log::event(level, verb, &fields);
+    }
+}

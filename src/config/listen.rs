@@ -1,0 +1,281 @@
+//! The listening sockets: what was decided about each, and how their tables are read. Read by the listener; children inherit
+//! the result.
+
+use super::check::Checker;
+use super::file::{FileListen, Proof};
+use super::{Ftp, Login};
+pub use crate::wire::Protocol;
+use crate::wire::drive::PORT;
+use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Whether a connection is encrypted, and from when on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encryption {
+    /// Never.
+    #[default]
+    Off,
+    /// From when the client asks for it, if it does (AUTH TLS, RFC 4217).
+    Optional,
+    /// The same, and nobody logs in before.
+    Required,
+    /// From the first byte.
+    Implicit,
+}
+
+impl Encryption {
+    /// The name in the configuration.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Encryption::Off => "off",
+            Encryption::Optional => "optional",
+            Encryption::Required => "required",
+            Encryption::Implicit => "implicit",
+        }
+    }
+
+    /// True when what is said there, a login at least, is encrypted.
+    #[must_use]
+    pub fn is_certain(self) -> bool {
+        matches!(self, Encryption::Required | Encryption::Implicit)
+    }
+}
+
+/// Where a listener listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Address {
+    /// TCP; `[::]` takes IPv4 too.
+    Tcp(SocketAddr),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl Address {
+    /// Reads `IP:PORT`, `[IPv6]:PORT` or `unix:/path`.
+    ///
+    /// # Errors
+    /// What an address looks like.
+    pub fn parse(text: &str) -> Result<Address, String> {
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.starts_with('/') {
+                Ok(Address::Unix(path.into()))
+            } else {
+                Err(format!("unix:{path}: the path has to begin with /"))
+            };
+        }
+        text.parse().map(Address::Tcp).map_err(|_| {
+            format!(
+                "{text}: an address is IP:PORT, [IPv6]:PORT or unix:/path (names are not looked up)"
+            )
+        })
+    }
+
+    /// True when only programs on this machine can connect.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Address::Unix(_) => true,
+        }
+    }
+}
+
+impl std::fmt::Display for Address {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Address::Tcp(address) => write!(f, "{address}"),
+            Address::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listen {
+    /// Where.
+    pub address: Address,
+    /// What its clients speak.
+    pub protocol: Protocol,
+    /// Whether clients prove the shared secret first.
+    pub proof: bool,
+    /// Whether they log in.
+    pub login: Login,
+    /// Whether there is TLS, and from when on.
+    pub tls: Encryption,
+    /// What only FTP has to be told.
+    pub ftp: Ftp,
+    /// TCP congestion control; the system's own when absent.
+    pub congestion: Option<String>,
+    /// Permission bits of a Unix socket.
+    pub mode: u32,
+    /// Connections that may wait to be accepted.
+    pub backlog: u32,
+}
+
+pub(super) fn listeners(
+    c: &mut Checker<'_>,
+    flags: &[String],
+    file: Vec<toml::Spanned<FileListen>>,
+    no_secret: bool,
+    users: bool,
+    congestion: Option<&str>,
+    anonymous: bool,
+) -> Vec<Listen> {
+    let mut listen = Vec::new();
+    let mut places = Vec::new();
+    let default = Listen {
+        address: Address::Tcp(([127, 0, 0, 1], PORT).into()),
+        proof: !no_secret,
+        login: if users { Login::Required } else { Login::None },
+        protocol: Protocol::Drive,
+        tls: Encryption::Off,
+        ftp: Ftp::default(),
+        congestion: None,
+        mode: 0o660,
+        backlog: 1024,
+    };
+    for text in flags {
+        match Address::parse(text) {
+            Ok(address) => {
+                listen.push(Listen {
+                    address,
+                    ..default.clone()
+                });
+                places.push("--listen".to_owned());
+            }
+            Err(what) => c.wrong(Some("--listen"), what),
+        }
+    }
+    let secured = |table: &toml::Spanned<FileListen>| {
+        let tls = table.get_ref().tls.as_ref();
+        tls.is_some_and(|tls| Encryption::from(*tls.get_ref()) != Encryption::Off)
+    };
+    if !flags.is_empty() && file.iter().any(secured) {
+        c.wrong(Some("--listen"), "the file's listening sockets speak TLS, and this one would not: name the address in the file");
+    }
+    // Addresses on the command line stand for those of the file.
+    for table in if flags.is_empty() { file } else { Vec::new() } {
+        let mut table = table.into_inner();
+        let place = c.place(table.address.span().start);
+        let mode = table.mode.as_ref().map_or(Some(0o660), |mode| {
+            u32::from_str_radix(mode.get_ref(), 8)
+                .ok()
+                .filter(|bits| *bits <= 0o777)
+        });
+        if let (None, Some(mode)) = (mode, &table.mode) {
+            let place = c.place(mode.span().start);
+            c.wrong(
+                Some(&place),
+                format!(
+                    "mode = {:?}: three octal digits, as \"0660\"",
+                    mode.get_ref()
+                ),
+            );
+        }
+        if table
+            .backlog
+            .as_ref()
+            .is_some_and(|backlog| *backlog.get_ref() == 0)
+        {
+            c.wrong(Some(&place), "backlog = 0 lets nobody wait: at least 1");
+        }
+        match Address::parse(table.address.get_ref()) {
+            Ok(address) => {
+                let (proof, tls, ftp) = spoken(c, &mut table, &place, no_secret);
+                let backlog = table.backlog.map_or(1024, toml::Spanned::into_inner);
+                listen.push(Listen {
+                    address,
+                    protocol: table.protocol,
+                    proof,
+                    login: table.login.unwrap_or(default.login),
+                    tls,
+                    ftp,
+                    congestion: table.congestion.map(toml::Spanned::into_inner),
+                    mode: mode.unwrap_or(0o660),
+                    backlog,
+                });
+                places.push(place);
+            }
+            Err(what) => c.wrong(Some(&place), what),
+        }
+    }
+    if listen.is_empty() && c.problems.is_empty() {
+        listen.push(default);
+        places.push(if no_secret {
+            "--no-secret".into()
+        } else {
+            "listen".into()
+        });
+    }
+    let mut seen = HashSet::new();
+    for (listener, place) in listen.iter_mut().zip(&places) {
+        if let (Some(name), Address::Tcp(_)) = (congestion, &listener.address) {
+            listener.congestion = Some(name.to_owned());
+        }
+        if listener.protocol == Protocol::Ftp {
+            if let Address::Unix(_) = listener.address {
+                c.wrong(
+                    Some(place),
+                    "FTP makes connections besides: it needs an IP address",
+                );
+            }
+            if listener.login == Login::None && !anonymous {
+                c.wrong(Some(place), "login = \"none\" lets everybody in: say what they may do in a table [anonymous]");
+            }
+        } else if !listener.proof && listener.login == Login::None && !listener.address.is_local() {
+            c.wrong(Some(place), format!("{} would serve everybody who reaches it, without proof of a secret: use proof = \"required\" or login = \"required\", or a loopback or Unix address", listener.address));
+        }
+        let any_port = matches!(listener.address, Address::Tcp(address) if address.port() == 0);
+        if !any_port && !seen.insert(listener.address.to_string()) {
+            c.wrong(Some(place), format!("{} is there twice", listener.address));
+        }
+    }
+    listen
+}
+
+/// What belongs to the protocol: whether a secret is proved, the encryption, and the keys of FTP.
+fn spoken(
+    c: &mut Checker<'_>,
+    table: &mut FileListen,
+    place: &str,
+    no_secret: bool,
+) -> (bool, Encryption, Ftp) {
+    let tls = table.tls.take();
+    let tls_place = tls.as_ref().map(|tls| c.place(tls.span().start));
+    let tls = tls.map(|tls| Encryption::from(tls.into_inner()));
+    match table.protocol {
+        Protocol::Drive => {
+            if let Some(key) = table.of_ftp() {
+                c.wrong(
+                    Some(place),
+                    format!("{key} is a key of FTP: take it out, or set protocol = \"ftp\""),
+                );
+            }
+            if matches!(tls, Some(Encryption::Optional | Encryption::Required)) {
+                c.wrong(tls_place.as_deref(), "this protocol has TLS from the first byte or not at all: tls = \"implicit\" or \"off\"");
+            }
+            let proof = table.proof != Some(Proof::None) && !no_secret;
+            (proof, tls.unwrap_or_default(), Ftp::default())
+        }
+        Protocol::Ftp => {
+            if table.proof == Some(Proof::Required) {
+                c.wrong(Some(place), "FTP has no proof of a secret: take proof out");
+            }
+            let mut wrong = Vec::new();
+            let ftp = table.ftp(|at, what| wrong.push((at, what)));
+            for (at, what) in wrong {
+                let place = c.place(at);
+                c.wrong(Some(&place), what);
+            }
+            let tls = tls.unwrap_or(Encryption::Required);
+            if !ftp.plain_networks.is_empty() && tls != Encryption::Required {
+                c.wrong(Some(place), "plain_networks are those where tls = \"required\" does not hold: it is not set");
+            }
+            (false, tls, ftp)
+        }
+    }
+}
