@@ -21,6 +21,8 @@ pub struct Dialer {
     channel: OwnedFd,
     /// Answers that are still to come.
     owed: Cell<u32>,
+    /// The last question was for a listening socket that is not needed yet.
+    is_ahead: Cell<bool>,
 }
 
 /// Why there is no socket. The session goes on: it is answered with 425, and the next transfer asks anew.
@@ -56,6 +58,7 @@ impl Dialer {
         Dialer {
             channel,
             owed: Cell::new(0),
+            is_ahead: Cell::new(false),
         }
     }
 
@@ -65,12 +68,22 @@ impl Dialer {
         self.channel.as_fd()
     }
 
+    /// Asks for the next listening socket before it is needed: it is made while the client thinks, and `ask_passive` finds it.
+    pub fn prepare_passive(&self) {
+        if self.owed.get() == 0 && self.ask(Dial::Passive).is_ok() {
+            self.is_ahead.set(true);
+        }
+    }
+
     /// A listening socket. Waits for it, but for a few seconds at most.
     ///
     /// # Errors
     /// That there is none.
     pub fn ask_passive(&self) -> Result<Passive, Undialed> {
-        self.ask(Dial::Passive)?;
+        let mut was_ahead = self.is_ahead.take();
+        if !was_ahead {
+            self.ask(Dial::Passive)?;
+        }
         let until = monotonic_millis() + PATIENCE;
         loop {
             match self.take()? {
@@ -80,6 +93,11 @@ impl Dialer {
                         port,
                         advertised,
                     });
+                }
+                // There was none then; now there may be.
+                Some((Dialed::Refused { .. }, _)) if was_ahead => {
+                    was_ahead = false;
+                    self.ask(Dial::Passive)?;
                 }
                 Some((Dialed::Refused { message }, _)) => return Err(Undialed::Refused(message)),
                 Some(_) => return Err(Errno::EPROTO.into()),
@@ -94,6 +112,7 @@ impl Dialer {
     /// # Errors
     /// That the dialer is gone.
     pub fn begin_active(&self, port: u16) -> Result<(), Undialed> {
+        self.is_ahead.set(false);
         self.ask(Dial::Active { port })
     }
 

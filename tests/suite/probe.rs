@@ -366,6 +366,8 @@ fn tries(outside: &Outside) -> Vec<Try> {
         attempt("chmod", SYS_chmod, &[file(), N(0o777)]),
         attempt("fchmodat", SYS_fchmodat, &[HERE, file(), N(0o777)]),
         attempt("fchmodat of the library", SYS_fchmodat, &[Root, text("inside"), N(0o4777)]),
+        attempt("fchmod to set-user-id", SYS_fchmod, &[Root, N(0o4777)]),
+        attempt("fchmod to set-group-id", SYS_fchmod, &[Root, N(0o2777)]),
         attempt("fchownat", SYS_fchownat, &[HERE, file(), N(0), N(0), N(0)]),
         attempt("symlinkat", SYS_symlinkat, &[text("/etc"), HERE, new()]),
         attempt("symlinkat in the library", SYS_symlinkat, &[text("/etc"), Root, text("etc")]),

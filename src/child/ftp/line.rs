@@ -2,13 +2,14 @@
 //! and encryption, and the commands that are about nothing else. Run by a child.
 
 use super::control::Control;
-use super::data::Way;
-use super::{End, Handled, tables};
+use super::opening::Way;
+use super::{End, Handled, checksums, tables};
 use crate::child::ask::Broker;
 use crate::child::dial::Dialer;
 use crate::child::run::World;
 use crate::child::secure;
 use crate::config::Encryption;
+use crate::digest::Kind;
 use crate::error::{Code, Refusal};
 use crate::ipc::Client;
 use crate::wire::ftp::command::{Type, split_word, transfer_type};
@@ -34,6 +35,8 @@ pub(super) struct Line<'a> {
     pub(super) kind: Type,
     /// How the next data connection comes about.
     pub(super) way: Way,
+    /// The client came to a passive socket, and is likely to want the next one.
+    pub(super) came_to_us: bool,
     /// EPSV ALL was said (RFC 2428, section 4).
     pub(super) only_epsv: bool,
 }
@@ -59,7 +62,22 @@ impl<'a> Line<'a> {
             protects: is_secure,
             kind: Type::default(),
             way: Way::default(),
+            came_to_us: false,
             only_epsv: false,
+        }
+    }
+
+    /// Has the next passive socket made while the client thinks, where ports are not scarce: it takes one even if it is not used.
+    pub(super) fn look_ahead(&mut self) {
+        let config = self.world.config;
+        let scarce = |(first, last): (u16, u16)| {
+            u32::from(last - first) + 1 < 2 * (config.max_clients + config.prefork)
+        };
+        if std::mem::take(&mut self.came_to_us)
+            && !self.world.listen.ftp.passive_ports.is_some_and(scarce)
+            && let Some(dialer) = &self.dialer
+        {
+            dialer.prepare_passive();
         }
     }
 }
@@ -145,6 +163,11 @@ pub(super) fn ccc(line: &mut Line<'_>, _: &[u8]) -> Handled {
     }
 }
 
+/// ACCT (RFC 959, section 4.1.1): there are none.
+pub(super) fn acct(line: &mut Line<'_>, _: &[u8]) -> Handled {
+    line.control.say(202, "Accounts have no meaning here.")
+}
+
 pub(super) fn noop(line: &mut Line<'_>, _: &[u8]) -> Handled {
     line.control.say(200, "OK.")
 }
@@ -161,13 +184,18 @@ pub(super) fn syst(line: &mut Line<'_>, _: &[u8]) -> Handled {
 
 /// FEAT (RFC 2389, section 3).
 pub(super) fn feat(line: &mut Line<'_>, _: &[u8]) -> Handled {
+    tell_features(line, Facts::default(), checksums::DEFAULT)
+}
+
+/// The features, with what of them is chosen.
+pub(super) fn tell_features(line: &mut Line<'_>, facts: Facts, hash: Kind) -> Handled {
     let mut features: Vec<String> = [
-        "EPRT",
-        "EPSV",
-        "HASH MD5;SHA-256*;BLAKE3",
+        "AVBL",
+        "CLNT",
         "LANG EN*",
         "MDTM",
         "MFMT",
+        "RANG STREAM",
         "REST STREAM",
         "SIZE",
         "TVFS",
@@ -175,13 +203,17 @@ pub(super) fn feat(line: &mut Line<'_>, _: &[u8]) -> Handled {
         "XCRC \"file\" start end",
         "XMD5 \"file\" start end",
         "XSHA256 \"file\" start end",
-        "RANG STREAM",
-        "AVBL",
-        "CLNT",
     ]
     .map(str::to_owned)
     .into();
-    features.push(Facts::default().feature());
+    features.push(facts.feature());
+    features.push(checksums::feature(hash));
+    if line.dialer.is_some() {
+        features.push("EPSV".into());
+        if line.world.listen.ftp.active {
+            features.push("EPRT".into());
+        }
+    }
     if matches!(line.client.tls, Encryption::Optional | Encryption::Required) {
         features.push("AUTH TLS".into());
     }

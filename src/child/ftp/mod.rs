@@ -4,11 +4,18 @@
 //! Two tables have a row for each command: those that need nobody to be logged in, and those about the library. A handler
 //! answers itself; what it returns is only whether the session goes on.
 
+mod attributes;
+mod checksums;
 mod control;
 mod data;
+mod describe;
 mod entrance;
+mod files;
 mod line;
+mod list;
+mod opening;
 mod retrieve;
+mod status;
 mod store;
 mod tables;
 mod ways;
@@ -23,6 +30,7 @@ use crate::error::{Code, Refusal};
 use crate::ipc::Client;
 use crate::log::{self, Level};
 use crate::scoreboard::Phase;
+use crate::sys::file::{self, Stamp};
 use crate::wire::ftp::command::{self, Command};
 use crate::wire::ftp::facts::Facts;
 use crate::wire::ftp::line::Line as Said;
@@ -36,6 +44,8 @@ use std::io;
 struct Session<'a> {
     line: Line<'a>,
     guest: Guest,
+    /// Of the login.
+    since: Stamp,
     /// The working folder.
     folder: RelPath,
     /// REST: where the next transfer begins.
@@ -44,7 +54,7 @@ struct Session<'a> {
     announced: Option<u64>,
     /// RNFR: what the next RNTO renames.
     renamed: Option<RelPath>,
-    /// RANG: what the next HASH is of, the last byte included.
+    /// RANG: what the next RETR or HASH is of, the last byte included.
     range: Option<(u64, u64)>,
     /// The digest that HASH gives.
     hash: Kind,
@@ -97,12 +107,13 @@ pub(super) fn serve(
     let mut session = Session {
         line,
         guest,
+        since: file::now(),
         folder: RelPath::root(),
         restart: None,
         announced: None,
         renamed: None,
         range: None,
-        hash: Kind::Sha256,
+        hash: checksums::DEFAULT,
         facts: Facts::default(),
     };
     let end = session.talk();
@@ -128,9 +139,6 @@ impl Session<'_> {
         let Some(Command { verb, argument }) = self.line.understand(said)? else {
             return Ok(());
         };
-        // What REST, ALLO, RNFR and RANG say is for the command that follows, and no other.
-        let keeps = tables::keeps(&verb);
-        let (restart, renamed) = (self.restart, self.renamed.clone());
         match tables::find(tables::INSIDE, &verb) {
             Some(row) => (row.handle)(self, &argument)?,
             None => match tables::find(tables::ANYWHERE, &verb) {
@@ -138,14 +146,14 @@ impl Session<'_> {
                 None => self.line.unknown(&verb)?,
             },
         }
-        if !keeps {
-            if self.restart == restart {
-                self.restart = None;
-            }
-            if self.renamed == renamed {
-                self.renamed = None;
-            }
+        // What REST, ALLO and RANG say is for the transfer that follows; RNTO comes right after RNFR or not at all.
+        if !tables::keeps(&verb) {
+            (self.restart, self.announced, self.range) = (None, None, None);
         }
+        if verb != "RNFR" {
+            self.renamed = None;
+        }
+        self.line.look_ahead();
         if self.line.control.slot().asked_to_end() {
             Err(End::HangUp(Code::Closing.into()))
         } else {

@@ -6,8 +6,9 @@
 //! came is kept out of sight, for resuming, and an old file of that name stays.
 
 use super::control::Control;
-use super::data::{self, Direction, Stop};
+use super::data::{self, Connection, Direction, Stop};
 use super::line::Line;
+use super::opening::Way;
 use super::{End, Handled, Session};
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
@@ -59,7 +60,7 @@ pub(super) fn announce(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 
 /// ABOR between transfers.
 pub(super) fn abort(session: &mut Session<'_>, _: &[u8]) -> Handled {
-    session.line.way = data::Way::Unsaid;
+    session.line.way = Way::Unsaid;
     session.line.control.say(226, "There is nothing to abort.")
 }
 
@@ -289,25 +290,26 @@ fn receive_bytes(
     let mut piece = vec![0; PIECE];
     loop {
         let most = guest.uploads.piece(piece.len());
-        let got = connection.receive(control, &mut piece[..most])?;
-        if got == 0 {
-            break;
-        }
-        *came += got as u64;
-        guest.uploads.take(got).run(control.slot());
+        let (filled, stop) = fill(&mut connection, control, &mut piece[..most]);
+        *came += filled as u64;
+        guest.uploads.take(filled).run(control.slot());
         let bytes = match &mut text {
-            None => &piece[..got],
+            None => &piece[..filled],
             Some((converter, converted)) => {
                 converted.clear();
-                converter.from_wire(&piece[..got], converted);
+                converter.from_wire(&piece[..filled], converted);
                 &converted[..]
             }
         };
         write(guest, upload, reserved, bytes)?;
-        if got == most {
-            // Its bytes come without a pause: nobody has looked meanwhile.
-            data::attend(control)?;
+        if let Some(stop) = stop {
+            return Err(stop);
         }
+        if filled < most {
+            break;
+        }
+        // Its bytes may come without a pause: nobody has looked meanwhile.
+        data::attend(control)?;
     }
     if let Some((converter, converted)) = &mut text {
         converted.clear();
@@ -331,6 +333,24 @@ fn receive_bytes(
     }
     let moment = (2 * connection.round_trip() + MOMENT).min(LONGEST_MOMENT);
     Ok(Evidence::PresentUntil(monotonic_millis() + moment))
+}
+
+/// Reads until `into` is full: whole pieces cost the disk's cache less. How many bytes there are, fewer at the end; and why there
+/// are no more, if that is not the end.
+fn fill(
+    connection: &mut Connection,
+    control: &mut Control,
+    into: &mut [u8],
+) -> (usize, Option<Stop>) {
+    let mut filled = 0;
+    while filled < into.len() {
+        match connection.receive(control, &mut into[filled..]) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(stop) => return (filled, Some(stop)),
+        }
+    }
+    (filled, None)
 }
 
 fn write(

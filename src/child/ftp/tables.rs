@@ -1,7 +1,9 @@
 //! Which commands there are, and where each is carried out. Run by a child.
 
 use super::line::{self, Line};
-use super::{Handled, Session, retrieve, store, ways};
+use super::{
+    Handled, Session, attributes, checksums, describe, files, list, retrieve, status, store, ways,
+};
 
 /// A command: `T` is what its handler works on.
 pub(super) struct Row<T: ?Sized> {
@@ -19,6 +21,7 @@ const fn row<T>(verb: &'static str, handle: T) -> Row<T> {
 }
 
 pub(super) const ANYWHERE: &[Anywhere] = &[
+    row("ACCT", line::acct),
     row("AUTH", line::auth),
     row("CCC", line::ccc),
     row("CLNT", line::clnt),
@@ -57,6 +60,40 @@ pub(super) const INSIDE: &[Inside] = &[
     row("PORT", |session, argument| {
         ways::port(&mut session.line, argument)
     }),
+    row("AUTH", status::too_late),
+    row("AVBL", status::available),
+    row("CDUP", files::cdup),
+    row("CWD", files::cwd),
+    row("DELE", files::dele),
+    row("FEAT", status::feat),
+    row("HASH", checksums::hash),
+    row("HOST", status::already_in),
+    row("LIST", list::list),
+    row("MDTM", attributes::mdtm),
+    row("MFMT", attributes::modify),
+    row("MKD", files::mkd),
+    row("MLSD", list::mlsd),
+    row("MLST", describe::mlst),
+    row("NLST", list::nlst),
+    row("OPTS", status::opts),
+    row("PASS", status::already_in),
+    row("PWD", files::pwd),
+    row("RANG", checksums::range),
+    row("RMD", files::rmd),
+    row("RNFR", files::rnfr),
+    row("RNTO", files::rnto),
+    row("SITE", attributes::site),
+    row("SIZE", attributes::size),
+    row("STAT", status::stat),
+    row("USER", status::already_in),
+    row("XCRC", checksums::crc),
+    row("XCUP", files::cdup),
+    row("XCWD", files::cwd),
+    row("XMD5", checksums::md5),
+    row("XMKD", files::mkd),
+    row("XPWD", files::pwd),
+    row("XRMD", files::rmd),
+    row("XSHA256", checksums::sha256),
 ];
 
 /// What the entrance carries out itself.
@@ -85,7 +122,7 @@ pub(super) fn is_known(verb: &str) -> bool {
     ENTRANCE.contains(&verb) || find(ANYWHERE, verb).is_some() || find(INSIDE, verb).is_some()
 }
 
-/// True for a command after which what REST, RNFR and the like said still holds.
+/// True for a command after which what REST, ALLO and RANG said still holds.
 pub(super) fn keeps(verb: &str) -> bool {
     matches!(
         verb,
