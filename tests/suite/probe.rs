@@ -256,6 +256,11 @@ fn session(server: &Server, when: When) -> Result<(Peer, Held), String> {
 /// Takes hold of the child of `peer`, which waits, and whose root would be `folder`.
 pub fn hold(server: &Server, peer: &Peer, folder: &Path) -> Result<Held, String> {
     let pid = child_of(server, peer).ok_or("the descriptors of children cannot be seen here")?;
+    hold_child(pid, folder)
+}
+
+/// The same of the child `pid`.
+pub fn hold_child(pid: u32, folder: &Path) -> Result<Held, String> {
     // In its poll; a child on its way there is stopped elsewhere.
     let until = Instant::now() + PATIENCE;
     let waits = || {
