@@ -66,18 +66,18 @@ skip() {
     exit 77
 }
 
-# need_client PROGRAM...: installs what is not there where it may (root, a distribution with apt, a network); otherwise this test is
-# skipped, or has failed where FORKFTP_E2E_NO_SKIP=1 says that nothing may be missing.
+# need_client PROGRAM[=PACKAGE]...: installs what is not there where it may (root, a distribution with apt, a network); otherwise this
+# test is skipped, or has failed where FORKFTP_E2E_NO_SKIP=1 says that nothing may be missing.
 need_client() {
     local program missing=()
-    for program; do command -v "$program" >/dev/null || missing+=("$program"); done
+    for program; do command -v "${program%=*}" >/dev/null || missing+=("${program#*=}"); done
     [ ${#missing[@]} -gt 0 ] || return 0
     if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
         {
             apt_get update && apt_get install -y --no-install-recommends "${missing[@]}"
         } >"$SCRATCH/apt" 2>&1 || lacking "${missing[*]} (apt-get: $(tail -n 1 "$SCRATCH/apt"))"
     fi
-    for program; do command -v "$program" >/dev/null || lacking "$program"; done
+    for program; do command -v "${program%=*}" >/dev/null || lacking "${program%=*}"; done
 }
 apt_get() { DEBIAN_FRONTEND=noninteractive timeout 90 apt-get -q -o DPkg::Lock::Timeout=60 "$@"; }
 lacking() {

@@ -2,7 +2,7 @@
 //! and encryption, and the commands that are about nothing else. Run by a child.
 
 use super::control::Control;
-use super::data::Way;
+use super::opening::Way;
 use super::{End, Handled, checksums, tables};
 use crate::child::ask::Broker;
 use crate::child::dial::Dialer;
@@ -214,10 +214,7 @@ pub(super) fn tell_features(line: &mut Line<'_>, facts: Facts, hash: Kind) -> Ha
             features.push("EPRT".into());
         }
     }
-    if matches!(
-        line.client.tls,
-        Encryption::Optional | Encryption::Required
-    ) {
+    if matches!(line.client.tls, Encryption::Optional | Encryption::Required) {
         features.push("AUTH TLS".into());
     }
     if line.client.tls != Encryption::Off {

@@ -150,7 +150,10 @@ impl Session<'_> {
         };
         let form = self.form(style);
         let library = self.guest.library;
-        let (result, listed) = match self.line.open_data(Direction::ToClient, "Here comes the listing.") {
+        let (result, listed) = match self
+            .line
+            .open_data(Direction::ToClient, "Here comes the listing.")
+        {
             Ok(connection) => {
                 let mut sending = Sending::new(&mut self.line.control, Some(connection));
                 let result = sending
@@ -271,7 +274,9 @@ impl<'a> Sending<'a> {
             }
             Of::Folder(facts, walk) => {
                 form.write_itself(&mut self.lines, &facts, path.is_root());
-                self.folder(form, walk, &prefix, |_| true)?;
+                // Only names that stand alone are asked for as they are (RFC 3659, section 7.2: those of MLSD are of the folder).
+                let prefix = if form.is_names() { &prefix[..] } else { b"" };
+                self.folder(form, walk, prefix, |_| true)?;
             }
             Of::Matching(pattern, walk) => {
                 let prefix = if form.is_names() { &prefix[..] } else { b"" };

@@ -13,6 +13,7 @@ mod entrance;
 mod files;
 mod line;
 mod list;
+mod opening;
 mod retrieve;
 mod status;
 mod store;

@@ -1,7 +1,9 @@
 //! Which commands there are, and where each is carried out. Run by a child.
 
 use super::line::{self, Line};
-use super::{Handled, Session, attributes, checksums, describe, files, list, retrieve, status, store, ways};
+use super::{
+    Handled, Session, attributes, checksums, describe, files, list, retrieve, status, store, ways,
+};
 
 /// A command: `T` is what its handler works on.
 pub(super) struct Row<T: ?Sized> {
@@ -58,6 +60,7 @@ pub(super) const INSIDE: &[Inside] = &[
     row("PORT", |session, argument| {
         ways::port(&mut session.line, argument)
     }),
+    row("AUTH", status::too_late),
     row("AVBL", status::available),
     row("CDUP", files::cdup),
     row("CWD", files::cwd),
