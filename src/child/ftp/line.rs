@@ -283,6 +283,7 @@ pub(super) fn transfer_kind(line: &mut Line<'_>, argument: &[u8]) -> Handled {
             };
             line.control.say(200, text)
         }
+        None if argument.is_empty() => line.control.say(501, "TYPE takes A or I."),
         None => line.control.say(504, "TYPE is A or I."),
     }
 }
