@@ -102,6 +102,10 @@ def announced():
         ftp.expect(f"ALLO {len(BODY) + 1}", 200)
         reply = ftp.store("STOR short", BODY)
         assert reply.code in (426, 451) and not os.path.exists(on_disk("announced/short")), reply
+        # It is kept for resuming, and what was missing makes it one.
+        assert ftp.expect("SIZE short", 213).text == f"213 {len(BODY)}"
+        ftp.put("short", b"!", rest=len(BODY))
+        assert content("announced/short") == BODY + b"!"
         # ALLO is for one upload.
         ftp.put("next", BODY)
         ftp.expect(f"ALLO {1 << 60}", 200, 452, 552)
