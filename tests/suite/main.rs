@@ -8,6 +8,7 @@ mod config;
 mod control;
 mod digests;
 mod frames;
+mod ftp;
 #[cfg(target_arch = "x86_64")]
 mod lending;
 mod listing;

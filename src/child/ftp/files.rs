@@ -34,7 +34,7 @@ impl Session<'_> {
     }
 
     /// The path of something that is to be there.
-    fn new_path(&self, argument: &[u8]) -> Result<RelPath, Refusal> {
+    pub(super) fn new_path(&self, argument: &[u8]) -> Result<RelPath, Refusal> {
         named(argument)?;
         resolve(&self.folder, argument).map_err(Bad::when_writing)
     }
@@ -66,21 +66,26 @@ fn named(argument: &[u8]) -> Result<(), Refusal> {
 /// CWD (RFC 959, section 4.1.1). Whoever may do anything may go to where it is to be done, and learns no more than whether there
 /// is a folder to go to.
 pub(super) fn cwd(session: &mut Session<'_>, argument: &[u8]) -> Handled {
-    let found = match session.guest.grant.rights {
+    let library = session.guest.library;
+    let folder = match session.guest.grant.rights {
         Rights::NONE => Err(Code::Denied.into()),
-        _ => session.old_path(argument),
+        _ => session.old_path(argument).and_then(|path| {
+            let facts = library.stat(&path)?;
+            match facts.kind {
+                Kind::Folder => Ok(path),
+                _ => Err(Code::NotFolder.into()),
+            }
+        }),
     };
-    let folder = found.and_then(|path| {
-        let facts = session.guest.library.stat(&path);
-        match facts {
-            Ok(facts) if facts.kind == Kind::Folder => Ok(path),
-            Err(refusal) if refusal.code == Code::Io => Err(refusal),
-            _ => Err(Refusal::new(Code::NotFound, "there is no such folder")),
-        }
+    let folder = folder.map_err(|refusal| match refusal.code {
+        Code::NotFound | Code::NotFolder => Refusal::new(Code::NotFound, "there is no such folder"),
+        _ => refusal,
     });
     let shown = name::encode(argument);
     if let Err(refusal) = &folder {
-        session.guest.log("stat", &[("path", &shown)], Some(refusal));
+        session
+            .guest
+            .log("stat", &[("path", &shown)], Some(refusal));
     }
     match folder {
         Ok(path) => {
@@ -114,7 +119,13 @@ pub(super) fn mkd(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         .guest
         .allow(Operation::MakeFolder)
         .and_then(|()| session.new_path(argument))
-        .and_then(|path| session.guest.library.make_folder(&path, false).map(|_| path));
+        .and_then(|path| {
+            session
+                .guest
+                .library
+                .make_folder(&path, false)
+                .map(|_| path)
+        });
     let shown = session.shown(argument);
     session
         .guest

@@ -197,10 +197,7 @@ pub(super) fn tell_features(line: &mut Line<'_>, facts: Facts, hash: Kind) -> Ha
             features.push("EPRT".into());
         }
     }
-    if matches!(
-        line.client.tls,
-        Encryption::Optional | Encryption::Required
-    ) {
+    if matches!(line.client.tls, Encryption::Optional | Encryption::Required) {
         features.push("AUTH TLS".into());
     }
     if line.client.tls != Encryption::Off {
@@ -269,6 +266,7 @@ pub(super) fn transfer_kind(line: &mut Line<'_>, argument: &[u8]) -> Handled {
             };
             line.control.say(200, text)
         }
+        None if argument.is_empty() => line.control.say(501, "TYPE takes A or I."),
         None => line.control.say(504, "TYPE is A or I."),
     }
 }

@@ -10,9 +10,9 @@ use crate::rights::Operation;
 use crate::sys::file;
 use crate::wire::ftp::ascii::Converter;
 use crate::wire::ftp::command::{Type, offset};
-use crate::wire::ftp::path::{absolute, resolve};
+use crate::wire::ftp::path::absolute;
 use crate::wire::name;
-use crate::wire::path::{Bad, RelPath};
+use crate::wire::path::RelPath;
 use std::time::Instant;
 
 /// Read, converted and sent at once.
@@ -39,10 +39,13 @@ pub(super) fn rest(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 
 /// RETR (RFC 959, section 4.1.3).
 pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
-    let from = session.restart.take().unwrap_or(0);
+    let restart = session.restart.take().unwrap_or(0);
+    let part = match session.range.take() {
+        Some((first, last)) => (first, last.saturating_add(1)),
+        None => (restart, u64::MAX),
+    };
     let allowed = session.guest.allow(Operation::Get);
-    let resolved =
-        allowed.and_then(|()| resolve(&session.folder, argument).map_err(Bad::when_reading));
+    let resolved = allowed.and_then(|()| session.old_path(argument));
     let path = match resolved {
         Ok(path) => path,
         Err(refusal) => {
@@ -55,7 +58,7 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     };
     let began = Instant::now();
     let mut sent = 0;
-    let outcome = session.retrieve(&path, from, &mut sent);
+    let outcome = session.retrieve(&path, part, &mut sent);
     let result = match &outcome {
         Ok(()) => Ok(Transfer {
             bytes: sent,
@@ -87,7 +90,13 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 }
 
 impl Session<'_> {
-    fn retrieve(&mut self, path: &RelPath, from: u64, sent: &mut u64) -> Result<(), Stop> {
+    /// Sends the bytes of `path` from the first on, up to the second or the end of the file.
+    fn retrieve(
+        &mut self,
+        path: &RelPath,
+        (from, to): (u64, u64),
+        sent: &mut u64,
+    ) -> Result<(), Stop> {
         let library = self.guest.library;
         let file = library.open_file(path)?;
         let size = file.facts().size;
@@ -95,9 +104,14 @@ impl Session<'_> {
             let what = format!("There are only {size} bytes.");
             return Err(Refusal::new(Code::Range, what).into());
         }
+        let to = to.min(size);
         let line = &mut self.line;
+        if (from, to) != (0, size) && line.kind == Type::Ascii {
+            let what = "A part is counted in bytes: TYPE I comes first.";
+            return Err(Refusal::new(Code::Request, what).into());
+        }
         let (mode, announced) = match line.kind {
-            Type::Image => ("BINARY", format!(" ({} bytes)", size - from)),
+            Type::Image => ("BINARY", format!(" ({} bytes)", to - from)),
             // How many it becomes is known when it has been read.
             Type::Ascii => ("ASCII", String::new()),
         };
@@ -105,7 +119,14 @@ impl Session<'_> {
         let mut connection = line.open_data(Direction::ToClient, begin)?;
         let guest = &mut self.guest;
         match line.kind {
-            Type::Image => send(guest, &mut connection, &mut line.control, &file, from, sent)?,
+            Type::Image => send(
+                guest,
+                &mut connection,
+                &mut line.control,
+                &file,
+                (from, to),
+                sent,
+            )?,
             Type::Ascii => send_text(guest, &mut connection, &mut line.control, &file, sent)?,
         }
         file.unchanged()?;
@@ -118,12 +139,11 @@ fn send(
     connection: &mut Connection,
     control: &mut super::Control,
     file: &Download,
-    mut from: u64,
+    (mut from, to): (u64, u64),
     sent: &mut u64,
 ) -> Result<(), Stop> {
-    let size = file.facts().size;
-    while from < size {
-        let left = usize::try_from(size - from).unwrap_or(usize::MAX);
+    while from < to {
+        let left = usize::try_from(to - from).unwrap_or(usize::MAX);
         let piece = guest.downloads.piece(left);
         guest.downloads.take(piece).run(control.slot());
         data::attend(control)?;

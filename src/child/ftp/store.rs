@@ -23,7 +23,7 @@ use crate::wire::ftp::ascii::Converter;
 use crate::wire::ftp::command::{Type, allo};
 use crate::wire::ftp::path::{absolute, resolve};
 use crate::wire::name;
-use crate::wire::path::{Bad, RelPath};
+use crate::wire::path::RelPath;
 use std::cell::RefCell;
 use std::time::Instant;
 
@@ -99,7 +99,11 @@ impl Session<'_> {
         let resolved = self
             .guest
             .allow(Operation::Put { overwrite: false })
-            .and_then(|()| resolve(&self.folder, argument).map_err(Bad::when_writing));
+            .and_then(|()| self.new_path(argument))
+            .and_then(|path| match self.range.take() {
+                Some(_) => Err(Refusal::new(Code::Request, "RANG is for RETR and HASH")),
+                None => Ok(path),
+            });
         let path = match resolved {
             Ok(path) => path,
             Err(refusal) => {
