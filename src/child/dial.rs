@@ -21,6 +21,8 @@ pub struct Dialer {
     channel: OwnedFd,
     /// Answers that are still to come.
     owed: Cell<u32>,
+    /// The last question was for a listening socket that is not needed yet.
+    is_ahead: Cell<bool>,
 }
 
 /// Why there is no socket. The session goes on: it is answered with 425, and the next transfer asks anew.
@@ -56,6 +58,7 @@ impl Dialer {
         Dialer {
             channel,
             owed: Cell::new(0),
+            is_ahead: Cell::new(false),
         }
     }
 
@@ -65,12 +68,22 @@ impl Dialer {
         self.channel.as_fd()
     }
 
+    /// Asks for the next listening socket before it is needed: it is made while the client thinks, and `ask_passive` finds it.
+    pub fn prepare_passive(&self) {
+        if self.owed.get() == 0 && self.ask(Dial::Passive).is_ok() {
+            self.is_ahead.set(true);
+        }
+    }
+
     /// A listening socket. Waits for it, but for a few seconds at most.
     ///
     /// # Errors
     /// That there is none.
     pub fn ask_passive(&self) -> Result<Passive, Undialed> {
-        self.ask(Dial::Passive)?;
+        let mut was_ahead = self.is_ahead.take();
+        if !was_ahead {
+            self.ask(Dial::Passive)?;
+        }
         let until = monotonic_millis() + PATIENCE;
         loop {
             match self.take()? {
@@ -80,6 +93,11 @@ impl Dialer {
                         port,
                         advertised,
                     });
+                }
+                // There was none then; now there may be.
+                Some((Dialed::Refused { .. }, _)) if was_ahead => {
+                    was_ahead = false;
+                    self.ask(Dial::Passive)?;
                 }
                 Some((Dialed::Refused { message }, _)) => return Err(Undialed::Refused(message)),
                 Some(_) => return Err(Errno::EPROTO.into()),
@@ -94,6 +112,7 @@ impl Dialer {
     /// # Errors
     /// That the dialer is gone.
     pub fn begin_active(&self, port: u16) -> Result<(), Undialed> {
+        self.is_ahead.set(false);
         self.ask(Dial::Active { port })
     }
 
@@ -149,5 +168,75 @@ impl Dialer {
             Ok(_) | Err(Errno::EINTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::channel;
+    use std::os::fd::AsRawFd;
+
+    fn pair() -> (Dialer, OwnedFd) {
+        let (child, dialer) = channel::pair().expect("pair");
+        (Dialer::new(child), dialer)
+    }
+
+    fn question(dialer: &OwnedFd) -> Dial {
+        let heard = ipc::receive(dialer.as_fd(), true).expect("heard");
+        heard.expect("a question").0
+    }
+
+    fn say(dialer: &OwnedFd, answer: &Dialed, given: &[BorrowedFd<'_>]) {
+        ipc::send(dialer.as_fd(), answer, given, true).expect("said");
+    }
+
+    #[test]
+    fn an_answer_to_what_was_given_up_is_nobodys() {
+        let (child, dialer) = pair();
+        let (ended, late) = nix::unistd::pipe().expect("pipe");
+        child.begin_active(4000).expect("asked");
+        assert!(child.hear_active().expect("nothing yet").is_none());
+        assert_eq!(question(&dialer), Dial::Active { port: 4000 });
+        // It comes too late: the client has given up, and wants something else.
+        say(&dialer, &Dialed::Connected, &[late.as_fd()]);
+        drop(late);
+        child.begin_active(4001).expect("asked");
+        assert!(child.hear_active().expect("not the last one's").is_none());
+        let mut closed = [PollFd::new(ended.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut closed, 5_000u16), Ok(1), "it is kept");
+        assert_eq!(question(&dialer), Dial::Active { port: 4001 });
+        let message = "no".to_owned();
+        say(&dialer, &Dialed::Refused { message }, &[]);
+        let file = std::fs::File::open("/dev/null").expect("open");
+        let advertised = std::net::Ipv4Addr::LOCALHOST.into();
+        let listening = Dialed::Listening {
+            port: 5000,
+            advertised,
+        };
+        say(&dialer, &listening, &[file.as_fd()]);
+        let passive = child.ask_passive().expect("the second answer");
+        assert_eq!((passive.port, passive.advertised), (5000, advertised));
+        assert!(passive.socket.as_raw_fd() > 2);
+    }
+
+    #[test]
+    fn a_dialer_that_is_gone_or_makes_no_sense_is_said_to_be() {
+        let (child, dialer) = pair();
+        say(&dialer, &Dialed::Connected, &[]);
+        let answer = child.ask_passive();
+        assert!(matches!(answer, Err(Undialed::Gone(_))), "{answer:?}");
+        channel::send(dialer.as_fd(), b"x", &[], true).expect("said");
+        let answer = child.ask_passive();
+        assert!(matches!(answer, Err(Undialed::Gone(_))), "{answer:?}");
+        // The next one is in step again.
+        let message = "no".to_owned();
+        say(&dialer, &Dialed::Refused { message }, &[]);
+        let answer = child.ask_passive().expect_err("refused");
+        assert_eq!(answer, Undialed::Refused("no".into()));
+        child.begin_active(4000).expect("asked");
+        drop(dialer);
+        assert!(matches!(child.hear_active(), Err(Undialed::Gone(_))));
+        assert!(matches!(child.begin_active(4000), Err(Undialed::Gone(_))));
     }
 }

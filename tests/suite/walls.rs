@@ -79,7 +79,11 @@ pub fn is_same(pid: u32, fd: u32, path: &Path) -> bool {
 
 /// The child that serves this peer, which its log says once; None when its descriptors cannot be seen.
 pub fn child_of(server: &Server, peer: &Peer) -> Option<u32> {
-    let address = peer.socket.local_addr().expect("address");
+    child_at(server, peer.socket.local_addr().expect("address"))
+}
+
+/// The same of the client at `address`.
+pub fn child_at(server: &Server, address: std::net::SocketAddr) -> Option<u32> {
     let line = server.wait_for(&format!("connected peer={address}"));
     let (_, rest) = line.split_once("child[").expect("a process");
     let pid = rest.split(']').next().expect("a number").parse();
@@ -88,7 +92,7 @@ pub fn child_of(server: &Server, peer: &Peer) -> Option<u32> {
 }
 
 /// What a socket is: this table of the machine's connections says nothing of others than TCP.
-fn tcp_state(inode: &str) -> Option<String> {
+pub fn tcp_state(inode: &str) -> Option<String> {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("connections");
     let line = table.lines().find(|line| {
         // A machine may have many: most are told apart without taking them to pieces.

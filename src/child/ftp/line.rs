@@ -2,7 +2,7 @@
 //! and encryption, and the commands that are about nothing else. Run by a child.
 
 use super::control::Control;
-use super::data::Way;
+use super::opening::Way;
 use super::{End, Handled, checksums, tables};
 use crate::child::ask::Broker;
 use crate::child::dial::Dialer;
@@ -35,6 +35,8 @@ pub(super) struct Line<'a> {
     pub(super) kind: Type,
     /// How the next data connection comes about.
     pub(super) way: Way,
+    /// The client came to a passive socket, and is likely to want the next one.
+    pub(super) came_to_us: bool,
     /// EPSV ALL was said (RFC 2428, section 4).
     pub(super) only_epsv: bool,
 }
@@ -60,32 +62,53 @@ impl<'a> Line<'a> {
             protects: is_secure,
             kind: Type::default(),
             way: Way::default(),
+            came_to_us: false,
             only_epsv: false,
+        }
+    }
+
+    /// Has the next passive socket made while the client thinks, where ports are not scarce: it takes one even if it is not used.
+    pub(super) fn look_ahead(&mut self) {
+        let config = self.world.config;
+        let scarce = |(first, last): (u16, u16)| {
+            u32::from(last - first) + 1 < 2 * (config.max_clients + config.prefork)
+        };
+        if std::mem::take(&mut self.came_to_us)
+            && !self.world.listen.ftp.passive_ports.is_some_and(scarce)
+            && let Some(dialer) = &self.dialer
+        {
+            dialer.prepare_passive();
         }
     }
 }
 
 /// AUTH (RFC 4217, section 4).
 pub(super) fn auth(line: &mut Line<'_>, argument: &[u8]) -> Handled {
-    let (Some(tls), Encryption::Optional | Encryption::Required) =
-        (line.world.tls, line.client.tls)
-    else {
-        return match line.is_secure {
-            true => line
-                .control
-                .say(503, "This connection is encrypted already."),
-            false => line.control.say(502, "There is no TLS here."),
-        };
-    };
-    if line.is_secure {
-        return line
-            .control
-            .say(503, "This connection is encrypted already.");
-    }
+    begin_tls(line, argument, false)
+}
+
+/// AUTH of somebody who is in, and was let in without.
+pub(super) fn auth_too_late(line: &mut Line<'_>, argument: &[u8]) -> Handled {
+    begin_tls(line, argument, true)
+}
+
+fn begin_tls(line: &mut Line<'_>, argument: &[u8], is_late: bool) -> Handled {
     let mechanism = argument.to_ascii_uppercase();
     if !matches!(&mechanism[..], b"TLS" | b"TLS-C" | b"SSL" | b"TLS-P") {
         return line.control.say(504, "The mechanism is TLS.");
     }
+    if line.is_secure {
+        let what = "This connection is encrypted already.";
+        return line.control.say(503, what);
+    }
+    if is_late {
+        return line.control.say(503, "AUTH comes before the login.");
+    }
+    let (Some(tls), Encryption::Optional | Encryption::Required) =
+        (line.world.tls, line.client.tls)
+    else {
+        return line.control.say(502, "There is no TLS here.");
+    };
     if !line.control.is_clean() {
         let what = "something was said after AUTH and before TLS";
         return Err(End::HangUp(Refusal::new(Code::Protocol, what)));

@@ -188,6 +188,7 @@ impl Session<'_> {
     fn plan(&self, asked: &List<'_>, style: Style) -> Result<Plan, Refusal> {
         self.guest.allow(Operation::List)?;
         let library = self.guest.library;
+        // Only names that stand alone are asked for as they are (RFC 3659, section 7.2: those of MLSD are of the folder).
         let before_names = |folder| match style {
             Style::Names => prefix(folder),
             _ => Vec::new(),

@@ -13,6 +13,7 @@ mod entrance;
 mod files;
 mod line;
 mod list;
+mod opening;
 mod retrieve;
 mod status;
 mod store;
@@ -152,6 +153,7 @@ impl Session<'_> {
         if verb != "RNFR" {
             self.renamed = None;
         }
+        self.line.look_ahead();
         if self.line.control.slot().asked_to_end() {
             Err(End::HangUp(Code::Closing.into()))
         } else {

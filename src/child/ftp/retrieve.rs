@@ -1,5 +1,6 @@
 //! RETR: a file to the client, as it is by sendfile, or as text. Run by a child.
 
+use super::control::Control;
 use super::data::{self, Connection, Direction, Stop};
 use super::{Handled, Session};
 use crate::child::guest::{Guest, Transfer};
@@ -13,8 +14,11 @@ use crate::wire::ftp::command::{Type, offset};
 use crate::wire::ftp::path::absolute;
 use crate::wire::name;
 use crate::wire::path::RelPath;
+use std::ops::Range;
 use std::time::Instant;
 
+/// Up to here a file is read into memory.
+const SMALL: u64 = 64 * 1024;
 /// Read, converted and sent at once.
 const TEXT: usize = 64 * 1024;
 
@@ -39,13 +43,24 @@ pub(super) fn rest(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 
 /// RETR (RFC 959, section 4.1.3).
 pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
-    let restart = session.restart.take().unwrap_or(0);
-    let part = match session.range.take() {
-        Some((first, last)) => (first, last.saturating_add(1)),
-        None => (restart, u64::MAX),
+    let from = session.restart.take().unwrap_or(0);
+    // RANG names the last byte; REST has no end.
+    let range = session.range.take();
+    let part = match range {
+        Some((first, last)) => first..last.saturating_add(1),
+        None => from..u64::MAX,
     };
-    let allowed = session.guest.allow(Operation::Get);
-    let resolved = allowed.and_then(|()| session.old_path(argument));
+    let resolved =
+        session
+            .guest
+            .allow(Operation::Get)
+            .and_then(|()| match (range, session.line.kind) {
+                (Some(_), Type::Ascii) => {
+                    let what = "a part is counted in bytes: TYPE I comes first";
+                    Err(Refusal::new(Code::Request, what))
+                }
+                _ => session.old_path(argument),
+            });
     let path = match resolved {
         Ok(path) => path,
         Err(refusal) => {
@@ -90,26 +105,16 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 }
 
 impl Session<'_> {
-    /// Sends the bytes of `path` from the first on, up to the second or the end of the file.
-    fn retrieve(
-        &mut self,
-        path: &RelPath,
-        (from, to): (u64, u64),
-        sent: &mut u64,
-    ) -> Result<(), Stop> {
+    fn retrieve(&mut self, path: &RelPath, part: Range<u64>, sent: &mut u64) -> Result<(), Stop> {
         let library = self.guest.library;
         let file = library.open_file(path)?;
         let size = file.facts().size;
-        if from > size {
+        let (from, to) = (part.start, part.end.min(size));
+        if from > to {
             let what = format!("There are only {size} bytes.");
             return Err(Refusal::new(Code::Range, what).into());
         }
-        let to = to.min(size);
         let line = &mut self.line;
-        if (from, to) != (0, size) && line.kind == Type::Ascii {
-            let what = "A part is counted in bytes: TYPE I comes first.";
-            return Err(Refusal::new(Code::Request, what).into());
-        }
         let (mode, announced) = match line.kind {
             Type::Image => ("BINARY", format!(" ({} bytes)", to - from)),
             // How many it becomes is known when it has been read.
@@ -124,7 +129,7 @@ impl Session<'_> {
                 &mut connection,
                 &mut line.control,
                 &file,
-                (from, to),
+                from..to,
                 sent,
             )?,
             Type::Ascii => send_text(guest, &mut connection, &mut line.control, &file, sent)?,
@@ -137,16 +142,26 @@ impl Session<'_> {
 fn send(
     guest: &mut Guest,
     connection: &mut Connection,
-    control: &mut super::Control,
+    control: &mut Control,
     file: &Download,
-    (mut from, to): (u64, u64),
+    part: Range<u64>,
     sent: &mut u64,
 ) -> Result<(), Stop> {
-    while from < to {
-        let left = usize::try_from(to - from).unwrap_or(usize::MAX);
+    let Range {
+        start: mut from,
+        end,
+    } = part;
+    if end - from <= SMALL && guest.downloads.piece(TEXT) == TEXT {
+        return send_small(connection, control, file, from..end, sent);
+    }
+    while from < end {
+        let left = usize::try_from(end - from).unwrap_or(usize::MAX);
         let piece = guest.downloads.piece(left);
-        guest.downloads.take(piece).run(control.slot());
-        data::attend(control)?;
+        let wait = guest.downloads.take(piece);
+        if wait.is_due() {
+            data::attend(control)?;
+            wait.run(control.slot());
+        }
         let went = connection.send_file(control, file.fd(), from, piece as u64)?;
         *sent += went;
         from += went;
@@ -157,11 +172,34 @@ fn send(
     Ok(())
 }
 
+/// Read and sent in one piece each: for few bytes that costs less than sendfile's pipe.
+fn send_small(
+    connection: &mut Connection,
+    control: &mut Control,
+    file: &Download,
+    part: Range<u64>,
+    sent: &mut u64,
+) -> Result<(), Stop> {
+    let from = part.start;
+    let mut bytes = vec![0; (part.end - from) as usize];
+    let mut got = 0;
+    while got < bytes.len() {
+        match file::read_at(file.fd(), &mut bytes[got..], from + got as u64) {
+            Ok(0) => return Err(Refusal::from(Code::Changed).into()),
+            Ok(more) => got += more,
+            Err(errno) => return Err(Refusal::from(errno).into()),
+        }
+    }
+    connection.send(control, &bytes)?;
+    *sent = got as u64;
+    Ok(())
+}
+
 /// With the line ends of the network (RFC 959, section 3.1.1.1).
 fn send_text(
     guest: &mut Guest,
     connection: &mut Connection,
-    control: &mut super::Control,
+    control: &mut Control,
     file: &Download,
     sent: &mut u64,
 ) -> Result<(), Stop> {

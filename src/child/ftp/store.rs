@@ -6,8 +6,9 @@
 //! came is kept out of sight, for resuming, and an old file of that name stays.
 
 use super::control::Control;
-use super::data::{self, Direction, Stop};
+use super::data::{self, Connection, Direction, Stop};
 use super::line::Line;
+use super::opening::Way;
 use super::{End, Handled, Session};
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
@@ -33,6 +34,8 @@ const PIECE: usize = 256 * 1024;
 /// longest that is waited for it. Of 200 clients that were killed the second end was there within a quarter of a millisecond.
 const MOMENT: u64 = 2;
 const LONGEST_MOMENT: u64 = 50;
+/// How long it is waited for the rest of what a client sent that has gone, in milliseconds.
+const REST: u64 = 1000;
 
 impl From<Unanswered> for Stop {
     fn from(why: Unanswered) -> Stop {
@@ -59,7 +62,7 @@ pub(super) fn announce(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 
 /// ABOR between transfers.
 pub(super) fn abort(session: &mut Session<'_>, _: &[u8]) -> Handled {
-    session.line.way = data::Way::Unsaid;
+    session.line.way = Way::Unsaid;
     session.line.control.say(226, "There is nothing to abort.")
 }
 
@@ -79,12 +82,37 @@ pub(super) fn appe(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 /// STOU (RFC 1123, section 4.1.2.9): under a name of its own, made from the one given if one is.
 pub(super) fn stou(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     session.restart = None;
+    match unique(argument) {
+        Ok(argument) => session.store(&argument, Begin::Start, true),
+        Err(refusal) => session.refuse(&refusal),
+    }
+}
+
+/// A name that nobody has: random digits before the ending of `argument`.
+fn unique(argument: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let id = id()?;
     let argument = if argument.is_empty() {
         b"upload"
     } else {
         argument
     };
-    session.store(argument, Begin::Start, true)
+    let name = argument
+        .iter()
+        .rposition(|&b| b == b'/')
+        .map_or(0, |at| at + 1);
+    let dot = argument[name..].iter().rposition(|&b| b == b'.');
+    let (stem, ending) = argument.split_at(dot.map_or(argument.len(), |at| name + at));
+    Ok([stem, b"-", id.as_bytes(), ending].concat())
+}
+
+/// An upload that is to come.
+struct Incoming<'a> {
+    path: &'a RelPath,
+    begin: Begin,
+    unique: bool,
+    announced: Option<u64>,
+    /// What is said when the data connection is there.
+    ready: &'a [u8],
 }
 
 /// An upload that was stored.
@@ -115,7 +143,20 @@ impl Session<'_> {
         };
         let began = Instant::now();
         let mut came = 0;
-        let outcome = self.receive(&path, begin, unique, announced, &mut came);
+        let begin_text = match (unique, self.line.kind) {
+            (true, _) => [b"FILE: ", argument].concat(),
+            (false, Type::Image) => b"Ready for BINARY data.".to_vec(),
+            (false, Type::Ascii) => b"Ready for ASCII data.".to_vec(),
+        };
+        let what = Incoming {
+            path: &path,
+            begin,
+            unique,
+            announced,
+            ready: &begin_text,
+        };
+        let outcome = self.receive(&what, &mut came);
+        let asked = last(&path).to_vec();
         let stored_as = match &outcome {
             Ok(stored) => beside(&path, &stored.published.name),
             Err(_) => path,
@@ -131,7 +172,7 @@ impl Session<'_> {
                         format!(" {}={}", digest.kind().as_str(), digest.to_hex())
                     });
                 let bytes = published.size;
-                let named = if unique || published.name != last(&stored_as) {
+                let named = if published.name != asked {
                     let mut named = b" FILE: ".to_vec();
                     named.extend_from_slice(&published.name);
                     named
@@ -181,14 +222,14 @@ impl Session<'_> {
         });
     }
 
-    fn receive(
-        &mut self,
-        path: &RelPath,
-        begin: Begin,
-        unique: bool,
-        announced: Option<u64>,
-        came: &mut u64,
-    ) -> Result<Stored, Stop> {
+    fn receive(&mut self, what: &Incoming<'_>, came: &mut u64) -> Result<Stored, Stop> {
+        let Incoming {
+            path,
+            begin,
+            unique,
+            announced,
+            ready,
+        } = *what;
         let guest = &mut self.guest;
         let library = guest.library;
         let rename_taken = unique || guest.grant.on_taken == OnTaken::Rename;
@@ -224,7 +265,7 @@ impl Session<'_> {
             guest,
             &mut upload,
             &mut reserved,
-            announced,
+            (announced, ready),
             came,
         );
         let stored = match received {
@@ -279,50 +320,52 @@ fn receive_bytes(
     guest: &mut Guest,
     upload: &mut Upload,
     reserved: &mut Reserved,
-    announced: Option<u64>,
+    (announced, ready): (Option<u64>, &[u8]),
     came: &mut u64,
 ) -> Result<Evidence, Stop> {
-    let mode = match line.kind {
-        Type::Image => "BINARY",
-        Type::Ascii => "ASCII",
-    };
-    let mut connection =
-        line.open_data(Direction::FromClient, format!("Ready for {mode} data."))?;
+    let mut connection = line.open_data(Direction::FromClient, ready)?;
     let control = &mut line.control;
-    let mut text = (line.kind == Type::Ascii).then(|| (Converter::new(), Vec::new()));
+    let mut text = Text::new(line.kind);
     let mut piece = vec![0; PIECE];
     loop {
         let most = guest.uploads.piece(piece.len());
-        let got = connection.receive(control, &mut piece[..most])?;
-        if got == 0 {
-            break;
-        }
-        *came += got as u64;
-        guest.uploads.take(got).run(control.slot());
-        let bytes = match &mut text {
-            None => &piece[..got],
-            Some((converter, converted)) => {
-                converted.clear();
-                converter.from_wire(&piece[..got], converted);
-                &converted[..]
-            }
+        let (filled, stop) = fill(&mut connection, control, &mut piece[..most]);
+        *came += filled as u64;
+        guest.uploads.take(filled).run(control.slot());
+        write(guest, upload, reserved, text.of(&piece[..filled]))?;
+        let stop = match stop {
+            // Its bytes may come without a pause: nobody has looked meanwhile.
+            None if filled == most => data::attend(control).err(),
+            stop => stop,
         };
-        write(guest, upload, reserved, bytes)?;
-        if got == most {
-            // Its bytes come without a pause: nobody has looked meanwhile.
-            data::attend(control)?;
+        match stop {
+            None if filled < most => break,
+            None => {}
+            Some(stop) => {
+                if let Stop::Over(End::Lost(_)) = stop {
+                    // It is gone, but not all that it has sent: the more is kept, the less it has to send again.
+                    let until = monotonic_millis() + REST;
+                    while monotonic_millis() < until
+                        && let Some(got) = connection.receive_rest(&mut piece)
+                    {
+                        *came += got as u64;
+                        write(guest, upload, reserved, text.of(&piece[..got]))?;
+                    }
+                }
+                return Err(stop);
+            }
         }
     }
-    if let Some((converter, converted)) = &mut text {
-        converted.clear();
-        converter.finish(converted);
-        write(guest, upload, reserved, converted)?;
-    }
+    write(guest, upload, reserved, text.end())?;
+    let goodbye = connection.said_goodbye();
+    let round_trip = connection.round_trip();
+    // Some wait for ours before they close, others have gone: they have nothing to hear (RFC 5246, section 7.2.1).
+    let _ = connection.finish(control);
     if announced.is_some_and(|announced| *came < announced) {
         let what = format!("{came} bytes came, and ALLO announced more");
         return Err(Stop::Broken(what));
     }
-    match connection.said_goodbye() {
+    match goodbye {
         Some(true) => return Ok(Evidence::Whole),
         Some(false) if line.world.listen.ftp.goodbye == Goodbye::Require => {
             let what = "TLS did not say that this was the end (close_notify)".to_owned();
@@ -333,8 +376,64 @@ fn receive_bytes(
     if announced == Some(*came) || guest.grant.on_hangup == OnHangup::Publish {
         return Ok(Evidence::Whole);
     }
-    let moment = (2 * connection.round_trip() + MOMENT).min(LONGEST_MOMENT);
+    let moment = (2 * round_trip + MOMENT).min(LONGEST_MOMENT);
     Ok(Evidence::PresentUntil(monotonic_millis() + moment))
+}
+
+/// What comes, as it is to be stored.
+enum Text {
+    Bytes,
+    Lines(Converter, Vec<u8>),
+}
+
+impl Text {
+    fn new(kind: Type) -> Text {
+        match kind {
+            Type::Image => Text::Bytes,
+            Type::Ascii => Text::Lines(Converter::new(), Vec::new()),
+        }
+    }
+
+    fn of<'a>(&'a mut self, bytes: &'a [u8]) -> &'a [u8] {
+        match self {
+            Text::Bytes => bytes,
+            Text::Lines(converter, converted) => {
+                converted.clear();
+                converter.from_wire(bytes, converted);
+                converted
+            }
+        }
+    }
+
+    /// What was held back for what might have followed.
+    fn end(&mut self) -> &[u8] {
+        match self {
+            Text::Bytes => b"",
+            Text::Lines(converter, converted) => {
+                converted.clear();
+                converter.finish(converted);
+                converted
+            }
+        }
+    }
+}
+
+/// Reads until `into` is full: whole pieces cost the disk's cache less. How many bytes there are, fewer at the end; and why there
+/// are no more, if that is not the end.
+fn fill(
+    connection: &mut Connection,
+    control: &mut Control,
+    into: &mut [u8],
+) -> (usize, Option<Stop>) {
+    let mut filled = 0;
+    while filled < into.len() {
+        match connection.receive(control, &mut into[filled..]) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(stop) => return (filled, Some(stop)),
+        }
+    }
+    (filled, None)
 }
 
 fn write(
