@@ -135,7 +135,7 @@ impl Server {
             address.expect("address").to_owned()
         };
         self.addresses = (0..listeners)
-            .map(|_| address(self.wait_for("listening on drive")))
+            .map(|_| address(self.wait_for("listening on ")))
             .collect();
         self.address = self.addresses[0].clone();
     }

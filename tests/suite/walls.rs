@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 use std::collections::HashSet;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -79,7 +79,11 @@ pub fn is_same(pid: u32, fd: u32, path: &Path) -> bool {
 
 /// The child that serves this peer, which its log says once; None when its descriptors cannot be seen.
 pub fn child_of(server: &Server, peer: &Peer) -> Option<u32> {
-    let address = peer.socket.local_addr().expect("address");
+    child_at(server, peer.socket.local_addr().expect("address"))
+}
+
+/// The same of whoever comes from `address`.
+pub fn child_at(server: &Server, address: SocketAddr) -> Option<u32> {
     let line = server.wait_for(&format!("connected peer={address}"));
     let (_, rest) = line.split_once("child[").expect("a process");
     let pid = rest.split(']').next().expect("a number").parse();
@@ -88,7 +92,7 @@ pub fn child_of(server: &Server, peer: &Peer) -> Option<u32> {
 }
 
 /// What a socket is: this table of the machine's connections says nothing of others than TCP.
-fn tcp_state(inode: &str) -> Option<String> {
+pub fn tcp_state(inode: &str) -> Option<String> {
     let table = std::fs::read_to_string("/proc/net/tcp").expect("connections");
     let line = table.lines().find(|line| {
         // A machine may have many: most are told apart without taking them to pieces.
@@ -98,7 +102,7 @@ fn tcp_state(inode: &str) -> Option<String> {
 }
 
 /// The state of a listening socket in that table.
-const LISTENS: &str = "0A";
+pub const LISTENS: &str = "0A";
 
 /// The inode behind a link of a descriptor, if it is a TCP socket's.
 pub fn tcp_inode(link: &str) -> Option<&str> {
@@ -130,12 +134,12 @@ pub fn broker_of(server: &Server) -> u32 {
     brokers[0]
 }
 
-fn nobody() -> nix::unistd::User {
+pub fn nobody() -> nix::unistd::User {
     let found = nix::unistd::User::from_name("nobody").expect("users");
     found.expect("a user called nobody")
 }
 
-fn signal(pid: u32, signal: Signal) {
+pub fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(pid as i32), signal).expect("kill");
 }
 

@@ -132,7 +132,8 @@ impl Session<'_> {
         });
         let shown = name::encode(path);
         let refusal = result.as_ref().err().map(data::refusal_of);
-        self.guest.log("hash", &[("path", &shown)], refusal.as_ref());
+        self.guest
+            .log("hash", &[("path", &shown)], refusal.as_ref());
         result
     }
 

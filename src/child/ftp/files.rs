@@ -80,7 +80,9 @@ pub(super) fn cwd(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     });
     let shown = name::encode(argument);
     if let Err(refusal) = &folder {
-        session.guest.log("stat", &[("path", &shown)], Some(refusal));
+        session
+            .guest
+            .log("stat", &[("path", &shown)], Some(refusal));
     }
     match folder {
         Ok(path) => {
@@ -114,7 +116,13 @@ pub(super) fn mkd(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         .guest
         .allow(Operation::MakeFolder)
         .and_then(|()| session.new_path(argument))
-        .and_then(|path| session.guest.library.make_folder(&path, false).map(|_| path));
+        .and_then(|path| {
+            session
+                .guest
+                .library
+                .make_folder(&path, false)
+                .map(|_| path)
+        });
     let shown = session.shown(argument);
     session
         .guest

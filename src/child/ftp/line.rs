@@ -214,10 +214,7 @@ pub(super) fn tell_features(line: &mut Line<'_>, facts: Facts, hash: Kind) -> Ha
             features.push("EPRT".into());
         }
     }
-    if matches!(
-        line.client.tls,
-        Encryption::Optional | Encryption::Required
-    ) {
+    if matches!(line.client.tls, Encryption::Optional | Encryption::Required) {
         features.push("AUTH TLS".into());
     }
     if line.client.tls != Encryption::Off {

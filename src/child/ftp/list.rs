@@ -150,7 +150,10 @@ impl Session<'_> {
         };
         let form = self.form(style);
         let library = self.guest.library;
-        let (result, listed) = match self.line.open_data(Direction::ToClient, "Here comes the listing.") {
+        let (result, listed) = match self
+            .line
+            .open_data(Direction::ToClient, "Here comes the listing.")
+        {
             Ok(connection) => {
                 let mut sending = Sending::new(&mut self.line.control, Some(connection));
                 let result = sending

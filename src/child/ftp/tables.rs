@@ -1,7 +1,9 @@
 //! Which commands there are, and where each is carried out. Run by a child.
 
 use super::line::{self, Line};
-use super::{Handled, Session, attributes, checksums, describe, files, list, retrieve, status, store, ways};
+use super::{
+    Handled, Session, attributes, checksums, describe, files, list, retrieve, status, store, ways,
+};
 
 /// A command: `T` is what its handler works on.
 pub(super) struct Row<T: ?Sized> {

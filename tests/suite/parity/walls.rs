@@ -1,0 +1,231 @@
+//! What the child of an FTP client, and the dialer that makes its sockets, can still do: as little as the child of a drive client,
+//! with the same probe.
+
+use super::client::Ftp;
+use super::serve;
+use crate::probe::Arg::{At, N};
+use crate::probe::{Held, Session, furnish, hold_at, probe_each, refused, surround, text};
+use crate::server::{Server, eventually};
+use crate::walls::{
+    LISTENS, child_at, is_root, is_same, nobody, open_files, skip, status, tcp_inode, tcp_state,
+};
+use std::collections::HashMap;
+
+/// Both ways in which children come to be.
+const MODES: [&str; 2] = ["", "prefork = 2"];
+
+fn server(mode: &str) -> (Server, String) {
+    let server = serve(&format!("{mode}\nlogin_seconds = 600"), "", "", furnish);
+    let outside = surround(&server);
+    (server, outside)
+}
+
+/// A session, before or after the login, and its child, which waits.
+fn session(server: &Server, inside: bool) -> Result<(Ftp, Held), String> {
+    let mut ftp = Ftp::connect(&server.address);
+    if inside {
+        assert_eq!(ftp.log_in("all").code, 230);
+        assert_eq!(ftp.fetch("NLST"), Ok(b"inside\r\n".to_vec()));
+    }
+    let held = hold_at(server, ftp.address(), &server.library())?;
+    assert_eq!(held.root.is_some(), inside, "the library");
+    Ok((ftp, held))
+}
+
+fn probe(mode: &str, inside: bool) {
+    let (server, folder) = server(mode);
+    let mut bystander = Ftp::enter(&server.address, "all");
+    let Some(sibling) = child_at(&server, bystander.address()) else {
+        return skip("the descriptors of children cannot be seen here");
+    };
+    probe_each(&server, &folder, sibling, inside, &mut || {
+        let (ftp, held) = session(&server, inside)?;
+        let session: Session = (Box::new(ftp), held);
+        Ok(session)
+    });
+    // A process beside the probed ones serves its client as if nothing had been.
+    assert!(server.children().contains(&sibling));
+    assert_eq!(bystander.fetch("RETR inside"), Ok(b"inside".to_vec()));
+}
+
+#[test]
+fn nothing_is_left_to_an_ftp_child_before_the_login() {
+    probe(MODES[0], false);
+}
+
+#[test]
+fn nothing_is_left_to_a_warm_ftp_child_either() {
+    probe(MODES[1], false);
+}
+
+#[test]
+fn nothing_but_the_library_is_left_to_an_ftp_child_after_it() {
+    probe(MODES[0], true);
+}
+
+/// The socket that the dialer lends is good for accepting, and for nothing else.
+#[test]
+fn a_lent_socket_leads_nowhere() {
+    let (server, _outside) = server(MODES[0]);
+    let address = || {
+        let port = 9u16.to_be_bytes();
+        let bytes = [2u16.to_ne_bytes(), port, [127, 0], [0, 1]].concat();
+        At(bytes.into_iter().chain([0; 8]).collect())
+    };
+    let fast = N((libc::MSG_FASTOPEN | libc::MSG_NOSIGNAL).into());
+    let flag = || At(vec![1, 0, 0, 0]);
+    let tries: [(&str, i64, Vec<crate::probe::Arg>); 7] = [
+        ("connect", libc::SYS_connect, vec![address(), N(16)]),
+        ("bind", libc::SYS_bind, vec![address(), N(16)]),
+        ("listen", libc::SYS_listen, vec![N(9)]),
+        (
+            "sendto with FASTOPEN",
+            libc::SYS_sendto,
+            vec![text("x"), N(1), fast.clone(), address(), N(16)],
+        ),
+        (
+            "sendmsg with FASTOPEN",
+            libc::SYS_sendmsg,
+            vec![At(vec![0; 56]), fast],
+        ),
+        (
+            "setsockopt",
+            libc::SYS_setsockopt,
+            vec![
+                N(libc::SOL_SOCKET.into()),
+                N(libc::SO_REUSEADDR.into()),
+                flag(),
+                N(4),
+            ],
+        ),
+        (
+            "getpeername",
+            libc::SYS_getpeername,
+            vec![At(vec![0; 16]), flag()],
+        ),
+    ];
+    for (what, number, arguments) in tries {
+        let mut ftp = Ftp::enter(&server.address, "all");
+        ftp.expect("EPSV", 229);
+        let address = ftp.address();
+        let mut held = match hold_at(&server, address, &server.library()) {
+            Ok(held) => held,
+            Err(reason) => return skip(&reason),
+        };
+        let files = open_files(held.pid.as_raw() as u32);
+        let listens = |link: &str| {
+            tcp_inode(link)
+                .and_then(tcp_state)
+                .is_some_and(|s| s == LISTENS)
+        };
+        let (fd, _) = files
+            .iter()
+            .find(|(_, link)| listens(link))
+            .expect("a lent socket");
+        let all: Vec<_> = [N(i64::from(*fd))].into_iter().chain(arguments).collect();
+        let outcome = held.call(number, &all);
+        assert!(refused(what, outcome), "{what}: {outcome:?}");
+    }
+}
+
+/// What the descriptors of a process are for, and how many there are for each.
+fn holds(server: &Server, pid: u32) -> HashMap<&'static str, usize> {
+    let library = server.library();
+    let mut all = HashMap::new();
+    for (fd, link) in open_files(pid) {
+        let business = if fd <= 2 {
+            "standard"
+        } else if link.starts_with("pipe:") {
+            "drain"
+        } else if is_same(pid, fd, &library) {
+            "root"
+        } else if is_same(pid, fd, &library.join(".forkftp/stage")) {
+            "stage"
+        } else if is_same(pid, fd, &library.join(".forkftp/partial")) {
+            "partial"
+        } else if link.contains("eventpoll") {
+            "epoll"
+        } else if !link.starts_with("socket:[") {
+            "STRANGE"
+        } else {
+            match tcp_inode(&link).map(tcp_state) {
+                Some(Some(state)) if state == LISTENS => "lent",
+                Some(_) => "client",
+                None => "channel",
+            }
+        };
+        *all.entry(business).or_default() += 1;
+    }
+    all
+}
+
+#[test]
+fn an_ftp_child_holds_what_its_phase_needs() {
+    for mode in MODES {
+        let (server, _outside) = server(mode);
+        let mut ftp = Ftp::connect(&server.address);
+        let Some(pid) = child_at(&server, ftp.address()) else {
+            return skip("the descriptors of children cannot be seen here");
+        };
+        eventually("it is shut in", || status(pid, "Seccomp") == "2");
+        let mut held = holds(&server, pid);
+        // Its reading end is there twice, or once.
+        assert!(held.remove("drain").is_some());
+        // The broker's, and the dialer's.
+        let before = HashMap::from([("standard", 3), ("client", 1), ("channel", 2)]);
+        assert_eq!(held, before, "{mode}");
+        assert_eq!(ftp.log_in("all").code, 230);
+        assert_eq!(ftp.fetch("RETR inside"), Ok(b"inside".to_vec()));
+        assert_eq!(ftp.store("STOR new", b"new").code, 226);
+        // The data connection is closed before its end is told; one socket may wait for the next.
+        let mut held = holds(&server, pid);
+        held.remove("drain");
+        assert!(held.remove("lent").unwrap_or(0) <= 1, "{mode}");
+        let library = [("root", 1), ("stage", 1), ("partial", 1)];
+        let after: HashMap<_, _> = before.into_iter().chain(library).collect();
+        assert_eq!(held, after, "{mode}");
+        assert_eq!(status(pid, "NoNewPrivs"), "1");
+        assert_eq!(status(pid, "Threads"), "1");
+        assert_eq!(status(pid, "CapEff"), "0000000000000000");
+    }
+}
+
+#[test]
+fn the_dialer_is_shut_in_and_holds_no_library() {
+    let (server, _outside) = server(MODES[0]);
+    let mut ftp = Ftp::enter(&server.address, "all");
+    ftp.expect("EPSV", 229);
+    let dialers = server.offspring("forkftpd:dial");
+    assert_eq!(dialers.len(), 1, "{dialers:?}");
+    let pid = dialers[0];
+    eventually("it is shut in", || status(pid, "Seccomp") == "2");
+    assert_eq!(status(pid, "NoNewPrivs"), "1");
+    assert_eq!(status(pid, "Threads"), "1");
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(status(pid, set), "0000000000000000", "{set}");
+    }
+    let held = holds(&server, pid);
+    if held.is_empty() {
+        return skip("the descriptors of the dialer cannot be seen here");
+    }
+    for business in ["root", "stage", "partial", "client", "STRANGE"] {
+        assert_eq!(held.get(business), None, "{held:?}");
+    }
+    // What it made it has given away.
+    assert_eq!(held.get("lent"), None, "{held:?}");
+    if !is_root() {
+        return skip("the root folder and the user of the dialer: only root can change them");
+    }
+    let user = nobody();
+    let four = |id: u32| [id.to_string().as_str(); 4].join(" ");
+    assert_eq!(status(pid, "Uid"), four(user.uid.as_raw()));
+    assert_eq!(status(pid, "Gid"), four(user.gid.as_raw()));
+    assert_eq!(status(pid, "Groups"), "");
+    assert_eq!(status(pid, "CapBnd"), "0000000000000000");
+    for folder in ["root", "cwd"] {
+        match std::fs::read_dir(format!("/proc/{pid}/{folder}")) {
+            Ok(entries) => assert_eq!(entries.count(), 0, "{folder}"),
+            Err(error) => skip(&format!("/proc/PID/{folder} of the dialer: {error}")),
+        }
+    }
+}
