@@ -30,9 +30,9 @@ lint: ## formatting, clippy, and the rules of the tree that no compiler knows
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	scripts/check-tree
-	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged .ci/run tests/e2e/run tests/e2e/*.sh
+	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged .ci/run tests/e2e/run tests/e2e/*.sh tests/bench/peers/*.sh
 
-bench: build ## figures against bare loops and vsftpd, as ratios (ARGS=... to choose)
+bench: build ## figures against bare loops and other FTP servers, as ratios (ARGS=... to choose)
 	install -D target/release/forkftpd target/bench/forkftpd
 	FORKFTP_BENCH_SERVER=$(CURDIR)/target/bench/forkftpd $(CARGO) bench --locked --bench bench -- $(ARGS)
 	@$(MAKE) --no-print-directory build

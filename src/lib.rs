@@ -4,7 +4,8 @@
 //! `forkftpd serve` is a *listener*: it accepts connections, forks a *child* for each, counts them, and ends those that
 //! outlive a deadline. It has one thread and never reads a byte from a client. Before it listens it starts the *broker* by exec,
 //! which alone holds secrets, users and the library's root, and answers children one question at a time. A child shuts itself in,
-//! speaks the drive protocol to its one client over what the broker lends it, and leaves. `forkftp` is the client.
+//! speaks one protocol to its one client over what the broker lends it, and leaves. Where that is FTP, the *dialer* makes the sockets of
+//! its data connections: a child makes none. `forkftp` is the client.
 //!
 //! # Layers
 //! Imports go down only; `scripts/check-tree` holds the tree to it.

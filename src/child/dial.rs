@@ -170,3 +170,73 @@ impl Dialer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::channel;
+    use std::os::fd::AsRawFd;
+
+    fn pair() -> (Dialer, OwnedFd) {
+        let (child, dialer) = channel::pair().expect("pair");
+        (Dialer::new(child), dialer)
+    }
+
+    fn question(dialer: &OwnedFd) -> Dial {
+        let heard = ipc::receive(dialer.as_fd(), true).expect("heard");
+        heard.expect("a question").0
+    }
+
+    fn say(dialer: &OwnedFd, answer: &Dialed, given: &[BorrowedFd<'_>]) {
+        ipc::send(dialer.as_fd(), answer, given, true).expect("said");
+    }
+
+    #[test]
+    fn an_answer_to_what_was_given_up_is_nobodys() {
+        let (child, dialer) = pair();
+        let (ended, late) = nix::unistd::pipe().expect("pipe");
+        child.begin_active(4000).expect("asked");
+        assert!(child.hear_active().expect("nothing yet").is_none());
+        assert_eq!(question(&dialer), Dial::Active { port: 4000 });
+        // It comes too late: the client has given up, and wants something else.
+        say(&dialer, &Dialed::Connected, &[late.as_fd()]);
+        drop(late);
+        child.begin_active(4001).expect("asked");
+        assert!(child.hear_active().expect("not the last one's").is_none());
+        let mut closed = [PollFd::new(ended.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut closed, 5_000u16), Ok(1), "it is kept");
+        assert_eq!(question(&dialer), Dial::Active { port: 4001 });
+        let message = "no".to_owned();
+        say(&dialer, &Dialed::Refused { message }, &[]);
+        let file = std::fs::File::open("/dev/null").expect("open");
+        let advertised = std::net::Ipv4Addr::LOCALHOST.into();
+        let listening = Dialed::Listening {
+            port: 5000,
+            advertised,
+        };
+        say(&dialer, &listening, &[file.as_fd()]);
+        let passive = child.ask_passive().expect("the second answer");
+        assert_eq!((passive.port, passive.advertised), (5000, advertised));
+        assert!(passive.socket.as_raw_fd() > 2);
+    }
+
+    #[test]
+    fn a_dialer_that_is_gone_or_makes_no_sense_is_said_to_be() {
+        let (child, dialer) = pair();
+        say(&dialer, &Dialed::Connected, &[]);
+        let answer = child.ask_passive();
+        assert!(matches!(answer, Err(Undialed::Gone(_))), "{answer:?}");
+        channel::send(dialer.as_fd(), b"x", &[], true).expect("said");
+        let answer = child.ask_passive();
+        assert!(matches!(answer, Err(Undialed::Gone(_))), "{answer:?}");
+        // The next one is in step again.
+        let message = "no".to_owned();
+        say(&dialer, &Dialed::Refused { message }, &[]);
+        let answer = child.ask_passive().expect_err("refused");
+        assert_eq!(answer, Undialed::Refused("no".into()));
+        child.begin_active(4000).expect("asked");
+        drop(dialer);
+        assert!(matches!(child.hear_active(), Err(Undialed::Gone(_))));
+        assert!(matches!(child.begin_active(4000), Err(Undialed::Gone(_))));
+    }
+}

@@ -148,7 +148,7 @@ const POLICY: [Rule; 65] = [
     only(libc::SYS_close, Only::AtLeast(0, 3), "everything but the standard three: while they are open, the limit of descriptors shuts every way to a new one until the broker lifts it"),
     row(libc::SYS_fstat, "what an open object is"),
     row(libc::SYS_newfstatat, "entries of a listing; fstat of the C library"),
-    row(libc::SYS_statx, "fstat of the standard library"),
+    row(libc::SYS_statx, "fstat of the standard library; when a file was made"),
     row(libc::SYS_fstatfs, "free space"),
     row(libc::SYS_getdents64, "listings"),
     row(libc::SYS_lseek, "listings, in the C library"),

@@ -98,6 +98,8 @@ impl Tls {
         config.require_ems = true;
         // A client that names protocols and not this one is refused by that; one that names none may come in.
         let mut ftp = config.clone();
+        // Nothing rests on that name in FTP, and there are clients of TLS 1.2 without (Go before 1.20).
+        ftp.require_ems = false;
         ftp.alpn_protocols = vec![ALPN_FTP.to_vec()];
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Tls {

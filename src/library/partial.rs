@@ -100,7 +100,7 @@ pub(super) fn look(partials: BorrowedFd<'_>, path: &RelPath) -> Option<Facts> {
 
 /// True when the cut upload `partial` is what came last to its name, and not the file `published`. That one's time of change
 /// alone would not tell: it moves when the file's digest is kept, or its times or permissions are set; but then the file was
-/// made before the upload began.
+/// made before the upload began. In doubt it is the partial: what comes of that is a file that its owner sent, and no mixture.
 ///
 /// # Errors
 /// `Io`.
@@ -111,12 +111,12 @@ pub(super) fn is_newer(
     if partial.1.size == 0 {
         return Ok(false);
     }
-    if partial.1.changed > published.1.changed {
+    if partial.1.changed >= published.1.changed {
         return Ok(true);
     }
     let began = file::born(partial.0)?;
     let made = file::born(published.0)?;
-    Ok(began.zip(made).is_some_and(|(began, made)| began > made))
+    Ok(began.zip(made).is_some_and(|(began, made)| began >= made))
 }
 
 /// Removes partials that nobody has touched for `hours`, and second names of published files: here, and in the folders of the

@@ -265,3 +265,46 @@ fn sync_names(ready: &[Ready], outcomes: &mut [Outcome]) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_name_is_one_that_a_file_can_have() {
+        let long = |text: &str, count: usize| text.repeat(count).into_bytes();
+        let cases: [(Vec<u8>, Vec<u8>); 9] = [
+            (b"a".to_vec(), b"a-12".to_vec()),
+            (b"a.b".to_vec(), b"a-12.b".to_vec()),
+            (b"a.b.".to_vec(), b"a.b-12.".to_vec()),
+            (b"\xff.\xfe".to_vec(), b"\xff-12.\xfe".to_vec()),
+            (long("a", 255), [&long("a", 252)[..], b"-12"].concat()),
+            (
+                [&long("a", 251)[..], b".txt"].concat(),
+                [&long("a", 248)[..], b"-12.txt"].concat(),
+            ),
+            // Of the character at the end nothing is left, or all.
+            (
+                [&long("\u{20ac}", 84)[..], b"aaa"].concat(),
+                [&long("\u{20ac}", 84)[..], b"-12"].concat(),
+            ),
+            (
+                [&long("\u{20ac}", 84)[..], b".a"].concat(),
+                [&long("\u{20ac}", 83)[..], b"-12.a"].concat(),
+            ),
+            // That is no extension.
+            (
+                [b"a.", &long("b", 40)[..]].concat(),
+                [b"a.", &long("b", 40)[..], b"-12"].concat(),
+            ),
+        ];
+        for (name, next) in cases {
+            assert_eq!(numbered(&name, 0), name);
+            let found = numbered(&name, 12);
+            assert_eq!(found, next, "{}", name.escape_ascii());
+            assert!(crate::wire::path::is_served_name(&found));
+        }
+        assert_eq!(numbered(&long("\u{1f600}", 63), NAMES).len(), 248 + 5);
+        assert_eq!(numbered(&[0x80; 255], NAMES).len(), MAX_NAME, "no UTF-8");
+    }
+}

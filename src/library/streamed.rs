@@ -151,12 +151,7 @@ fn after_last(library: &Library, path: &RelPath, offset: Option<u64>) -> Result<
             return Ok(None);
         };
         let stage = library.staging_folder(false)?;
-        let staged = if source.folders.is_some() {
-            // A name of its own, by which it can take the partial's place.
-            stage::create_named(stage)?
-        } else {
-            stage::create(stage, library.options.named)?
-        };
+        let staged = stage::create(stage, library.options.named)?;
         Ok(Some((source, staged)))
     });
     match begun {
@@ -227,43 +222,8 @@ impl Source {
     ///
     /// # Errors
     /// `Changed`, `NoSpace`, `TooLarge`, `Io`.
-    pub(super) fn copy(
-        &self,
-        to: BorrowedFd<'_>,
-        mut moved: impl FnMut(u64),
-    ) -> Result<(), Refusal> {
-        let (from, size) = (self.file.fd(), self.length);
-        let mut done = 0;
-        let mut in_kernel = true;
-        let mut room = Vec::new();
-        while done < size {
-            let left = usize::try_from(size - done).unwrap_or(PIECE);
-            let got = if in_kernel {
-                match copy::copy_range(from, to, done, left.min(PIECE)) {
-                    Err(
-                        Errno::EXDEV
-                        | Errno::EINVAL
-                        | Errno::ENOSYS
-                        | Errno::EOPNOTSUPP
-                        | Errno::EPERM,
-                    ) => {
-                        in_kernel = false;
-                        continue;
-                    }
-                    other => other?,
-                }
-            } else {
-                room.resize(SMALL_PIECE, 0);
-                let got = file::read_at(from, &mut room[..left.min(SMALL_PIECE)], done)?;
-                file::write_at(to, &room[..got], done)?;
-                got
-            };
-            if got == 0 {
-                return Err(Code::Changed.into());
-            }
-            done += got as u64;
-            moved(got as u64);
-        }
+    pub(super) fn copy(&self, to: BorrowedFd<'_>, moved: impl FnMut(u64)) -> Result<(), Refusal> {
+        copy_bytes(self.file.fd(), to, self.length, true, moved)?;
         self.file.unchanged()
     }
 
@@ -277,17 +237,72 @@ impl Source {
         let Some((stage, partials)) = &self.folders else {
             return Ok(false);
         };
-        if let (
-            Staged::Named {
-                name, resumable, ..
-            },
-            Staged::Named { name: partial, .. },
-        ) = (staged, guard)
-        {
-            file::rename(stage.as_fd(), name, partials.as_fd(), partial)?;
-            name.clone_from(partial);
-            *resumable = true;
-        }
+        let Staged::Named { name: partial, .. } = guard else {
+            return Ok(false);
+        };
+        let (fd, name) = match staged {
+            Staged::Named { fd, name, .. } => (fd, name.clone()),
+            Staged::Unnamed(fd) => {
+                // Nobody has it open who could have the lock.
+                file::try_lock(fd.as_fd())?;
+                let name = stage::random_name()?;
+                file::link_unnamed(fd.as_fd(), stage.as_fd(), &name)?;
+                (fd, name)
+            }
+        };
+        let fd = fd.try_clone().map_err(|_| Errno::EMFILE);
+        let moved = fd.and_then(|fd| {
+            file::rename(stage.as_fd(), &name, partials.as_fd(), partial)?;
+            Ok(fd)
+        });
+        let fd = moved.inspect_err(|_| {
+            let _ = file::unlink(stage.as_fd(), &name);
+        })?;
+        *staged = Staged::Named {
+            fd,
+            name: partial.clone(),
+            resumable: true,
+        };
         Ok(true)
     }
 }
+
+/// Copies the first `size` bytes of `from`, in the kernel if it can.
+fn copy_bytes(
+    from: BorrowedFd<'_>,
+    to: BorrowedFd<'_>,
+    size: u64,
+    mut in_kernel: bool,
+    mut moved: impl FnMut(u64),
+) -> Result<(), Refusal> {
+    let mut room = Vec::new();
+    let mut done = 0;
+    while done < size {
+        let left = usize::try_from(size - done).unwrap_or(PIECE);
+        let got = if in_kernel {
+            match copy::copy_range(from, to, done, left.min(PIECE)) {
+                Err(
+                    Errno::EXDEV | Errno::EINVAL | Errno::ENOSYS | Errno::EOPNOTSUPP | Errno::EPERM,
+                ) => {
+                    in_kernel = false;
+                    continue;
+                }
+                result => result?,
+            }
+        } else {
+            room.resize(SMALL_PIECE, 0);
+            let got = file::read_at(from, &mut room[..left.min(SMALL_PIECE)], done)?;
+            file::write_at(to, &room[..got], done)?;
+            got
+        };
+        if got == 0 {
+            return Err(Code::Changed.into());
+        }
+        done += got as u64;
+        moved(got as u64);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

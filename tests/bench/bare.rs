@@ -37,9 +37,9 @@ pub(crate) fn run(words: &[String]) {
     listener.set_nonblocking(false).expect("blocking");
     crate::stats::say(&address.to_string());
     match rest {
-        ["sendfile", file] => send_files(&listener, Path::new(file)),
+        ["sendfile", file] => fork_for_each(&listener, |client| send_file(client, Path::new(file))),
         ["sink", file, digest, durable] => {
-            let digest = digest.parse().expect("a digest");
+            let digest = (*digest != "none").then(|| digest.parse().expect("a digest"));
             receive_files(&listener, Path::new(file), digest, *durable == "full");
         }
         ["fork"] => fork_for_each(&listener, |mut client| client.write_all(&ANSWER)),
@@ -55,36 +55,36 @@ fn accept(listener: &TcpListener) -> TcpStream {
     listener.accept().expect("accept").0
 }
 
-/// For each connection, after one byte: the file, by sendfile.
-fn send_files(listener: &TcpListener, path: &Path) {
-    loop {
-        let mut client = accept(listener);
-        client.read_exact(&mut [0]).expect("the request");
-        let file = File::open(path).expect("the file");
-        let size = file.metadata().expect("its size").len();
-        let mut at = 0;
-        while at < size as i64 {
-            let left = size as usize - at as usize;
-            nix::sys::sendfile::sendfile64(&client, &file, Some(&mut at), left).expect("sendfile");
-        }
+/// After one byte: the file, by sendfile.
+fn send_file(mut client: TcpStream, path: &Path) -> std::io::Result<()> {
+    client.read_exact(&mut [0])?;
+    let file = File::open(path)?;
+    let size = file.metadata()?.len();
+    let mut at = 0;
+    while at < size as i64 {
+        let left = size as usize - at as usize;
+        nix::sys::sendfile::sendfile64(&client, &file, Some(&mut at), left)?;
     }
+    Ok(())
 }
 
-/// For each connection: what comes until its end into a new file, with a digest; on the disk if wanted; then the digest
-/// in answer.
-fn receive_files(listener: &TcpListener, path: &Path, kind: Kind, durable: bool) {
+/// For each connection: what comes until its end into a new file, with a digest if wanted, on the disk if wanted; then the
+/// digest in answer.
+fn receive_files(listener: &TcpListener, path: &Path, kind: Option<Kind>, durable: bool) {
     let folder = File::open(path.parent().expect("a folder")).expect("the folder");
     let mut piece = vec![0; PIECE];
     loop {
         let mut client = accept(listener);
         let mut file = File::create_new(path).expect("a new file");
-        let mut hasher = Hasher::new(kind);
+        let mut hasher = kind.map(Hasher::new);
         loop {
             match client.read(&mut piece).expect("recv") {
                 0 => break,
                 got => {
                     file.write_all(&piece[..got]).expect("write");
-                    hasher.update(&piece[..got]);
+                    if let Some(hasher) = &mut hasher {
+                        hasher.update(&piece[..got]);
+                    }
                 }
             }
         }
@@ -92,8 +92,10 @@ fn receive_files(listener: &TcpListener, path: &Path, kind: Kind, durable: bool)
             file.sync_data().expect("fdatasync");
             folder.sync_all().expect("fsync");
         }
+        let answer = hasher.map(|hasher| hasher.finish().as_bytes().to_vec());
+        // Something has to be said where there is no digest.
         client
-            .write_all(hasher.finish().as_bytes())
+            .write_all(answer.as_deref().unwrap_or(b"k"))
             .expect("the answer");
     }
 }

@@ -62,10 +62,14 @@ fn one(world: &World, forkftpd: &Server, bare: &Server, congestion: &str, readin
 
 /// Makes a large file of random bytes in the library, and waits until it is on the disk.
 pub(crate) fn large_file(world: &World) -> PathBuf {
+    large_file_of(world, &random_block())
+}
+
+/// The same, of `block` again and again.
+pub(crate) fn large_file_of(world: &World, block: &[u8]) -> PathBuf {
     let path = world.library.join(NAME);
     let mut file = File::create(&path).expect("the large file");
-    let block = random_block();
-    for piece in crate::peer::pieces(&block, world.large) {
+    for piece in crate::peer::pieces(block, world.large) {
         file.write_all(piece).expect("write");
     }
     file.sync_all().expect("fsync");

@@ -1,9 +1,9 @@
 //! `idle`: what a session costs that waits for its client: memory and page tables of its child, and what the broker
 //! keeps for it; and two thousand of them at once, each of which still answers.
 
-use crate::ftp::{PASSWORD, USER};
 use crate::machine::{World, field};
 use crate::peer::{Peer, frame};
+use crate::peers::{PASSWORD, USER};
 use crate::server::{Door, Server};
 use crate::stats::{Goal, Series, say};
 use forkftp::client::{Client, Login, Options, Trust, Url};
@@ -98,7 +98,7 @@ fn of_broker(server: &Server) -> f64 {
     server.broker().and_then(look).unwrap_or(f64::NAN)
 }
 
-fn page_tables(pid: u32) -> Option<f64> {
+pub(crate) fn page_tables(pid: u32) -> Option<f64> {
     kib(&field(&format!("/proc/{pid}/status"), "VmPTE")?)
 }
 
@@ -185,7 +185,7 @@ impl Memory {
 }
 
 /// A line of the sums over all mappings of a process, in KiB.
-fn smaps(pid: u32, key: &str) -> Option<f64> {
+pub(crate) fn smaps(pid: u32, key: &str) -> Option<f64> {
     kib(&field(&format!("/proc/{pid}/smaps_rollup"), key)?)
 }
 

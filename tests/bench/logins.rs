@@ -3,9 +3,10 @@
 //! (SHA-512-crypt, 5,000 rounds).
 
 use crate::crowd::{AT_ONCE, come_and_go};
-use crate::ftp::{PASSWORD, USER, Vsftpd};
+use crate::ftp::Ftp;
 use crate::machine::World;
 use crate::peer::Peer;
+use crate::peers::{FtpServer, PASSWORD, Product, USER, Way};
 use crate::server::{Door, Server};
 use crate::stats::{Goal, Run, Series, disturbance, in_turns, say};
 use forkftp::proof;
@@ -39,11 +40,11 @@ pub(crate) fn run(world: &World) {
     let devices: [Mutex<KeyCache>; AT_ONCE] = Default::default();
     let mut with_proof = || drive(world, &servers[0], true, &devices, count);
     let mut without = || drive(world, &servers[1], false, &devices, count);
-    let (runs, noise) = match Vsftpd::start_with_user(world) {
+    let (runs, noise) = match FtpServer::theirs(world, Product::Vsftpd, Way::Plain) {
         Ok(vsftpd) => {
             let mut theirs = || {
                 vsftpd.measure(their_count as f64 / 1e6, || {
-                    come_and_go(their_count, |_| vsftpd.come_and_go())
+                    come_and_go(their_count, |_| Ftp::login(vsftpd.address).quit())
                 })
             };
             in_turns(

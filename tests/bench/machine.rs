@@ -1,9 +1,9 @@
 //! Where it was measured, and in what state: the lines that stand above the figures; and the scratch folder.
 
-use crate::ftp::{PASSWORD, USER};
 use crate::meter::Meter;
+use crate::peers::{PASSWORD, USER};
 use forkftp::proof::Secret;
-use forkftp::scram::{ITERATIONS, Verifier};
+use forkftp::scram::{ITERATIONS, MIN_ITERATIONS, Verifier};
 use forkftp::sys::net;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -74,10 +74,19 @@ impl World {
 
     /// The users' file, with one user, who may do everything; made the first time.
     pub(crate) fn users_file(&self) -> PathBuf {
-        let path = self.aside("users.toml");
+        self.users("users.toml", ITERATIONS)
+    }
+
+    /// The same at the fewest rounds there may be, for servers to which passwords are sent.
+    pub(crate) fn weak_users_file(&self) -> PathBuf {
+        self.users("weak-users.toml", MIN_ITERATIONS)
+    }
+
+    fn users(&self, name: &str, iterations: u32) -> PathBuf {
+        let path = self.aside(name);
         if !path.exists() {
             // As `forkftpd user add` makes it.
-            let verifier = Verifier::new(PASSWORD, ITERATIONS).expect("a verifier");
+            let verifier = Verifier::new(PASSWORD, iterations).expect("a verifier");
             let text = format!(
                 "[users.{USER}]\npassword = \"{verifier}\"\n\
                  rights = [\"list\", \"get\", \"put\", \"overwrite\", \"delete\", \"rename\", \"mkdir\"]\n"

@@ -17,13 +17,21 @@
 //! | `logins` | connect, proof or not, SCRAM, quit: 8 at once | vsftpd, by a password |
 //! | `handshakes` | connect, TLS 1.3, the first words: 8 at once | accept, fork, the same with the key at hand |
 //! | `idle` | memory of idle sessions, with login and TLS and without; and 2,000 of them at once | |
+//! | `ftp-retr` | RETR of a large file, to one client and to four | vsftpd, pure-ftpd, ProFTPD; accept, fork, sendfile |
+//! | `ftp-stor` | STOR of a large file, by durability and receipt | the three |
+//! | `ftp-logins` | connect, USER, PASS, RETR 1 KiB, QUIT: 8 at once | the three |
+//! | `ftp-small` | RETR of a thousand files of 4 KiB, one session | the three |
+//! | `ftp-idle` | memory of idle sessions | the three |
+//! | `ftps-retr`, `ftps-stor` | RETR and STOR under TLS 1.3 | the three |
+//! | `ftp-cut` | what uploads that break off leave | the three, and two of them with uploads put aside |
 //!
 //! Servers run with their default settings but for what each line names; their log, at its default level, goes to a file.
 //! Everything happens in a folder of its own in `$FORKFTP_BENCH_DIR`, or in cargo's target folder, which is removed at the
-//! end. Setting a congestion control other than the system's, vsftpd, and exact CPU figures need root: what could not be
-//! had is said. `$FORKFTP_BENCH_SERVER` is another build of `forkftpd` to measure. `--quick` does an eighth of the bytes, and fewer runs.
+//! end. Setting a congestion control other than the system's, the other FTP servers, and exact CPU figures need root: what
+//! could not be had is said. The others come from Debian's packages, unpacked into cargo's target folder; while FTP is measured all
+//! of it happens in a network of its own ([`network`]). `$FORKFTP_BENCH_SERVER` is another build of `forkftpd` to measure. `--quick` does an eighth of the bytes, and fewer runs.
 //!
-//! The generator's own pieces: [`peer`] speaks the protocol, [`bare`] has the loops to compare with (this same program, started
+//! The generator's own pieces: [`peer`] speaks the drive protocol and [`ftp`] FTP, [`peers`] starts the other servers, [`bare`] has the loops to compare with (this same program, started
 //! again), [`server`] starts both, [`crowd`] has many clients come and go, [`meter`] reads CPU time, [`stats`] has medians and lines.
 
 mod bare;
@@ -36,7 +44,9 @@ mod idle;
 mod logins;
 mod machine;
 mod meter;
+mod network;
 mod peer;
+mod peers;
 mod put;
 mod server;
 mod sessions;
@@ -44,13 +54,14 @@ mod small;
 mod stats;
 
 use machine::World;
+use peers::Product;
 use stats::say;
 
 /// Measures, and prints what it found.
 type Figure = fn(&World);
 
 /// The figures by name, in the order of running.
-const FIGURES: [(&str, Figure); 9] = [
+const FIGURES: [(&str, Figure); 17] = [
     ("get", get::run),
     ("digest", digest::run),
     ("put", put::run),
@@ -60,6 +71,14 @@ const FIGURES: [(&str, Figure); 9] = [
     ("logins", logins::run),
     ("handshakes", handshakes::run),
     ("idle", idle::run),
+    ("ftp-retr", ftp::run_retr),
+    ("ftp-stor", ftp::run_stor),
+    ("ftp-logins", ftp::run_logins),
+    ("ftp-small", ftp::run_small),
+    ("ftp-idle", ftp::run_idle),
+    ("ftps-retr", ftp::run_secure_retr),
+    ("ftps-stor", ftp::run_secure_stor),
+    ("ftp-cut", ftp::run_cut),
 ];
 
 fn main() {
@@ -85,12 +104,21 @@ fn main() {
             }
         }
     }
+    let chosen = |name: &str| names.is_empty() || names.contains(&name);
+    if FIGURES
+        .iter()
+        .any(|(name, _)| name.starts_with("ftp") && chosen(name))
+    {
+        Product::ALL.into_iter().for_each(Product::fetch);
+        // From here on nothing is to be fetched any more.
+        network::enter();
+    }
     let world = World::make(quick);
     for line in world.describe() {
         say(&line);
     }
     for (name, figure) in FIGURES {
-        if names.is_empty() || names.contains(&name) {
+        if chosen(name) {
             say(&format!("\n## {name}"));
             figure(&world);
         }

@@ -80,7 +80,7 @@ fn one(world: &World, block: &[u8], congestion: &str, kind: Kind, durability: &s
 }
 
 /// Takes the file away and lets the disk come to rest, so that each run begins alike.
-fn remove(path: &Path, size: u64) {
+pub(crate) fn remove(path: &Path, size: u64) {
     let stored = fs::metadata(path).expect("the file that was put");
     assert_eq!(stored.len(), size, "its size");
     fs::remove_file(path).expect("remove");

@@ -74,7 +74,53 @@ pub(crate) struct Door {
     pub(crate) tls: bool,
 }
 
+/// How ours serves FTP: what no flag says.
+#[derive(Clone, Copy)]
+pub(crate) struct Ours {
+    /// The key of that name.
+    pub(crate) durability: &'static str,
+    /// The key of that name.
+    pub(crate) receipt: &'static str,
+    /// Clients may ask for TLS.
+    pub(crate) tls: bool,
+}
+
+impl Default for Ours {
+    fn default() -> Ours {
+        Ours {
+            durability: "full",
+            receipt: "sha256",
+            tls: false,
+        }
+    }
+}
+
 impl Server {
+    /// Starts `forkftpd serve` for FTP, for `USER`, as many sessions as come.
+    pub(crate) fn ftp(world: &World, ours: Ours) -> Server {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = world.aside(&format!("forkftpd-ftp-{number}.toml"));
+        let (users, [certificate, key]) = (world.weak_users_file(), world.certificate());
+        let (durability, receipt) = (ours.durability, ours.receipt);
+        let tls = if ours.tls {
+            format!("tls_certificate = {certificate:?}\ntls_key = {key:?}\n")
+        } else {
+            String::new()
+        };
+        let may = if ours.tls { "optional" } else { "off" };
+        let text = format!(
+            "users_file = {users:?}\n{tls}durability = \"{durability}\"\nreceipt = \"{receipt}\"\n\
+             [[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"ftp\"\ndata_seconds = 5\nlogin = \"required\"\ntls = \"{may}\"\n"
+        );
+        fs::write(&path, text).expect("the configuration");
+        Server::start(
+            world,
+            &path,
+            &["--max-clients", "1000", "--max-per-address", "1000"],
+        )
+    }
+
     /// Starts `forkftpd serve` on the library, for whoever proves the secret.
     pub(crate) fn forkftpd(world: &World, congestion: &str, flags: &[&str]) -> Server {
         let flags = [
@@ -210,7 +256,7 @@ impl Server {
 }
 
 /// Processes whose parent is `parent`.
-fn born_of(parent: u32) -> Vec<u32> {
+pub(crate) fn born_of(parent: u32) -> Vec<u32> {
     fs::read_dir("/proc")
         .expect("/proc")
         .flatten()

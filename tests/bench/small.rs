@@ -1,9 +1,10 @@
 //! `small`: ten thousand files of 4 KiB through one connection, asked for without waiting; beside vsftpd, where each needs
 //! a data connection of its own and an answer before the next. `small-put`: as many puts, which are only shown.
 
-use crate::ftp::Vsftpd;
+use crate::ftp::Ftp;
 use crate::machine::World;
 use crate::peer::{Peer, Reading, frame};
+use crate::peers::{FtpServer, Product, Way};
 use crate::server::{Server, give_to_server};
 use crate::stats::{Goal, Run, Series, compare, disturbance, in_turns, say};
 use forkftp::digest::{Hasher, Kind};
@@ -58,14 +59,16 @@ fn gets(world: &World, congestion: &str, count: usize) {
         run
     };
     let what = format!("get {count} files of 4 KiB, {congestion}, one connection, pipelined");
-    match Vsftpd::start(world) {
+    match FtpServer::theirs(world, Product::Vsftpd, Way::Plain) {
         Ok(vsftpd) => {
             let theirs = || {
-                let mut client = vsftpd.login(FOLDER);
+                let mut client = Ftp::login(vsftpd.address).binary();
+                client.ask(&format!("CWD {FOLDER}"), "250");
                 vsftpd.measure(count as f64 / 1e6, || {
                     let began = Instant::now();
                     for index in 0..count {
-                        assert_eq!(client.retrieve(&name(index)), SIZE, "bytes of a small file");
+                        let got = client.retrieve(&format!("RETR {}", name(index)));
+                        assert_eq!(got, SIZE, "bytes of a small file");
                     }
                     count as f64 / began.elapsed().as_secs_f64()
                 })

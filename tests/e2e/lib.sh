@@ -66,6 +66,25 @@ skip() {
     exit 77
 }
 
+# need_client PROGRAM[=PACKAGE]...: installs what is not there where it may (root, a distribution with apt, a network); otherwise this
+# test is skipped, or has failed where FORKFTP_E2E_NO_SKIP=1 says that nothing may be missing.
+need_client() {
+    local program missing=()
+    for program; do command -v "${program%=*}" >/dev/null || missing+=("${program#*=}"); done
+    [ ${#missing[@]} -gt 0 ] || return 0
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        {
+            apt_get update && apt_get install -y --no-install-recommends "${missing[@]}"
+        } >"$SCRATCH/apt" 2>&1 || lacking "${missing[*]} (apt-get: $(tail -n 1 "$SCRATCH/apt"))"
+    fi
+    for program; do command -v "${program%=*}" >/dev/null || lacking "${program%=*}"; done
+}
+apt_get() { DEBIAN_FRONTEND=noninteractive timeout 90 apt-get -q -o DPkg::Lock::Timeout=60 "$@"; }
+lacking() {
+    [ "${FORKFTP_E2E_NO_SKIP:-0}" = 0 ] || fail "not installed, and nothing may be skipped here: $1"
+    skip "not installed: $1"
+}
+
 [ -x "$FORKFTPD" ] || skip "no forkftpd: build it, or set FORKFTP_BIN_DIR"
 
 # Fails unless the command ends with that status. Its output is in $OUT and $ERR.
@@ -123,18 +142,19 @@ start_in_background() {
     STARTED+=("$STARTED_PID")
 }
 
-# launch ARGUMENT...: forkftpd with these arguments; waits until it listens; sets SERVER, LOG, PORT and URL.
+# launch ARGUMENT...: forkftpd with these arguments; waits until it listens; sets SERVER, LOG, and PORT and URL of its first listener.
 launch() {
     SERVERS=$((SERVERS + 1))
     LOG=$SCRATCH/server.$SERVERS.log
     start_in_background "${RUN_AS[@]}" "$FORKFTPD" "$@" 2>"$LOG"
     SERVER=$STARTED_PID
     wait_for 20 listens_or_ended
-    PORT=$(grep -Eo 'listening on drives?://(127\.0\.0\.1|\[::1\]):[0-9]+' "$LOG" | head -n 1 | grep -Eo '[0-9]+$') ||
-        fail "the server did not start: $(tail -n 5 "$LOG")"
+    PORT=$(port_of '(drive|ftp)s?') || fail "the server did not start: $(tail -n 5 "$LOG")"
     URL=drive://127.0.0.1:$PORT
     HOUSEHOLD=$(children | tr '\n' ' ')
 }
+# port_of SCHEME: the port of the first loopback listener of that scheme (an extended pattern).
+port_of() { grep -Eo "listening on $1://(127\.0\.0\.1|\[::1\]):[0-9]+" "$LOG" | head -n 1 | grep -Eo '[0-9]+$'; }
 RUN_AS=() # for example: runuser -u nobody --
 
 listens_or_ended() { gone "$SERVER" || grep -q 'listening on' "$LOG"; }

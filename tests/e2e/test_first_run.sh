@@ -12,15 +12,16 @@ first_run() { # folder, command that changes the user
     cp "$BIN/forkftpd" "$BIN/forkftp" "$folder/target/release/"
     [ ${#as[@]} -eq 0 ] || chown -R 65534:65534 "$folder"
     cd "$folder"
-    PORT=$(python3 -c 'import socket; s = socket.create_server(("127.0.0.1", 0)); print(s.getsockname()[1])')
+    read -r PORT FTP_PORT < <(python3 -c 'import socket
+s = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]; print(*(one.getsockname()[1] for one in s))')
     # Building is `make build`, and takes a minute: here the programs are there already.
-    start_in_background "${as[@]}" make run-server CARGO=true PORT="$PORT" >"$SCRATCH/make.out" 2>&1
+    start_in_background "${as[@]}" make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" >"$SCRATCH/make.out" 2>&1
     LOG=$SCRATCH/make.out SERVER=$STARTED_PID
     wait_for 20 grep -q '^Ctrl-C here' "$LOG"
 
-    # Every line as it is printed: list without a login, put as trial, who.
+    # Every line as it is printed: list without a login, put as trial, who; list and put by FTP.
     grep '^  ' "$LOG" >"$SCRATCH/lines"
-    [ "$(wc -l <"$SCRATCH/lines")" -eq 3 ] || fail "not three lines to type: $(cat "$LOG")"
+    [ "$(wc -l <"$SCRATCH/lines")" -eq 5 ] || fail "not five lines to type: $(cat "$LOG")"
     line=$(sed -n 1p "$SCRATCH/lines")
     expect_status 0 env -u FORKFTP_SECRET_FILE "${as[@]}" bash -c "$line"
     has "$OUT" '^welcome.txt$'
@@ -32,15 +33,23 @@ first_run() { # folder, command that changes the user
     same README.md run/library/README.md
     expect_status 0 "${as[@]}" bash -c "$(sed -n 3p "$SCRATCH/lines")"
     has "$OUT" '^0 sessions'
+    expect_status 0 "${as[@]}" bash -c "$(sed -n 4p "$SCRATCH/lines")"
+    has "$OUT" ' welcome.txt'
+    for _ in 1 2; do
+        rm run/library/README.md
+        expect_status 0 "${as[@]}" bash -c "$(sed -n 5p "$SCRATCH/lines")"
+        same README.md run/library/README.md
+    done
     for file in secret users.toml trial.password; do
         [ "$(stat -c %a "run/$file")" = 600 ] || fail "run/$file has mode $(stat -c %a "run/$file")"
     done
     has "$LOG" "password: $(cat run/trial.password)"
 
-    # Without a login nothing is replaced or removed; trial may.
+    # Without a login nothing is put, replaced or removed; trial may.
     printf 'new\n' >mine
     client() { env FORKFTP_SECRET_FILE=run/secret FORKFTP_PASSWORD_FILE=run/trial.password "${as[@]}" target/release/forkftp "$@"; }
-    expect_status 0 client put "$url/mine" mine
+    expect_status 1 client put "$url/mine" mine
+    expect_status 0 client put "${url/drive:\/\//drive://trial@}/mine" mine
     expect_status 1 client put --overwrite "$url/mine" mine
     expect_status 1 client rm "$url" mine
     expect_status 0 client rm "${url/drive:\/\//drive://trial@}" mine
@@ -67,14 +76,14 @@ SESSION
     for name in welcome.txt report.pdf photos/one.jpg; do has "$OUT" "^$name\$"; done
 
     # A second one at the same port does not come up, and prints nothing to type.
-    expect_status 2 "${as[@]}" timeout 20 make run-server CARGO=true PORT="$PORT"
+    expect_status 2 "${as[@]}" timeout 20 make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT"
     ! grep -q '^  ' "$OUT" || fail "it printed lines to type, and did not come up: $(cat "$OUT")"
 
     # Ctrl-C ends it; what was put is still there when it is started again.
     kill -INT -- "-$SERVER"
     wait "$SERVER" || true
     ! (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null || fail "it still listens after Ctrl-C"
-    start_in_background "${as[@]}" make run-server CARGO=true PORT="$PORT" >"$SCRATCH/make.out" 2>&1
+    start_in_background "${as[@]}" make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" >"$SCRATCH/make.out" 2>&1
     SERVER=$STARTED_PID
     wait_for 20 grep -q '^Ctrl-C here' "$LOG"
     expect_status 0 client get "${url/drive:\/\//drive://trial@}/report.pdf" -o back.pdf
@@ -91,7 +100,7 @@ SESSION
 upgrade() {
     local folder=$SCRATCH/as-i-am
     cd "$folder"
-    rm run/users.toml run/trial.password run/port-*
+    rm run/users.toml run/trial.password run/port-* run/tls.*
     cat >run/forkftpd.toml <<'TOML'
 # The trial set-up of `make run-server`. Paths are relative to this folder; `forkftpd config` prints every key.
 library = "library"
@@ -101,7 +110,7 @@ secret_file = "secret"
 address = "127.0.0.1:8888"
 TOML
     before=$(sum run/secret)
-    start_in_background make run-server CARGO=true PORT="$PORT" >"$SCRATCH/make.out" 2>&1
+    start_in_background make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" >"$SCRATCH/make.out" 2>&1
     SERVER=$STARTED_PID
     wait_for 20 grep -q '^Ctrl-C here' "$LOG"
     has "$LOG" 'now run/forkftpd.toml.old'
@@ -109,9 +118,9 @@ TOML
     [ "$(sum run/secret)" = "$before" ] || fail "the secret is another"
     kill -INT -- "-$SERVER"
     wait "$SERVER" || true
-    sed -i '/^users_file/d; s/^login.*//; /^.anonymous/,$d' run/forkftpd.toml
+    sed -i '/^users_file/d; s/^login.*//; /^# FTP/,$d' run/forkftpd.toml
     before=$(sum run/forkftpd.toml)
-    start_in_background make run-server CARGO=true PORT="$PORT" >"$SCRATCH/make.out" 2>&1
+    start_in_background make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" >"$SCRATCH/make.out" 2>&1
     SERVER=$STARTED_PID
     wait_for 20 grep -q '^Ctrl-C here' "$LOG"
     has "$LOG" 'names no users_file'

@@ -6,6 +6,7 @@
 mod broker;
 mod config;
 mod control;
+mod dialing;
 mod digests;
 mod frames;
 #[cfg(target_arch = "x86_64")]

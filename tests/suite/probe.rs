@@ -3,7 +3,7 @@
 
 use super::peer::{Peer, request};
 use super::server::{PATIENCE, Server};
-use super::walls::{child_at, child_of, is_root, is_same, open_files, skip, tcp_inode};
+use super::walls::{child_of, is_root, is_same, open_files, skip, tcp_inode};
 use forkftp::proof::{Mac, Role};
 use nix::errno::Errno;
 use nix::sys::ptrace;
@@ -12,7 +12,6 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 use std::fs::File;
 use std::io::Write;
-use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -256,13 +255,12 @@ fn session(server: &Server, when: When) -> Result<(Peer, Held), String> {
 
 /// Takes hold of the child of `peer`, which waits, and whose root would be `folder`.
 pub fn hold(server: &Server, peer: &Peer, folder: &Path) -> Result<Held, String> {
-    let address = peer.socket.local_addr().expect("address");
-    hold_at(server, address, folder)
+    let pid = child_of(server, peer).ok_or("the descriptors of children cannot be seen here")?;
+    hold_child(pid, folder)
 }
 
-/// The same for whoever comes from `address`.
-pub fn hold_at(server: &Server, address: SocketAddr, folder: &Path) -> Result<Held, String> {
-    let pid = child_at(server, address).ok_or("the descriptors of children cannot be seen here")?;
+/// The same of the child `pid`.
+pub fn hold_child(pid: u32, folder: &Path) -> Result<Held, String> {
     // In its poll; a child on its way there is stopped elsewhere.
     let until = Instant::now() + PATIENCE;
     let waits = || {
@@ -368,6 +366,8 @@ fn tries(outside: &Outside) -> Vec<Try> {
         attempt("chmod", SYS_chmod, &[file(), N(0o777)]),
         attempt("fchmodat", SYS_fchmodat, &[HERE, file(), N(0o777)]),
         attempt("fchmodat of the library", SYS_fchmodat, &[Root, text("inside"), N(0o4777)]),
+        attempt("fchmod to set-user-id", SYS_fchmod, &[Root, N(0o4777)]),
+        attempt("fchmod to set-group-id", SYS_fchmod, &[Root, N(0o2777)]),
         attempt("fchownat", SYS_fchownat, &[HERE, file(), N(0), N(0), N(0)]),
         attempt("symlinkat", SYS_symlinkat, &[text("/etc"), HERE, new()]),
         attempt("symlinkat in the library", SYS_symlinkat, &[text("/etc"), Root, text("etc")]),

@@ -9,7 +9,7 @@ use nix::unistd::Pid;
 use serde_json::json;
 use std::collections::HashSet;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -82,8 +82,8 @@ pub fn child_of(server: &Server, peer: &Peer) -> Option<u32> {
     child_at(server, peer.socket.local_addr().expect("address"))
 }
 
-/// The same of whoever comes from `address`.
-pub fn child_at(server: &Server, address: SocketAddr) -> Option<u32> {
+/// The same of the client at `address`.
+pub fn child_at(server: &Server, address: std::net::SocketAddr) -> Option<u32> {
     let line = server.wait_for(&format!("connected peer={address}"));
     let (_, rest) = line.split_once("child[").expect("a process");
     let pid = rest.split(']').next().expect("a number").parse();

@@ -1,34 +1,19 @@
-//! Data connections: how the next one comes about, and the bytes that go over it while the control connection is looked at.
-//! Run by a child, which can make no socket: the dialer does, and decides to whom.
+//! The bytes that go over a data connection while the control connection is looked at, and what becomes of a transfer that stops.
+//! Run by a child.
 
 use super::control::{Control, Word};
 use super::line::Line;
 use super::{End, Handled};
-use crate::child::dial::{Passive, Undialed};
 use crate::child::progress::Progress;
 use crate::child::secure::{self, Secure};
 use crate::child::stream::refusal;
-use crate::config::Reuse;
 use crate::error::{Code, Refusal};
-use crate::log::{self, Level};
 use crate::scoreboard::Slot;
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, copy, net};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-
-/// How the next data connection comes about.
-#[derive(Debug, Default)]
-pub(super) enum Way {
-    /// The client has not said.
-    #[default]
-    Unsaid,
-    /// It connects here.
-    Passive(Passive),
-    /// It is connected to at this port.
-    Active(u16),
-}
 
 /// Why a transfer does not go on.
 #[derive(Debug)]
@@ -57,7 +42,7 @@ impl From<Refusal> for Stop {
     }
 }
 
-fn broken(error: impl std::fmt::Display) -> Stop {
+pub(super) fn broken(error: impl std::fmt::Display) -> Stop {
     Stop::Broken(error.to_string())
 }
 
@@ -82,198 +67,13 @@ pub(super) struct Connection {
     progress: Progress,
     /// Of a file, on the way to be sealed; made when it is needed.
     piece: Vec<u8>,
-}
-
-impl Line<'_> {
-    /// Opens the data connection that the client prepared, says `begin` on the control connection, and puts TLS on it if the client
-    /// wants that.
-    pub(super) fn open_data(
-        &mut self,
-        direction: Direction,
-        begin: impl AsRef<[u8]>,
-    ) -> Result<Connection, Stop> {
-        let fd = match std::mem::take(&mut self.way) {
-            Way::Unsaid => {
-                let what = "Say PASV or EPSV first.".to_owned();
-                return Err(Stop::NotOpen(425, what));
-            }
-            Way::Passive(passive) => self.await_client(&passive)?,
-            Way::Active(port) => self.reach_client(port)?,
-        };
-        let slot = self.control.slot();
-        let stall = u64::from(self.world.config.stall_seconds) * 1000;
-        let mut connection = Connection {
-            fd,
-            secure: None,
-            slot,
-            progress: Progress::new(slot, stall),
-            piece: Vec::new(),
-        };
-        self.control.say(150, begin)?;
-        if self.protects {
-            self.secure_data(direction, &mut connection)?;
-        }
-        Ok(connection)
-    }
-
-    fn until(&self) -> u64 {
-        monotonic_millis() + u64::from(self.world.listen.ftp.data_seconds) * 1000
-    }
-
-    /// Waits for the client at a passive socket, which is closed with it: it is good for one connection.
-    fn await_client(&mut self, passive: &Passive) -> Result<OwnedFd, Stop> {
-        let Some(peer) = self.client.peer.address() else {
-            return Err(Stop::NotOpen(425, "There is no address to expect.".into()));
-        };
-        let until = self.until();
-        loop {
-            match net::accept_from(passive.socket.as_fd(), peer) {
-                Ok(Some(fd)) => {
-                    self.came_to_us = true;
-                    return Ok(fd);
-                }
-                Ok(None) => {}
-                Err(errno) => return Err(Stop::NotOpen(425, errno.desc().into())),
-            }
-            self.wait_to_open(passive.socket.as_fd(), until)?;
-        }
-    }
-
-    /// Has the dialer connect to the client.
-    fn reach_client(&mut self, port: u16) -> Result<OwnedFd, Stop> {
-        let until = self.until();
-        let Some(dialer) = self.dialer.take() else {
-            return Err(Stop::NotOpen(
-                425,
-                "There are no data connections here.".into(),
-            ));
-        };
-        let reached = dialer.begin_active(port).map_err(undialed).and_then(|()| {
-            loop {
-                match dialer.hear_active() {
-                    Ok(Some(fd)) => break Ok(fd),
-                    Ok(None) => {
-                        if let Err(stop) = self.wait_to_open(dialer.fd(), until) {
-                            break Err(stop);
-                        }
-                    }
-                    Err(why) => break Err(undialed(why)),
-                }
-            }
-        });
-        self.dialer = Some(dialer);
-        reached
-    }
-
-    fn wait_to_open(&mut self, fd: BorrowedFd<'_>, until: u64) -> Result<(), Stop> {
-        if monotonic_millis() >= until {
-            let what = "No data connection came about in time.".to_owned();
-            return Err(Stop::NotOpen(425, what));
-        }
-        self.control.slot().moved(1);
-        let left = until.saturating_sub(monotonic_millis()).min(LOOK);
-        wait(fd, PollFlags::POLLIN, &mut self.control, left).map(|_| ())
-    }
-
-    /// The TLS handshake of a data connection (RFC 4217, section 10): whoever resumes the session of the control connection is its
-    /// client.
-    fn secure_data(
-        &mut self,
-        direction: Direction,
-        connection: &mut Connection,
-    ) -> Result<(), Stop> {
-        let Some(tls) = self.world.tls else {
-            return Err(Stop::NotOpen(431, "There is no TLS here.".into()));
-        };
-        let reuse = self.world.listen.ftp.reuse;
-        let signing = (reuse != Reuse::Require).then_some(&self.broker);
-        let not_open = |what: String| Stop::NotOpen(522, what);
-        let reads = direction == Direction::ToClient;
-        let engine = tls.begin_data(signing, reads).map_err(not_open)?;
-        let secure = Secure::new(engine);
-        let until = self.until();
-        let mut shake = || loop {
-            if secure.engine().has_to_push() {
-                match secure
-                    .engine()
-                    .push(&mut secure::To::socket(connection.fd.as_fd()))
-                {
-                    Ok(_) => {}
-                    Err(error) if secure::errno(&error) == Some(Errno::EAGAIN) => {
-                        connection.wait(PollFlags::POLLOUT, &mut self.control)?;
-                    }
-                    Err(error) => return Err(not_open(error.to_string())),
-                }
-            } else if !secure.engine().is_handshaking() {
-                return Ok(());
-            } else if monotonic_millis() >= until {
-                return Err(not_open("The TLS handshake took too long.".into()));
-            } else {
-                let pulled = secure
-                    .engine()
-                    .pull(&mut secure::Wire(connection.fd.as_fd()));
-                match pulled {
-                    Ok(0) => return Err(not_open("The TLS handshake was not finished.".into())),
-                    Ok(_) => secure
-                        .engine()
-                        .advance()
-                        .map_err(|error| not_open(error.to_string()))?,
-                    Err(error) if secure::errno(&error) == Some(Errno::EAGAIN) => {
-                        connection.wait(PollFlags::POLLIN, &mut self.control)?;
-                    }
-                    Err(error) => return Err(not_open(error.to_string())),
-                }
-            }
-        };
-        let shaken = shake();
-        tls.end();
-        let resumed = secure.engine().is_resumed();
-        if let Err(stop) = shaken {
-            // An alert may be waiting that says why.
-            let _ = secure
-                .engine()
-                .push(&mut secure::To::socket(connection.fd.as_fd()));
-            return Err(match stop {
-                Stop::NotOpen(522, why) if reuse == Reuse::Require => Stop::NotOpen(
-                    522,
-                    format!(
-                        "No TLS: {why} (the data connection has to resume the session of the control connection)"
-                    ),
-                ),
-                other => other,
-            });
-        }
-        if !resumed && reuse == Reuse::Require {
-            let what =
-                "The data connection has to resume the TLS session of the control connection.";
-            return Err(not_open(what.into()));
-        }
-        if !resumed && reuse == Reuse::Prefer {
-            let peer = self.client.peer;
-            log::event(
-                Level::Info,
-                "a data connection did not resume the TLS session",
-                &[("peer", &peer)],
-            );
-        }
-        connection.secure = Some(secure);
-        Ok(())
-    }
-}
-
-fn undialed(why: Undialed) -> Stop {
-    match why {
-        Undialed::Refused(message) => Stop::NotOpen(425, message),
-        Undialed::Gone(reason) => {
-            log::event(Level::Error, "no data connection", &[("reason", &reason)]);
-            Stop::NotOpen(425, "There are no data connections now; try again.".into())
-        }
-    }
+    /// Bytes sent since the control connection was looked at.
+    unattended: usize,
 }
 
 /// Waits until something can be done with `fd`, at most so many milliseconds, and sees to what comes over the control connection
 /// meanwhile. True when it can.
-fn wait(
+pub(super) fn wait(
     fd: BorrowedFd<'_>,
     events: PollFlags,
     control: &mut Control,
@@ -308,8 +108,29 @@ pub(super) fn attend(control: &mut Control) -> Result<(), Stop> {
 }
 
 impl Connection {
+    /// Over the connected socket `fd`, in which nothing may move for at most `stall` milliseconds.
+    pub(super) fn new(fd: OwnedFd, slot: Slot<'static>, stall: u64) -> Connection {
+        Connection {
+            fd,
+            secure: None,
+            slot,
+            progress: Progress::new(slot, stall),
+            piece: Vec::new(),
+            unattended: 0,
+        }
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// From now on all goes by way of `secure`.
+    pub(super) fn secure(&mut self, secure: Secure) {
+        self.secure = Some(secure);
+    }
+
     /// Waits for the client, as long as it may take.
-    fn wait(&mut self, events: PollFlags, control: &mut Control) -> Result<(), Stop> {
+    pub(super) fn wait(&mut self, events: PollFlags, control: &mut Control) -> Result<(), Stop> {
         let began = monotonic_millis();
         loop {
             if wait(self.fd.as_fd(), events, control, LOOK)? {
@@ -387,13 +208,19 @@ impl Connection {
     /// Sends `bytes`.
     pub(super) fn send(&mut self, control: &mut Control, mut bytes: &[u8]) -> Result<(), Stop> {
         self.progress.begin();
+        self.unattended += bytes.len();
+        if self.unattended >= PIECE {
+            // However fast the client is.
+            attend(control)?;
+            self.unattended = 0;
+        }
         if let Some(secure) = self.secure.clone() {
             while !bytes.is_empty() {
                 let sealed = secure.engine().seal(bytes).map_err(broken)?;
                 bytes = &bytes[sealed..];
                 self.push(control, &secure)?;
             }
-            return attend_if_due(control);
+            return Ok(());
         }
         while !bytes.is_empty() {
             match net::send_now(self.fd.as_fd(), bytes) {
@@ -406,7 +233,7 @@ impl Connection {
                 Err(errno) => return Err(broken(errno.desc())),
             }
         }
-        attend_if_due(control)
+        Ok(())
     }
 
     /// Sends what is sealed.
@@ -485,11 +312,6 @@ impl Connection {
     pub(super) fn round_trip(&self) -> u64 {
         net::round_trip(self.fd.as_fd()).unwrap_or(0).div_ceil(1000)
     }
-}
-
-/// Once in a while, however fast the client is.
-fn attend_if_due(control: &mut Control) -> Result<(), Stop> {
-    attend(control)
 }
 
 /// Tells the client what became of a transfer that stopped; the session goes on unless it is over.

@@ -21,7 +21,7 @@ impl From<Unanswered> for End {
     fn from(why: Unanswered) -> End {
         match why {
             Unanswered::Refused(refusal) => End::HangUp(refusal),
-            Unanswered::Gone(reason) => End::Lost(reason),
+            Unanswered::Gone(reason) => End::Forsaken(reason),
         }
     }
 }
@@ -34,7 +34,7 @@ impl Session<'_> {
     }
 
     /// The path of something that is to be there.
-    fn new_path(&self, argument: &[u8]) -> Result<RelPath, Refusal> {
+    pub(super) fn new_path(&self, argument: &[u8]) -> Result<RelPath, Refusal> {
         named(argument)?;
         resolve(&self.folder, argument).map_err(Bad::when_writing)
     }

@@ -2,7 +2,7 @@
 //! and encryption, and the commands that are about nothing else. Run by a child.
 
 use super::control::Control;
-use super::data::Way;
+use super::opening::Way;
 use super::{End, Handled, checksums, tables};
 use crate::child::ask::Broker;
 use crate::child::dial::Dialer;

@@ -274,7 +274,9 @@ impl<'a> Sending<'a> {
             }
             Of::Folder(facts, walk) => {
                 form.write_itself(&mut self.lines, &facts, path.is_root());
-                self.folder(form, walk, &prefix, |_| true)?;
+                // Only names that stand alone are asked for as they are (RFC 3659, section 7.2: those of MLSD are of the folder).
+                let prefix = if form.is_names() { &prefix[..] } else { b"" };
+                self.folder(form, walk, prefix, |_| true)?;
             }
             Of::Matching(pattern, walk) => {
                 let prefix = if form.is_names() { &prefix[..] } else { b"" };

@@ -11,9 +11,10 @@ use crate::rights::Operation;
 use crate::sys::file;
 use crate::wire::ftp::ascii::Converter;
 use crate::wire::ftp::command::{Type, offset};
-use crate::wire::ftp::path::{absolute, resolve};
+use crate::wire::ftp::path::absolute;
 use crate::wire::name;
-use crate::wire::path::{Bad, RelPath};
+use crate::wire::path::RelPath;
+use std::ops::Range;
 use std::time::Instant;
 
 /// Up to here a file is read into memory.
@@ -43,9 +44,13 @@ pub(super) fn rest(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 /// RETR (RFC 959, section 4.1.3).
 pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     let from = session.restart.take().unwrap_or(0);
+    // RANG names the last byte; REST has no end.
+    let part = match session.range.take() {
+        Some((first, last)) if session.line.kind == Type::Image => first..last.saturating_add(1),
+        _ => from..u64::MAX,
+    };
     let allowed = session.guest.allow(Operation::Get);
-    let resolved =
-        allowed.and_then(|()| resolve(&session.folder, argument).map_err(Bad::when_reading));
+    let resolved = allowed.and_then(|()| session.old_path(argument));
     let path = match resolved {
         Ok(path) => path,
         Err(refusal) => {
@@ -58,7 +63,7 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     };
     let began = Instant::now();
     let mut sent = 0;
-    let outcome = session.retrieve(&path, from, &mut sent);
+    let outcome = session.retrieve(&path, part, &mut sent);
     let result = match &outcome {
         Ok(()) => Ok(Transfer {
             bytes: sent,
@@ -90,17 +95,18 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 }
 
 impl Session<'_> {
-    fn retrieve(&mut self, path: &RelPath, from: u64, sent: &mut u64) -> Result<(), Stop> {
+    fn retrieve(&mut self, path: &RelPath, part: Range<u64>, sent: &mut u64) -> Result<(), Stop> {
         let library = self.guest.library;
         let file = library.open_file(path)?;
         let size = file.facts().size;
-        if from > size {
+        let (from, to) = (part.start, part.end.min(size));
+        if from > to {
             let what = format!("There are only {size} bytes.");
             return Err(Refusal::new(Code::Range, what).into());
         }
         let line = &mut self.line;
         let (mode, announced) = match line.kind {
-            Type::Image => ("BINARY", format!(" ({} bytes)", size - from)),
+            Type::Image => ("BINARY", format!(" ({} bytes)", to - from)),
             // How many it becomes is known when it has been read.
             Type::Ascii => ("ASCII", String::new()),
         };
@@ -108,7 +114,14 @@ impl Session<'_> {
         let mut connection = line.open_data(Direction::ToClient, begin)?;
         let guest = &mut self.guest;
         match line.kind {
-            Type::Image => send(guest, &mut connection, &mut line.control, &file, from, sent)?,
+            Type::Image => send(
+                guest,
+                &mut connection,
+                &mut line.control,
+                &file,
+                from..to,
+                sent,
+            )?,
             Type::Ascii => send_text(guest, &mut connection, &mut line.control, &file, sent)?,
         }
         file.unchanged()?;
@@ -121,15 +134,18 @@ fn send(
     connection: &mut Connection,
     control: &mut Control,
     file: &Download,
-    mut from: u64,
+    part: Range<u64>,
     sent: &mut u64,
 ) -> Result<(), Stop> {
-    let size = file.facts().size;
-    if size - from <= SMALL && guest.downloads.piece(TEXT) == TEXT {
-        return send_small(connection, control, file, from, sent);
+    let Range {
+        start: mut from,
+        end,
+    } = part;
+    if end - from <= SMALL && guest.downloads.piece(TEXT) == TEXT {
+        return send_small(connection, control, file, from..end, sent);
     }
-    while from < size {
-        let left = usize::try_from(size - from).unwrap_or(usize::MAX);
+    while from < end {
+        let left = usize::try_from(end - from).unwrap_or(usize::MAX);
         let piece = guest.downloads.piece(left);
         let wait = guest.downloads.take(piece);
         if wait.is_due() {
@@ -151,10 +167,11 @@ fn send_small(
     connection: &mut Connection,
     control: &mut Control,
     file: &Download,
-    from: u64,
+    part: Range<u64>,
     sent: &mut u64,
 ) -> Result<(), Stop> {
-    let mut bytes = vec![0; (file.facts().size - from) as usize];
+    let from = part.start;
+    let mut bytes = vec![0; (part.end - from) as usize];
     let mut got = 0;
     while got < bytes.len() {
         match file::read_at(file.fd(), &mut bytes[got..], from + got as u64) {

@@ -8,6 +8,7 @@
 use super::control::Control;
 use super::data::{self, Connection, Direction, Stop};
 use super::line::Line;
+use super::opening::Way;
 use super::{End, Handled, Session};
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
@@ -23,7 +24,7 @@ use crate::wire::ftp::ascii::Converter;
 use crate::wire::ftp::command::{Type, allo};
 use crate::wire::ftp::path::{absolute, resolve};
 use crate::wire::name;
-use crate::wire::path::{Bad, RelPath};
+use crate::wire::path::RelPath;
 use std::cell::RefCell;
 use std::time::Instant;
 
@@ -38,7 +39,7 @@ impl From<Unanswered> for Stop {
     fn from(why: Unanswered) -> Stop {
         match why {
             Unanswered::Refused(refusal) => Stop::Refused(refusal),
-            Unanswered::Gone(reason) => Stop::Over(End::Lost(reason)),
+            Unanswered::Gone(reason) => Stop::Over(End::Forsaken(reason)),
         }
     }
 }
@@ -59,7 +60,7 @@ pub(super) fn announce(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 
 /// ABOR between transfers.
 pub(super) fn abort(session: &mut Session<'_>, _: &[u8]) -> Handled {
-    session.line.way = data::Way::Unsaid;
+    session.line.way = Way::Unsaid;
     session.line.control.say(226, "There is nothing to abort.")
 }
 
@@ -79,12 +80,37 @@ pub(super) fn appe(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 /// STOU (RFC 1123, section 4.1.2.9): under a name of its own, made from the one given if one is.
 pub(super) fn stou(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     session.restart = None;
+    match unique(argument) {
+        Ok(argument) => session.store(&argument, Begin::Start, true),
+        Err(refusal) => session.refuse(&refusal),
+    }
+}
+
+/// A name that nobody has: random digits before the ending of `argument`.
+fn unique(argument: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let id = id()?;
     let argument = if argument.is_empty() {
         b"upload"
     } else {
         argument
     };
-    session.store(argument, Begin::Start, true)
+    let name = argument
+        .iter()
+        .rposition(|&b| b == b'/')
+        .map_or(0, |at| at + 1);
+    let dot = argument[name..].iter().rposition(|&b| b == b'.');
+    let (stem, ending) = argument.split_at(dot.map_or(argument.len(), |at| name + at));
+    Ok([stem, b"-", id.as_bytes(), ending].concat())
+}
+
+/// An upload that is to come.
+struct Incoming<'a> {
+    path: &'a RelPath,
+    begin: Begin,
+    unique: bool,
+    announced: Option<u64>,
+    /// What is said when the data connection is there.
+    ready: &'a [u8],
 }
 
 /// An upload that was stored.
@@ -99,7 +125,7 @@ impl Session<'_> {
         let resolved = self
             .guest
             .allow(Operation::Put { overwrite: false })
-            .and_then(|()| resolve(&self.folder, argument).map_err(Bad::when_writing));
+            .and_then(|()| self.new_path(argument));
         let path = match resolved {
             Ok(path) => path,
             Err(refusal) => {
@@ -111,7 +137,20 @@ impl Session<'_> {
         };
         let began = Instant::now();
         let mut came = 0;
-        let outcome = self.receive(&path, begin, unique, announced, &mut came);
+        let begin_text = match (unique, self.line.kind) {
+            (true, _) => [b"FILE: ", argument].concat(),
+            (false, Type::Image) => b"Ready for BINARY data.".to_vec(),
+            (false, Type::Ascii) => b"Ready for ASCII data.".to_vec(),
+        };
+        let what = Incoming {
+            path: &path,
+            begin,
+            unique,
+            announced,
+            ready: &begin_text,
+        };
+        let outcome = self.receive(&what, &mut came);
+        let asked = last(&path).to_vec();
         let stored_as = match &outcome {
             Ok(stored) => beside(&path, &stored.published.name),
             Err(_) => path,
@@ -127,7 +166,7 @@ impl Session<'_> {
                         format!(" {}={}", digest.kind().as_str(), digest.to_hex())
                     });
                 let bytes = published.size;
-                let named = if unique || published.name != last(&stored_as) {
+                let named = if published.name != asked {
                     let mut named = b" FILE: ".to_vec();
                     named.extend_from_slice(&published.name);
                     named
@@ -177,14 +216,14 @@ impl Session<'_> {
         });
     }
 
-    fn receive(
-        &mut self,
-        path: &RelPath,
-        begin: Begin,
-        unique: bool,
-        announced: Option<u64>,
-        came: &mut u64,
-    ) -> Result<Stored, Stop> {
+    fn receive(&mut self, what: &Incoming<'_>, came: &mut u64) -> Result<Stored, Stop> {
+        let Incoming {
+            path,
+            begin,
+            unique,
+            announced,
+            ready,
+        } = *what;
         let guest = &mut self.guest;
         let library = guest.library;
         let rename_taken = unique || guest.grant.on_taken == OnTaken::Rename;
@@ -220,7 +259,7 @@ impl Session<'_> {
             guest,
             &mut upload,
             &mut reserved,
-            announced,
+            (announced, ready),
             came,
         );
         let stored = match received {
@@ -275,15 +314,10 @@ fn receive_bytes(
     guest: &mut Guest,
     upload: &mut Upload,
     reserved: &mut Reserved,
-    announced: Option<u64>,
+    (announced, ready): (Option<u64>, &[u8]),
     came: &mut u64,
 ) -> Result<Evidence, Stop> {
-    let mode = match line.kind {
-        Type::Image => "BINARY",
-        Type::Ascii => "ASCII",
-    };
-    let mut connection =
-        line.open_data(Direction::FromClient, format!("Ready for {mode} data."))?;
+    let mut connection = line.open_data(Direction::FromClient, ready)?;
     let control = &mut line.control;
     let mut text = (line.kind == Type::Ascii).then(|| (Converter::new(), Vec::new()));
     let mut piece = vec![0; PIECE];
@@ -315,11 +349,15 @@ fn receive_bytes(
         converter.finish(converted);
         write(guest, upload, reserved, converted)?;
     }
+    let goodbye = connection.said_goodbye();
+    let round_trip = connection.round_trip();
+    // Some wait for ours before they close, others have gone: they have nothing to hear (RFC 5246, section 7.2.1).
+    let _ = connection.finish(control);
     if announced.is_some_and(|announced| *came < announced) {
         let what = format!("{came} bytes came, and ALLO announced more");
         return Err(Stop::Broken(what));
     }
-    match connection.said_goodbye() {
+    match goodbye {
         Some(true) => return Ok(Evidence::Whole),
         Some(false) if line.world.listen.ftp.goodbye == Goodbye::Require => {
             let what = "TLS did not say that this was the end (close_notify)".to_owned();
@@ -330,7 +368,7 @@ fn receive_bytes(
     if announced == Some(*came) || guest.grant.on_hangup == OnHangup::Publish {
         return Ok(Evidence::Whole);
     }
-    let moment = (2 * connection.round_trip() + MOMENT).min(LONGEST_MOMENT);
+    let moment = (2 * round_trip + MOMENT).min(LONGEST_MOMENT);
     Ok(Evidence::PresentUntil(monotonic_millis() + moment))
 }
 

@@ -60,6 +60,7 @@ pub(super) const INSIDE: &[Inside] = &[
     row("PORT", |session, argument| {
         ways::port(&mut session.line, argument)
     }),
+    row("AUTH", status::too_late),
     row("AVBL", status::available),
     row("CDUP", files::cdup),
     row("CWD", files::cwd),

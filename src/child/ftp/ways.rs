@@ -1,8 +1,8 @@
 //! How the next data connection is to come about: PASV, EPSV, PORT, EPRT. Run by a child, which asks the dialer.
 
 use super::Handled;
-use super::data::Way;
 use super::line::Line;
+use super::opening::Way;
 use crate::child::dial::Undialed;
 use crate::log::{self, Level};
 use crate::wire::ftp::command::{BadExtended, Epsv, epsv_argument, extended_port, host_port};

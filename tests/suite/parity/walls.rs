@@ -4,7 +4,7 @@
 use super::client::Ftp;
 use super::serve;
 use crate::probe::Arg::{At, N};
-use crate::probe::{Held, Session, furnish, hold_at, probe_each, refused, surround, text};
+use crate::probe::{Held, Session, furnish, hold_child, probe_each, refused, surround, text};
 use crate::server::{Server, eventually};
 use crate::walls::{
     LISTENS, child_at, is_root, is_same, nobody, open_files, skip, status, tcp_inode, tcp_state,
@@ -27,9 +27,15 @@ fn session(server: &Server, inside: bool) -> Result<(Ftp, Held), String> {
         assert_eq!(ftp.log_in("all").code, 230);
         assert_eq!(ftp.fetch("NLST"), Ok(b"inside\r\n".to_vec()));
     }
-    let held = hold_at(server, ftp.address(), &server.library())?;
+    let held = hold(server, &mut ftp)?;
     assert_eq!(held.root.is_some(), inside, "the library");
     Ok((ftp, held))
+}
+
+fn hold(server: &Server, ftp: &mut Ftp) -> Result<Held, String> {
+    let pid = child_at(server, ftp.address());
+    let pid = pid.ok_or("the descriptors of children cannot be seen here")?;
+    hold_child(pid, &server.library())
 }
 
 fn probe(mode: &str, inside: bool) {
@@ -107,8 +113,7 @@ fn a_lent_socket_leads_nowhere() {
     for (what, number, arguments) in tries {
         let mut ftp = Ftp::enter(&server.address, "all");
         ftp.expect("EPSV", 229);
-        let address = ftp.address();
-        let mut held = match hold_at(&server, address, &server.library()) {
+        let mut held = match hold(&server, &mut ftp) {
             Ok(held) => held,
             Err(reason) => return skip(&reason),
         };
