@@ -132,13 +132,18 @@ impl Connection {
     /// Waits for the client, as long as it may take.
     pub(super) fn wait(&mut self, events: PollFlags, control: &mut Control) -> Result<(), Stop> {
         let began = monotonic_millis();
+        let mut looked = began;
         loop {
-            if wait(self.fd.as_fd(), events, control, LOOK)? {
-                if events.contains(PollFlags::POLLIN) {
-                    self.slot.waited(monotonic_millis().saturating_sub(began));
-                } else {
-                    self.progress.note_wait(self.fd.as_fd(), began);
-                }
+            let ready = wait(self.fd.as_fd(), events, control, LOOK)?;
+            // At each look, for `min_rate`: a slow client may make room only after a long while.
+            let now = monotonic_millis();
+            if events.contains(PollFlags::POLLIN) {
+                self.slot.waited(now.saturating_sub(looked));
+            } else {
+                self.progress.note_wait(self.fd.as_fd(), looked);
+            }
+            looked = now;
+            if ready {
                 return Ok(());
             }
             if events.contains(PollFlags::POLLOUT) {
