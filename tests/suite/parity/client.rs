@@ -181,10 +181,11 @@ impl Ftp {
         }
     }
 
-    /// Connects and logs in.
+    /// Connects, logs in, and has files travel as they are.
     pub fn enter(address: &str, user: &str) -> Ftp {
         let mut ftp = Ftp::connect(address);
         assert_eq!(ftp.log_in(user).code, 230, "{user}");
+        ftp.expect("TYPE I", 200);
         ftp
     }
 
@@ -193,6 +194,7 @@ impl Ftp {
         let mut ftp = Ftp::connect(address);
         ftp.secure(tls).expect("TLS");
         assert_eq!(ftp.log_in(user).code, 230, "{user}");
+        ftp.expect("TYPE I", 200);
         ftp.protect_with(tls);
         ftp
     }
@@ -305,6 +307,15 @@ impl Ftp {
         }
         assert!(self.unread.is_empty(), "the connection ended within a line");
         None
+    }
+
+    /// True when something waits to be heard, if only the end.
+    pub fn is_heard(&mut self) -> bool {
+        let socket = self.wire().socket();
+        socket.set_nonblocking(true).expect("socket");
+        let there = socket.peek(&mut [0]);
+        socket.set_nonblocking(false).expect("socket");
+        !there.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 
     /// The connection ends here.

