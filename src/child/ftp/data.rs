@@ -48,6 +48,8 @@ pub(super) fn broken(error: impl std::fmt::Display) -> Stop {
 
 /// Most bytes of a file that one call sends before the control connection is looked at.
 const PIECE: usize = 1024 * 1024;
+/// How long nothing comes of what was on its way, in milliseconds, when no more will.
+const SILENCE: u16 = 50;
 /// How often a waiting transfer looks whether there is progress, in milliseconds.
 const LOOK: u64 = 1000;
 
@@ -266,11 +268,21 @@ impl Connection {
         into: &mut [u8],
     ) -> Result<usize, Stop> {
         loop {
+            match self.receive_now(into)? {
+                Some(got) => return Ok(got),
+                None => self.wait(PollFlags::POLLIN, control)?,
+            }
+        }
+    }
+
+    /// What is there of what the client sent; 0 at its end, None when nothing is there yet.
+    fn receive_now(&mut self, into: &mut [u8]) -> Result<Option<usize>, Stop> {
+        loop {
             let got = match self.secure.clone() {
                 Some(secure) => {
                     // In statements of their own: the engine is let go of before it is pulled.
                     let taken = secure.engine().take(into).map_err(broken)?;
-                    if let Some(taken) = taken {
+                    if taken.is_some() {
                         return Ok(taken);
                     }
                     let pulled = secure.engine().pull(&mut secure::Wire(self.fd.as_fd()));
@@ -287,13 +299,26 @@ impl Connection {
             match got {
                 Ok(came) => {
                     self.slot.received(came as u64);
-                    return Ok(came);
+                    return Ok(Some(came));
                 }
-                Err(Errno::EAGAIN) => self.wait(PollFlags::POLLIN, control)?,
+                Err(Errno::EAGAIN) => return Ok(None),
                 Err(Errno::EINTR) => {}
                 Err(errno) => return Err(broken(errno.desc())),
             }
         }
+    }
+
+    /// What is still on its way from a client whose control connection has ended, up to its own end or a moment of silence. None
+    /// when that is all.
+    pub(super) fn receive_rest(&mut self, into: &mut [u8]) -> Option<usize> {
+        match self.receive_now(into) {
+            Ok(None) => {}
+            got => return got.ok().flatten().filter(|got| *got > 0),
+        }
+        let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
+        let _ = poll(&mut fds, SILENCE);
+        let got = self.receive_now(into).ok().flatten();
+        got.filter(|got| *got > 0)
     }
 
     /// True when TLS says that the client's end was its end (close_notify); None without TLS.

@@ -84,25 +84,31 @@ impl<'a> Line<'a> {
 
 /// AUTH (RFC 4217, section 4).
 pub(super) fn auth(line: &mut Line<'_>, argument: &[u8]) -> Handled {
-    let (Some(tls), Encryption::Optional | Encryption::Required) =
-        (line.world.tls, line.client.tls)
-    else {
-        return match line.is_secure {
-            true => line
-                .control
-                .say(503, "This connection is encrypted already."),
-            false => line.control.say(502, "There is no TLS here."),
-        };
-    };
-    if line.is_secure {
-        return line
-            .control
-            .say(503, "This connection is encrypted already.");
-    }
+    begin_tls(line, argument, false)
+}
+
+/// AUTH of somebody who is in, and was let in without.
+pub(super) fn auth_too_late(line: &mut Line<'_>, argument: &[u8]) -> Handled {
+    begin_tls(line, argument, true)
+}
+
+fn begin_tls(line: &mut Line<'_>, argument: &[u8], is_late: bool) -> Handled {
     let mechanism = argument.to_ascii_uppercase();
     if !matches!(&mechanism[..], b"TLS" | b"TLS-C" | b"SSL" | b"TLS-P") {
         return line.control.say(504, "The mechanism is TLS.");
     }
+    if line.is_secure {
+        let what = "This connection is encrypted already.";
+        return line.control.say(503, what);
+    }
+    if is_late {
+        return line.control.say(503, "AUTH comes before the login.");
+    }
+    let (Some(tls), Encryption::Optional | Encryption::Required) =
+        (line.world.tls, line.client.tls)
+    else {
+        return line.control.say(502, "There is no TLS here.");
+    };
     if !line.control.is_clean() {
         let what = "something was said after AUTH and before TLS";
         return Err(End::HangUp(Refusal::new(Code::Protocol, what)));
@@ -283,6 +289,7 @@ pub(super) fn transfer_kind(line: &mut Line<'_>, argument: &[u8]) -> Handled {
             };
             line.control.say(200, text)
         }
+        None if argument.is_empty() => line.control.say(501, "TYPE takes A or I."),
         None => line.control.say(504, "TYPE is A or I."),
     }
 }

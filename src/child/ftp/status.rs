@@ -80,15 +80,6 @@ pub(super) fn available(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     }
 }
 
-/// AUTH: what is in already was let in without.
-pub(super) fn too_late(session: &mut Session<'_>, argument: &[u8]) -> Handled {
-    if session.line.is_secure {
-        return line::auth(&mut session.line, argument);
-    }
-    let what = "AUTH comes before the login.";
-    session.line.control.say(503, what)
-}
-
 /// USER, PASS and HOST are for who is nobody yet.
 pub(super) fn already_in(session: &mut Session<'_>, _: &[u8]) -> Handled {
     session.line.control.say(503, "You are in already.")

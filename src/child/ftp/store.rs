@@ -34,6 +34,8 @@ const PIECE: usize = 256 * 1024;
 /// longest that is waited for it. Of 200 clients that were killed the second end was there within a quarter of a millisecond.
 const MOMENT: u64 = 2;
 const LONGEST_MOMENT: u64 = 50;
+/// How long it is waited for the rest of what a client sent that has gone, in milliseconds.
+const REST: u64 = 1000;
 
 impl From<Unanswered> for Stop {
     fn from(why: Unanswered) -> Stop {
@@ -319,36 +321,38 @@ fn receive_bytes(
 ) -> Result<Evidence, Stop> {
     let mut connection = line.open_data(Direction::FromClient, ready)?;
     let control = &mut line.control;
-    let mut text = (line.kind == Type::Ascii).then(|| (Converter::new(), Vec::new()));
+    let mut text = Text::new(line.kind);
     let mut piece = vec![0; PIECE];
     loop {
         let most = guest.uploads.piece(piece.len());
         let (filled, stop) = fill(&mut connection, control, &mut piece[..most]);
         *came += filled as u64;
         guest.uploads.take(filled).run(control.slot());
-        let bytes = match &mut text {
-            None => &piece[..filled],
-            Some((converter, converted)) => {
-                converted.clear();
-                converter.from_wire(&piece[..filled], converted);
-                &converted[..]
-            }
+        write(guest, upload, reserved, text.of(&piece[..filled]))?;
+        let stop = match stop {
+            // Its bytes may come without a pause: nobody has looked meanwhile.
+            None if filled == most => data::attend(control).err(),
+            stop => stop,
         };
-        write(guest, upload, reserved, bytes)?;
-        if let Some(stop) = stop {
-            return Err(stop);
+        match stop {
+            None if filled < most => break,
+            None => {}
+            Some(stop) => {
+                if let Stop::Over(End::Lost(_)) = stop {
+                    // It is gone, but not all that it has sent: the more is kept, the less it has to send again.
+                    let until = monotonic_millis() + REST;
+                    while monotonic_millis() < until
+                        && let Some(got) = connection.receive_rest(&mut piece)
+                    {
+                        *came += got as u64;
+                        write(guest, upload, reserved, text.of(&piece[..got]))?;
+                    }
+                }
+                return Err(stop);
+            }
         }
-        if filled < most {
-            break;
-        }
-        // Its bytes may come without a pause: nobody has looked meanwhile.
-        data::attend(control)?;
     }
-    if let Some((converter, converted)) = &mut text {
-        converted.clear();
-        converter.finish(converted);
-        write(guest, upload, reserved, converted)?;
-    }
+    write(guest, upload, reserved, text.end())?;
     let goodbye = connection.said_goodbye();
     let round_trip = connection.round_trip();
     // Some wait for ours before they close, others have gone: they have nothing to hear (RFC 5246, section 7.2.1).
@@ -370,6 +374,44 @@ fn receive_bytes(
     }
     let moment = (2 * round_trip + MOMENT).min(LONGEST_MOMENT);
     Ok(Evidence::PresentUntil(monotonic_millis() + moment))
+}
+
+/// What comes, as it is to be stored.
+enum Text {
+    Bytes,
+    Lines(Converter, Vec<u8>),
+}
+
+impl Text {
+    fn new(kind: Type) -> Text {
+        match kind {
+            Type::Image => Text::Bytes,
+            Type::Ascii => Text::Lines(Converter::new(), Vec::new()),
+        }
+    }
+
+    fn of<'a>(&'a mut self, bytes: &'a [u8]) -> &'a [u8] {
+        match self {
+            Text::Bytes => bytes,
+            Text::Lines(converter, converted) => {
+                converted.clear();
+                converter.from_wire(bytes, converted);
+                converted
+            }
+        }
+    }
+
+    /// What was held back for what might have followed.
+    fn end(&mut self) -> &[u8] {
+        match self {
+            Text::Bytes => b"",
+            Text::Lines(converter, converted) => {
+                converted.clear();
+                converter.finish(converted);
+                converted
+            }
+        }
+    }
 }
 
 /// Reads until `into` is full: whole pieces cost the disk's cache less. How many bytes there are, fewer at the end; and why there

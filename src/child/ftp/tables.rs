@@ -60,7 +60,9 @@ pub(super) const INSIDE: &[Inside] = &[
     row("PORT", |session, argument| {
         ways::port(&mut session.line, argument)
     }),
-    row("AUTH", status::too_late),
+    row("AUTH", |session, argument| {
+        line::auth_too_late(&mut session.line, argument)
+    }),
     row("AVBL", status::available),
     row("CDUP", files::cdup),
     row("CWD", files::cwd),
