@@ -127,7 +127,11 @@ impl Session<'_> {
         let resolved = self
             .guest
             .allow(Operation::Put { overwrite: false })
-            .and_then(|()| self.new_path(argument));
+            .and_then(|()| self.new_path(argument))
+            .and_then(|path| match self.range.take() {
+                Some(_) => Err(Refusal::new(Code::Request, "RANG is for RETR and HASH")),
+                None => Ok(path),
+            });
         let path = match resolved {
             Ok(path) => path,
             Err(refusal) => {
