@@ -15,6 +15,7 @@ mod lending;
 mod listing;
 mod logins;
 mod manage;
+mod parity;
 mod peer;
 mod pipelining;
 mod prefork;

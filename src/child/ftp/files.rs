@@ -21,7 +21,7 @@ impl From<Unanswered> for End {
     fn from(why: Unanswered) -> End {
         match why {
             Unanswered::Refused(refusal) => End::HangUp(refusal),
-            Unanswered::Gone(reason) => End::Lost(reason),
+            Unanswered::Gone(reason) => End::Forsaken(reason),
         }
     }
 }

@@ -72,6 +72,8 @@ enum End {
     HangUp(Refusal),
     /// There is nobody left to tell.
     Lost(String),
+    /// The broker is gone, and the client is there: it is told that there is no going on.
+    Forsaken(String),
     /// All has been said and logged.
     Ended(Exit),
 }
@@ -226,6 +228,15 @@ impl Line<'_> {
                 }
             }
             End::Ended(exit) => exit,
+            End::Forsaken(reason) => {
+                let what = "The server cannot go on with this session: connect again.";
+                let _ = self.control.say(421, what);
+                fields.push(("reason", &reason));
+                log::event(Level::Error, "forsaken", &fields);
+                self.control.output().finish();
+                self.control.input().linger();
+                Exit::Cut
+            }
             End::Lost(reason) => {
                 fields.push(("reason", &reason));
                 log::event(Level::Info, "lost", &fields);

@@ -82,6 +82,16 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         }),
         Err(stop) => Err(data::refusal_of(stop)),
     };
+    let complete = outcome.is_ok();
+    // The client goes on while this is written down.
+    let told = match outcome {
+        Ok(()) => session
+            .line
+            .control
+            .say(226, format!("Sent: {sent} bytes.")),
+        Err(stop) => data::tell(&mut session.line, stop),
+    };
+    session.line.look_ahead();
     session
         .guest
         .log_transfer("get", &name::encode(path.as_bytes()), &result);
@@ -93,15 +103,9 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         bytes: sent,
         took: began.elapsed(),
         ascii: session.line.kind == Type::Ascii,
-        complete: outcome.is_ok(),
+        complete,
     });
-    match outcome {
-        Ok(()) => session
-            .line
-            .control
-            .say(226, format!("Sent: {sent} bytes.")),
-        Err(stop) => data::tell(&mut session.line, stop),
-    }
+    told
 }
 
 impl Session<'_> {
