@@ -9,11 +9,13 @@ mod control;
 mod dialing;
 mod digests;
 mod frames;
+mod ftp;
 #[cfg(target_arch = "x86_64")]
 mod lending;
 mod listing;
 mod logins;
 mod manage;
+mod parity;
 mod peer;
 mod pipelining;
 mod prefork;

@@ -464,11 +464,20 @@ fn tries(outside: &Outside) -> Vec<Try> {
 
 /// A server with one file in its library and one outside, which its user could read and change were it not shut in.
 fn server(arguments: &[&str]) -> (Server, String) {
-    let server = Server::prepared(arguments, |library| {
-        std::fs::write(library.join("inside"), b"inside").expect("a file");
-        std::os::unix::fs::symlink("../outside/file", library.join("link")).expect("a link");
-    });
-    let outside = super::walls::outside(&server);
+    let server = Server::prepared(arguments, furnish);
+    let outside = surround(&server);
+    (server, outside)
+}
+
+/// Puts into a library what the tries are about.
+pub fn furnish(library: &Path) {
+    std::fs::write(library.join("inside"), b"inside").expect("a file");
+    std::os::unix::fs::symlink("../outside/file", library.join("link")).expect("a link");
+}
+
+/// The same for what is outside: the folder.
+pub fn surround(server: &Server) -> String {
+    let outside = super::walls::outside(server);
     std::fs::write(outside.join("file"), b"outside").expect("a file");
     super::walls::open_to_all(&outside);
     std::fs::create_dir(outside.join("empty")).expect("a folder");
@@ -476,11 +485,10 @@ fn server(arguments: &[&str]) -> (Server, String) {
     super::walls::give_to_server(&outside.join("empty"));
     super::walls::open_to_all(&outside.join("file"));
     super::walls::give_to_server(&outside.join("file"));
-    let outside = outside.to_str().expect("text").to_owned();
-    (server, outside)
+    outside.to_str().expect("text").to_owned()
 }
 
-fn refused(what: &str, outcome: Outcome) -> bool {
+pub fn refused(what: &str, outcome: Outcome) -> bool {
     match outcome {
         Outcome::Killed(signal) => {
             // An int 0x80 in a kernel without 32-bit calls is a fault.
@@ -521,8 +529,31 @@ fn probe_all(when: When, mode: &[&str]) {
         Some(pid) => pid,
         None => return skip("the descriptors of children cannot be seen here"),
     };
+    let lent = when == When::After;
+    probe_each(&server, &folder, sibling, lent, &mut || {
+        let (peer, held) = session(&server, when)?;
+        Ok((Box::new(peer), held))
+    });
+    // A process beside the probed ones serves its client as if nothing had been.
+    assert!(server.children().contains(&sibling));
+    let proof = bystander.proof(Mac::Sha256, Role::Client);
+    assert_eq!(bystander.ask('A', &proof).letter, 'K');
+    assert_eq!(bystander.get("inside"), b"inside");
+}
+
+/// A client, and its child.
+pub type Session = (Box<dyn std::any::Any>, Held);
+
+/// Has the children of many sessions, one after the other, make one call each, with the library or without it.
+pub fn probe_each(
+    server: &Server,
+    folder: &str,
+    sibling: u32,
+    lent: bool,
+    session: &mut dyn FnMut() -> Result<Session, String>,
+) {
     let numbers = |own: i32| Outside {
-        folder: folder.clone(),
+        folder: folder.to_owned(),
         sibling: i64::from(sibling),
         parent: i64::from(server.pid()),
         own: i64::from(own),
@@ -530,7 +561,7 @@ fn probe_all(when: When, mode: &[&str]) {
     let mut wrong = Vec::new();
     let count = tries(&numbers(0)).len();
     for index in 0..=count {
-        let (peer, mut held) = match session(&server, when) {
+        let (client, mut held) = match session() {
             Ok(session) => session,
             Err(reason) => return skip(&reason),
         };
@@ -550,12 +581,12 @@ fn probe_all(when: When, mode: &[&str]) {
             }
         } else {
             let attempt = tries(&numbers(pid)).swap_remove(index);
-            if attempt.needs_library() && when == When::Before {
+            if attempt.needs_library() && !lent {
                 continue;
             }
             (attempt.what, held.call(attempt.number, &attempt.arguments))
         };
-        show(&format!("{when:?} {what}: {outcome:?}"));
+        show(&format!("lent: {lent}: {what}: {outcome:?}"));
         // Above a library that is a mount of its own there is the library.
         let stayed = |fd: i64| is_same(pid as u32, fd as u32, &server.library());
         let nowhere = matches!(outcome, Outcome::Gave(fd) if what.contains("..") && stayed(fd));
@@ -569,21 +600,16 @@ fn probe_all(when: When, mode: &[&str]) {
             let _ = kill(Pid::from_raw(made as i32), Signal::SIGKILL);
         }
         drop(held);
-        drop(peer);
+        drop(client);
     }
-    assert!(wrong.is_empty(), "{when:?} the proof: {wrong:#?}");
+    assert!(wrong.is_empty(), "lent: {lent}: {wrong:#?}");
     // What was outside is as it was.
-    let left: Vec<_> = std::fs::read_dir(&folder).expect("outside").collect();
+    let left: Vec<_> = std::fs::read_dir(folder).expect("outside").collect();
     assert_eq!(left.len(), 2, "{left:?}");
     assert_eq!(
         std::fs::read(format!("{folder}/file")).expect("outside"),
         b"outside"
     );
-    // A process beside the probed ones serves its client as if nothing had been.
-    assert!(server.children().contains(&sibling));
-    let proof = bystander.proof(Mac::Sha256, Role::Client);
-    assert_eq!(bystander.ask('A', &proof).letter, 'K');
-    assert_eq!(bystander.get("inside"), b"inside");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::server::{Server, give_away};
 use super::walls::{contains, is_root, open_to_all, outside, skip};
 use serde_json::json;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -17,10 +17,8 @@ const SECONDS: u64 = 10;
 /// answer ever holds a byte from there, and nothing is ever changed there.
 #[test]
 fn a_folder_that_keeps_becoming_a_link_leads_nowhere() {
-    let seconds = std::env::var("FORKFTP_RACE_SECONDS").ok();
-    let seconds = seconds.map_or(SECONDS, |s| s.parse().expect("seconds"));
     for level in ["full", "off"] {
-        race(level, Duration::from_millis(500 * seconds));
+        race(level, length() / 2);
     }
 }
 
@@ -82,7 +80,7 @@ fn requests(round: u64) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// What is outside: names, contents and times.
-fn facts(outside: &Path) -> BTreeMap<String, (Vec<u8>, SystemTime)> {
+pub fn facts(outside: &Path) -> BTreeMap<String, (Vec<u8>, SystemTime)> {
     let entries = std::fs::read_dir(outside).expect("outside");
     entries
         .map(|entry| {
@@ -95,39 +93,57 @@ fn facts(outside: &Path) -> BTreeMap<String, (Vec<u8>, SystemTime)> {
         .collect()
 }
 
-fn race(level: &str, length: Duration) {
-    let arguments = ["--sandbox", level, "--durability", "none"];
-    let server = Server::prepared(&arguments, |library| {
-        std::fs::create_dir(library.join("door")).expect("a folder");
-        std::fs::write(library.join("door/file"), b"inside").expect("a file");
-        std::fs::write(library.join("leaf"), b"inside").expect("a file");
-        std::os::unix::fs::symlink("../outside", library.join("trap")).expect("a link");
-        let file = "../outside/file";
-        std::os::unix::fs::symlink(file, library.join("leaf-trap")).expect("a link");
-    });
-    let outside = outside(&server);
+/// A folder and a file, and a link that leads out of the library beside each.
+pub fn lay_traps(library: &Path) {
+    std::fs::create_dir(library.join("door")).expect("a folder");
+    std::fs::write(library.join("door/file"), b"inside").expect("a file");
+    std::fs::write(library.join("leaf"), b"inside").expect("a file");
+    std::os::unix::fs::symlink("../outside", library.join("trap")).expect("a link");
+    std::os::unix::fs::symlink("../outside/file", library.join("leaf-trap")).expect("a link");
+}
+
+/// The folder that the links lead to, with files that only walls keep the server from.
+pub fn bait(server: &Server) -> PathBuf {
+    let outside = outside(server);
     open_to_all(&outside);
     for name in ["file", "secret-name", "over"] {
         std::fs::write(outside.join(name), b"OUTSIDE").expect("a file");
         open_to_all(&outside.join(name));
         super::walls::give_to_server(&outside.join(name));
     }
-    let before = facts(&outside);
-    let library = server.library();
+    outside
+}
+
+/// Keeps changing each for its link and back, until it is over.
+pub fn swap(library: &Path, over: &AtomicBool) {
     let pairs = [("door", "trap"), ("leaf", "leaf-trap")]
         .map(|(one, other)| (library.join(one), library.join(other)));
+    while !over.load(Ordering::Relaxed) {
+        for (one, other) in &pairs {
+            let exchange = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
+            let here = nix::fcntl::AT_FDCWD;
+            nix::fcntl::renameat2(here, one, here, other, exchange).expect("exchange");
+        }
+    }
+}
+
+/// How long all races of one kind together take.
+pub fn length() -> Duration {
+    let seconds = std::env::var("FORKFTP_RACE_SECONDS").ok();
+    let seconds = seconds.map_or(SECONDS, |s| s.parse().expect("seconds"));
+    Duration::from_secs(seconds)
+}
+
+fn race(level: &str, length: Duration) {
+    let arguments = ["--sandbox", level, "--durability", "none"];
+    let server = Server::prepared(&arguments, lay_traps);
+    let outside = bait(&server);
+    let before = facts(&outside);
+    let library = server.library();
     let over = AtomicBool::new(false);
     let mut counts: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
     std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !over.load(Ordering::Relaxed) {
-                for (one, other) in &pairs {
-                    let exchange = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
-                    let here = nix::fcntl::AT_FDCWD;
-                    nix::fcntl::renameat2(here, one, here, other, exchange).expect("exchange");
-                }
-            }
-        });
+        scope.spawn(|| swap(&library, &over));
         let mut peer = Peer::connect(&server);
         let until = Instant::now() + length;
         let mut round = 0;

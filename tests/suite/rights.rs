@@ -10,13 +10,13 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 /// Times, in seconds: of what is there, of what is put, and what `T` sets.
-const THERE: u64 = 1_600_000_000;
-const PUT: u64 = 1_500_000_000;
-const SET: u64 = 1_400_000_000;
-const NEW: &[u8] = b"new content";
+pub const THERE: u64 = 1_600_000_000;
+pub const PUT: u64 = 1_500_000_000;
+pub const SET: u64 = 1_400_000_000;
+pub const NEW: &[u8] = b"new content";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Node {
+pub enum Node {
     File(Vec<u8>, u64),
     Folder,
     /// A symbolic link to this.
@@ -24,9 +24,9 @@ enum Node {
 }
 
 /// What is in a library, by path. Without the server's own folder.
-type Tree = BTreeMap<String, Node>;
+pub type Tree = BTreeMap<String, Node>;
 
-fn fixture() -> Tree {
+pub fn fixture() -> Tree {
     let mut tree = Tree::new();
     for folder in ["folder", "folder/deep", "empty", "ann", "ann/folder", "bob"] {
         tree.insert(folder.into(), Node::Folder);
@@ -56,7 +56,7 @@ fn fixture() -> Tree {
 }
 
 /// Makes `tree` of what is in `library`. What is right already stays: somebody may have a folder of it open.
-fn make(library: &Path, tree: &Tree) {
+pub fn make(library: &Path, tree: &Tree) {
     let now = look(library);
     // What is in a folder goes before it, and comes after it.
     for (path, node) in now.iter().rev() {
@@ -93,7 +93,7 @@ fn make(library: &Path, tree: &Tree) {
 }
 
 /// What is in `library`.
-fn look(library: &Path) -> Tree {
+pub fn look(library: &Path) -> Tree {
     let mut tree = Tree::new();
     look_into(library, "", &mut tree);
     tree
@@ -129,7 +129,7 @@ fn look_into(library: &Path, above: &str, tree: &mut Tree) {
 
 /// What is tried on a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Try {
+pub enum Try {
     List { recursive: bool },
     Get,
     Stat,
@@ -140,7 +140,7 @@ enum Try {
     SetTime,
 }
 
-const TRIES: [Try; 16] = [
+pub const TRIES: [Try; 16] = [
     Try::List { recursive: false },
     Try::List { recursive: true },
     Try::Get,
@@ -183,7 +183,7 @@ const TRIES: [Try; 16] = [
     Try::SetTime,
 ];
 
-const PATHS: [&str; 19] = [
+pub const PATHS: [&str; 19] = [
     "",
     "file",
     "folder",
@@ -206,11 +206,11 @@ const PATHS: [&str; 19] = [
 ];
 
 /// Somebody, as the model knows them.
-struct Somebody {
+pub struct Somebody {
     /// Empty for who does not log in.
-    name: &'static str,
-    rights: &'static [&'static str],
-    home: &'static str,
+    pub name: &'static str,
+    pub rights: &'static [&'static str],
+    pub home: &'static str,
 }
 
 const EVERYTHING: [&str; 7] = [
@@ -223,7 +223,7 @@ const EVERYTHING: [&str; 7] = [
     "mkdir",
 ];
 
-const PEOPLE: [Somebody; 9] = [
+pub const PEOPLE: [Somebody; 13] = [
     somebody("", &["get"]),
     somebody("reader", &["list", "get"]),
     somebody("dropper", &["put"]),
@@ -232,7 +232,11 @@ const PEOPLE: [Somebody; 9] = [
         "editor",
         &["list", "get", "put", "overwrite", "rename", "mkdir"],
     ),
+    somebody("lister", &["list"]),
+    somebody("replacer", &["overwrite"]),
     somebody("cleaner", &["delete"]),
+    somebody("renamer", &["rename"]),
+    somebody("maker", &["mkdir"]),
     somebody("all", &EVERYTHING),
     somebody("nothing", &[]),
     Somebody {
@@ -251,8 +255,8 @@ const fn somebody(name: &'static str, rights: &'static [&'static str]) -> Somebo
 }
 
 /// What is expected: a code, or what a reader is shown; and what becomes of the library.
-#[derive(Debug, PartialEq, Eq)]
-enum Answer {
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
     Refused(&'static str),
     Done,
     Names(BTreeSet<String>),
@@ -274,18 +278,18 @@ fn spelled(path: &str, writes: bool) -> Result<(), &'static str> {
 }
 
 /// The model: a library as one person sees it.
-struct Model<'a> {
-    who: &'a Somebody,
-    tree: Tree,
+pub struct Model<'a> {
+    pub who: &'a Somebody,
+    pub tree: Tree,
 }
 
 impl Model<'_> {
-    fn may(&self, right: &str) -> bool {
+    pub fn may(&self, right: &str) -> bool {
         self.who.rights.contains(&right)
     }
 
     /// The path from the root of the library.
-    fn whole(&self, path: &str) -> String {
+    pub fn whole(&self, path: &str) -> String {
         match (self.who.home, path) {
             ("", path) => path.into(),
             (home, "") => home.into(),
@@ -293,7 +297,7 @@ impl Model<'_> {
         }
     }
 
-    fn node(&self, path: &str) -> Option<&Node> {
+    pub fn node(&self, path: &str) -> Option<&Node> {
         if path.is_empty() {
             return Some(&Node::Folder);
         }
@@ -331,7 +335,7 @@ impl Model<'_> {
         below.map(str::to_owned).collect()
     }
 
-    fn carry_out(&mut self, what: Try, path: &str) -> Answer {
+    pub fn carry_out(&mut self, what: Try, path: &str) -> Answer {
         self.try_out(what, path).unwrap_or_else(Refused)
     }
 
@@ -506,8 +510,8 @@ fn carry_out(peer: &mut Peer, what: Try, path: &str) -> Result<Answer, String> {
     }
 }
 
-#[test]
-fn everybody_may_do_what_their_rights_say_and_nothing_else() {
+/// A server that all of them may log in to, with a listening socket of these keys.
+pub fn serve(listen: &str) -> Server {
     let lists = |rights: &[&str]| format!("rights = {rights:?}");
     let keys: Vec<_> = PEOPLE
         .iter()
@@ -526,10 +530,15 @@ fn everybody_may_do_what_their_rights_say_and_nothing_else() {
         .map(|(who, keys)| (who.name, "pencil", keys.as_str()))
         .collect();
     let config = format!(
-        "durability = \"none\"\n[[listen]]\naddress = \"127.0.0.1:0\"\nproof = \"none\"\nlogin = \"optional\"\n[anonymous]\n{}\n",
+        "durability = \"none\"\n[[listen]]\nlogin = \"optional\"\n{listen}\n[anonymous]\n{}\n",
         lists(PEOPLE[0].rights)
     );
-    let server = Server::configured(&config, &users, |_| ());
+    Server::configured(&config, &users, |_| ())
+}
+
+#[test]
+fn everybody_may_do_what_their_rights_say_and_nothing_else() {
+    let server = serve("address = \"127.0.0.1:0\"\nproof = \"none\"");
     let library = server.library();
     let outside = super::walls::outside(&server);
     super::walls::open_to_all(&outside);

@@ -102,7 +102,7 @@ pub fn tcp_state(inode: &str) -> Option<String> {
 }
 
 /// The state of a listening socket in that table.
-const LISTENS: &str = "0A";
+pub const LISTENS: &str = "0A";
 
 /// The inode behind a link of a descriptor, if it is a TCP socket's.
 pub fn tcp_inode(link: &str) -> Option<&str> {
@@ -134,12 +134,12 @@ pub fn broker_of(server: &Server) -> u32 {
     brokers[0]
 }
 
-fn nobody() -> nix::unistd::User {
+pub fn nobody() -> nix::unistd::User {
     let found = nix::unistd::User::from_name("nobody").expect("users");
     found.expect("a user called nobody")
 }
 
-fn signal(pid: u32, signal: Signal) {
+pub fn signal(pid: u32, signal: Signal) {
     kill(Pid::from_raw(pid as i32), signal).expect("kill");
 }
 

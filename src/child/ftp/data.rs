@@ -60,6 +60,17 @@ pub(super) enum Direction {
     FromClient,
 }
 
+/// What TLS says about the end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// That it was the end (close_notify).
+    Said,
+    /// Nothing.
+    Missing,
+    /// That it was in the middle of a record.
+    Torn,
+}
+
 /// A data connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -134,13 +145,18 @@ impl Connection {
     /// Waits for the client, as long as it may take.
     pub(super) fn wait(&mut self, events: PollFlags, control: &mut Control) -> Result<(), Stop> {
         let began = monotonic_millis();
+        let mut looked = began;
         loop {
-            if wait(self.fd.as_fd(), events, control, LOOK)? {
-                if events.contains(PollFlags::POLLIN) {
-                    self.slot.waited(monotonic_millis().saturating_sub(began));
-                } else {
-                    self.progress.note_wait(self.fd.as_fd(), began);
-                }
+            let ready = wait(self.fd.as_fd(), events, control, LOOK)?;
+            // At each look, for `min_rate`: a slow client may make room only after a long while.
+            let now = monotonic_millis();
+            if events.contains(PollFlags::POLLIN) {
+                self.slot.waited(now.saturating_sub(looked));
+            } else {
+                self.progress.note_wait(self.fd.as_fd(), looked);
+            }
+            looked = now;
+            if ready {
                 return Ok(());
             }
             if events.contains(PollFlags::POLLOUT) {
@@ -316,11 +332,16 @@ impl Connection {
         got.filter(|got| *got > 0)
     }
 
-    /// True when TLS says that the client's end was its end (close_notify); None without TLS.
-    pub(super) fn said_goodbye(&self) -> Option<bool> {
-        self.secure
-            .as_ref()
-            .map(|secure| secure.engine().said_goodbye())
+    /// What TLS says about the client's end; None without it.
+    pub(super) fn farewell(&self) -> Option<Farewell> {
+        let engine = self.secure.as_ref()?.engine();
+        Some(if engine.said_goodbye() {
+            Farewell::Said
+        } else if engine.is_torn() {
+            Farewell::Torn
+        } else {
+            Farewell::Missing
+        })
     }
 
     /// Ends it: the client has everything, and is told so.
@@ -329,13 +350,8 @@ impl Connection {
             secure.engine().finish();
             self.push(control, &secure)?;
         }
-        net::finish_sending(self.fd.as_fd());
+        // Closing says it is the end.
         Ok(())
-    }
-
-    /// Milliseconds of a round trip to the client, as the kernel knows it.
-    pub(super) fn round_trip(&self) -> u64 {
-        net::round_trip(self.fd.as_fd()).unwrap_or(0).div_ceil(1000)
     }
 }
 

@@ -61,7 +61,7 @@ pub(super) fn log_in(line: &mut Line<'_>) -> Result<Admitted, End> {
                         line.control.say(230, "You are in.")?;
                         return Ok(admitted);
                     }
-                    Err(Unanswered::Gone(reason)) => return Err(End::Lost(reason)),
+                    Err(Unanswered::Gone(reason)) => return Err(End::Forsaken(reason)),
                     Err(Unanswered::Refused(refusal)) => {
                         log::ftp::login(&name, line.client.peer.address(), false);
                         failures += 1;

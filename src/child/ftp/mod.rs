@@ -37,6 +37,7 @@ use crate::wire::ftp::line::Line as Said;
 use crate::wire::path::RelPath;
 use control::{Control, code_of};
 use line::Line;
+use opening::Way;
 use std::io;
 
 /// One client's session, after the login.
@@ -71,6 +72,8 @@ enum End {
     HangUp(Refusal),
     /// There is nobody left to tell.
     Lost(String),
+    /// The broker is gone, and the client is there: it is told that there is no going on.
+    Forsaken(String),
     /// All has been said and logged.
     Ended(Exit),
 }
@@ -153,6 +156,9 @@ impl Session<'_> {
         if verb != "RNFR" {
             self.renamed = None;
         }
+        if tables::transfers(&verb) {
+            self.line.way = Way::Unsaid;
+        }
         self.line.look_ahead();
         if self.line.control.slot().asked_to_end() {
             Err(End::HangUp(Code::Closing.into()))
@@ -222,6 +228,15 @@ impl Line<'_> {
                 }
             }
             End::Ended(exit) => exit,
+            End::Forsaken(reason) => {
+                let what = "The server cannot go on with this session: connect again.";
+                let _ = self.control.say(421, what);
+                fields.push(("reason", &reason));
+                log::event(Level::Error, "forsaken", &fields);
+                self.control.output().finish();
+                self.control.input().linger();
+                Exit::Cut
+            }
             End::Lost(reason) => {
                 fields.push(("reason", &reason));
                 log::event(Level::Info, "lost", &fields);

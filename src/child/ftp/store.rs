@@ -6,7 +6,7 @@
 //! came is kept out of sight, for resuming, and an old file of that name stays.
 
 use super::control::Control;
-use super::data::{self, Connection, Direction, Stop};
+use super::data::{self, Connection, Direction, Farewell, Stop};
 use super::line::Line;
 use super::opening::Way;
 use super::{End, Handled, Session};
@@ -19,7 +19,7 @@ use crate::library::{From as Begin, Published, Ready, Streamed, Upload};
 use crate::log::ftp::{self, Deed, Moved};
 use crate::rights::{Operation, Right};
 use crate::sys::process::monotonic_millis;
-use crate::sys::random;
+use crate::sys::{net, random};
 use crate::wire::ftp::ascii::Converter;
 use crate::wire::ftp::command::{Type, allo};
 use crate::wire::ftp::path::{absolute, resolve};
@@ -41,7 +41,7 @@ impl From<Unanswered> for Stop {
     fn from(why: Unanswered) -> Stop {
         match why {
             Unanswered::Refused(refusal) => Stop::Refused(refusal),
-            Unanswered::Gone(reason) => Stop::Over(End::Lost(reason)),
+            Unanswered::Gone(reason) => Stop::Over(End::Forsaken(reason)),
         }
     }
 }
@@ -127,7 +127,11 @@ impl Session<'_> {
         let resolved = self
             .guest
             .allow(Operation::Put { overwrite: false })
-            .and_then(|()| self.new_path(argument));
+            .and_then(|()| self.new_path(argument))
+            .and_then(|path| match self.range.take() {
+                Some(_) => Err(Refusal::new(Code::Request, "RANG is for RETR and HASH")),
+                None => Ok(path),
+            });
         let path = match resolved {
             Ok(path) => path,
             Err(refusal) => {
@@ -353,17 +357,20 @@ fn receive_bytes(
         }
     }
     write(guest, upload, reserved, text.end())?;
-    let goodbye = connection.said_goodbye();
-    let round_trip = connection.round_trip();
+    let farewell = connection.farewell();
     // Some wait for ours before they close, others have gone: they have nothing to hear (RFC 5246, section 7.2.1).
     let _ = connection.finish(control);
     if announced.is_some_and(|announced| *came < announced) {
         let what = format!("{came} bytes came, and ALLO announced more");
         return Err(Stop::Broken(what));
     }
-    match goodbye {
-        Some(true) => return Ok(Evidence::Whole),
-        Some(false) if line.world.listen.ftp.goodbye == Goodbye::Require => {
+    match farewell {
+        Some(Farewell::Said) => return Ok(Evidence::Whole),
+        Some(Farewell::Torn) => {
+            let what = "TLS was cut in the middle of a record".to_owned();
+            return Err(Stop::Broken(what));
+        }
+        Some(Farewell::Missing) if line.world.listen.ftp.goodbye == Goodbye::Require => {
             let what = "TLS did not say that this was the end (close_notify)".to_owned();
             return Err(Stop::Broken(what));
         }
@@ -372,6 +379,10 @@ fn receive_bytes(
     if announced == Some(*came) || guest.grant.on_hangup == OnHangup::Publish {
         return Ok(Evidence::Whole);
     }
+    // Of the control connection: that of the other is as long as what stood in its buffers.
+    let round_trip = net::round_trip(line.control.fd())
+        .unwrap_or(0)
+        .div_ceil(1000);
     let moment = (2 * round_trip + MOMENT).min(LONGEST_MOMENT);
     Ok(Evidence::PresentUntil(monotonic_millis() + moment))
 }
