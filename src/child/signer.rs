@@ -9,12 +9,14 @@ use crate::sys::sealed;
 use crate::tls::{ALPN, ALPN_FTP, Engine, provider};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{
-    NoServerSessionStorage, ServerConfig, ServerConnection, ServerSessionMemoryCache,
+    ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig, ServerConnection,
+    ServerSessionMemoryCache,
 };
 use rustls::sign::{CertifiedKey, Signer, SigningKey, SingleCertAndKey};
-use rustls::{Error, SignatureAlgorithm, SignatureScheme};
+use rustls::{CipherSuite, Error, SignatureAlgorithm, SignatureScheme};
 use sha2::{Digest, Sha256};
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Before a TLS 1.3 transcript's hash stand spaces and this (RFC 8446, section 4.4.3).
@@ -43,6 +45,29 @@ struct Ftp {
     control: Arc<ServerConfig>,
     download: Arc<ServerConfig>,
     upload: Arc<ServerConfig>,
+    upload_untold: Arc<ServerConfig>,
+    client: Arc<Met>,
+}
+
+/// What is seen of the client when it says hello.
+#[derive(Debug)]
+struct Met {
+    certificate: Arc<dyn ResolvesServerCert>,
+    /// It uses a session once, and lives on the ticket that each connection brings.
+    lives_on_tickets: AtomicBool,
+}
+
+impl ResolvesServerCert for Met {
+    /// OpenSSL's clients name this suite that is none, and take a new ticket from each connection, of which they read one before they
+    /// close. Go's never name it, read nothing where they only write, and use the first ticket for everything. A wrong guess is loud: the
+    /// data connection is refused, or the upload is cut.
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let named = CipherSuite::TLS_EMPTY_RENEGOTIATION_INFO_SCSV;
+        if hello.cipher_suites().contains(&named) {
+            self.lives_on_tickets.store(true, Ordering::Relaxed);
+        }
+        self.certificate.resolve(hello)
+    }
 }
 
 /// The key, as far as it is known here.
@@ -101,10 +126,15 @@ impl Tls {
         // Nothing rests on that name in FTP, and there are clients of TLS 1.2 without (Go before 1.20).
         ftp.require_ems = false;
         ftp.alpn_protocols = vec![ALPN_FTP.to_vec()];
+        let client = Arc::new(Met {
+            certificate: config.cert_resolver.clone(),
+            lives_on_tickets: AtomicBool::new(false),
+        });
+        ftp.cert_resolver = client.clone();
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Tls {
             drive: Arc::new(config),
-            ftp: Ftp::new(ftp),
+            ftp: Ftp::new(ftp, client),
             key,
         })
     }
@@ -121,18 +151,19 @@ impl Tls {
     }
 
     /// The handshake of a data connection. Only those are signed for that need not resume a session: with `broker`. A client that
-    /// will only send is given no tickets: it never reads them, and closing a connection with bytes unread resets it, with the
-    /// end of the file still on its way.
+    /// will only send is given one ticket at most: what it does not read makes its closing a reset, with the end of the file still on
+    /// its way.
     pub(super) fn begin_data(
         &self,
         broker: Option<&Broker>,
         reads: bool,
     ) -> Result<Engine, String> {
         self.key.connect(broker.cloned());
-        engine(if reads {
-            &self.ftp.download
-        } else {
-            &self.ftp.upload
+        let lives_on_tickets = self.ftp.client.lives_on_tickets.load(Ordering::Relaxed);
+        engine(match (reads, lives_on_tickets) {
+            (true, _) => &self.ftp.download,
+            (false, true) => &self.ftp.upload,
+            (false, false) => &self.ftp.upload_untold,
         })
     }
 
@@ -144,7 +175,7 @@ impl Tls {
 
 impl Ftp {
     /// Sessions are resumed by what this process alone remembers: whoever can resume one of this client's is this client.
-    fn new(mut config: ServerConfig) -> Ftp {
+    fn new(mut config: ServerConfig, client: Arc<Met>) -> Ftp {
         config.ticketer = Arc::new(Tickets::default());
         // For clients of TLS 1.2 that know no tickets.
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
@@ -152,11 +183,15 @@ impl Ftp {
         let mut download = config.clone();
         download.send_tls13_tickets = DATA_TICKETS;
         let mut upload = config.clone();
-        upload.send_tls13_tickets = 0;
+        upload.send_tls13_tickets = 1;
+        let mut upload_untold = config.clone();
+        upload_untold.send_tls13_tickets = 0;
         Ftp {
+            client,
             control: Arc::new(config),
             download: Arc::new(download),
             upload: Arc::new(upload),
+            upload_untold: Arc::new(upload_untold),
         }
     }
 }
@@ -218,7 +253,9 @@ impl Signer for Remotely {
             .broker
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        let broker = broker.as_ref().ok_or_else(|| cannot("a late signature"))?;
+        let broker = broker
+            .as_ref()
+            .ok_or_else(|| cannot("no session was resumed"))?;
         broker
             .ask_sign(&self.key.leaf, self.scheme.into(), parts)
             .map_err(|why| match why {

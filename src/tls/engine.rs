@@ -23,6 +23,46 @@ pub struct Engine {
     ended: bool,
     /// The other end said so before.
     goodbye: bool,
+    /// Where records begin and end.
+    records: Records,
+}
+
+/// Follows records as they come, by their heads (RFC 8446, section 5.1).
+#[derive(Debug, Default)]
+struct Records {
+    /// Of the next head, as far as it has come.
+    head: [u8; RECORD_HEAD],
+    known: usize,
+    /// Bytes of the record that are still to come.
+    left: usize,
+}
+
+/// Type, version, length.
+const RECORD_HEAD: usize = 5;
+
+impl Records {
+    fn follow(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.left > 0 {
+                let within = self.left.min(bytes.len());
+                self.left -= within;
+                bytes = &bytes[within..];
+                continue;
+            }
+            let more = (RECORD_HEAD - self.known).min(bytes.len());
+            self.head[self.known..self.known + more].copy_from_slice(&bytes[..more]);
+            self.known += more;
+            bytes = &bytes[more..];
+            if self.known == RECORD_HEAD {
+                self.left = usize::from(u16::from_be_bytes([self.head[3], self.head[4]]));
+                self.known = 0;
+            }
+        }
+    }
+
+    fn is_between(&self) -> bool {
+        self.left == 0 && self.known == 0
+    }
 }
 
 impl Engine {
@@ -38,6 +78,7 @@ impl Engine {
             end: 0,
             ended: false,
             goodbye: false,
+            records: Records::default(),
         }
     }
 
@@ -45,6 +86,12 @@ impl Engine {
     #[must_use]
     pub fn said_goodbye(&self) -> bool {
         self.goodbye
+    }
+
+    /// True when the stream underneath ended, or stands, in the middle of a record: something is missing, whatever was said.
+    #[must_use]
+    pub fn is_torn(&self) -> bool {
+        !self.goodbye && !self.records.is_between()
     }
 
     /// True when the handshake resumed a session.
@@ -126,6 +173,7 @@ impl Engine {
         }
         (self.start, self.end) = (0, 0);
         self.end = from.read(&mut self.raw)?;
+        self.records.follow(&self.raw[..self.end]);
         if self.end == 0 {
             self.ended = true;
             // Told to it as well, so that it takes no half record for a whole one.

@@ -91,6 +91,8 @@ def facts():
             names[b"folder"].get("size") is not None, names
         assert names[b"file"] == told, (names, told)
         assert set(names[b"folder"]["perm"]) <= set("flcdmpea") and "e" in names[b"folder"]["perm"], names
+        ftp.expect("OPTS MLST unique;", 200)
+        names = ftp.names()
         assert names[b"file"]["unique"] != names[b"folder"]["unique"]
         assert ftp.expect("OPTS MLST size;TYPE;", 200).text.lower().startswith("200 mlst opts type;size;") or 1 / 0
         assert ftp.expect("MLST file", 250).lines[1].lower() in (b" type=file;size=10240; /facts/file", b" size=10240;type=file; /facts/file")

@@ -143,8 +143,10 @@ def codes():
         for line in ("PROT P", "PBSZ 0"):
             ftp.expect(line, 503)
         ftp.expect("AUTH KERBEROS_V4", 504)
-        # Without a way for the data there is no transfer.
-        for line in ("RETR file", "STOR file", "LIST"):
+        assert content("codes/file") == BODY
+        ftp.quit()
+    with session() as ftp:  # without a way for the data there is no transfer
+        for line in ("RETR codes/file", "STOR codes/file", "LIST"):
             ftp.expect(line, 425, 503)
         assert content("codes/file") == BODY
         ftp.quit()

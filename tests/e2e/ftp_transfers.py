@@ -102,6 +102,10 @@ def announced():
         ftp.expect(f"ALLO {len(BODY) + 1}", 200)
         reply = ftp.store("STOR short", BODY)
         assert reply.code in (426, 451) and not os.path.exists(on_disk("announced/short")), reply
+        # It is kept for resuming, and what was missing makes it one.
+        assert ftp.expect("SIZE short", 213).text == f"213 {len(BODY)}"
+        ftp.put("short", b"!", rest=len(BODY))
+        assert content("announced/short") == BODY + b"!"
         # ALLO is for one upload.
         ftp.put("next", BODY)
         ftp.expect(f"ALLO {1 << 60}", 200, 452, 552)
@@ -324,6 +328,11 @@ def ends_of_tls():
             finish_without_notify(data)
             ftp.expect_reply(426)
             assert content("ended") == BODY
+            # It is answered with the server's own (RFC 5246, 7.2.1): clients in Python take anything else for an error.
+            data = ftp.begin("STOR ended")
+            data.sendall(BODY)
+            data.unwrap().close()
+            ftp.expect_reply(226)
             # The server ends its own with close_notify: read_all would fail otherwise.
             assert ftp.get("ended") == BODY and ftp.retrieve("MLSD")
             data = ftp.begin("RETR ended")

@@ -24,6 +24,8 @@ round() { # name, base of the URLs, options
     works -r 1000-1999 -o got "$at/$name/big"
     cmp got <(tail -c +1001 big | head -c 1000) || fail "$name: a range came as something else"
     works -l "$at/$name/"
+    # Of a folder that is named with it (nocwd), names are told with it.
+    sed -i "s:^$name/::" "$OUT"
     [ "$(sort "$OUT")" = $'big\nsmall' ] || fail "$name: names: $(cat "$OUT")"
     works "$at/$name/"
     has "$OUT" '^-rw.* 3000000 .* big'
@@ -33,6 +35,7 @@ round() { # name, base of the URLs, options
     works -R -o got "$at/$name/small"
     same_mtime got small
     works -l "$at/$name/" -Q "RNFR /$name/big" -Q "RNTO /$name/huge" -Q "MKD /$name/folder" -Q "DELE /$name/small"
+    sed -i "s:^$name/::" "$OUT"
     [ "$(sort "$OUT")" = $'folder\nhuge' ] || fail "$name: after renaming: $(cat "$OUT")"
     same "$LIBRARY/$name/huge" big
     works -l "$at/$name/" -Q "-RMD /$name/folder" -Q "-DELE /$name/huge"

@@ -8,7 +8,7 @@ noise 3000000 1 >big
 python3 - "$HERE" "${HARD_NAMES[@]}" <<'PYTHON'
 import ftplib, io, os, ssl, sys, time
 sys.path.insert(0, sys.argv[1])
-from ftp_raw import client_context, wait_until
+from ftp_raw import client_context, is_all_read, wait_until
 NAMES = sys.argv[2:]
 LIBRARY, USER, PASSWORD = (os.environ[name] for name in ("LIBRARY", "FTP_USER", "FTP_PASSWORD"))
 PORT, TLS_PORT = int(os.environ["PORT"]), int(os.environ["TLS_PORT"])
@@ -118,7 +118,7 @@ def resume(way):
     ftp.voidcmd("TYPE I")
     data = ftp.transfercmd("STOR " + name)
     data.sendall(BIG[:1_500_000])
-    data.settimeout(20)
+    wait_until(lambda: is_all_read(data))
     ftp.sock.close()  # the control connection goes in mid-transfer
     ftp.file.close()
     data.close()

@@ -97,7 +97,8 @@ kill -KILL "$STARTED_PID"
 exec 9>&-
 wait_for 10 no_sessions
 absent "$LIBRARY/cut"
-works ncftpput "${AT[@]}" -z -d resumed -C 127.0.0.1 big /cut
+# Without sendfile(2), with which it sends from the beginning whatever it has asked for.
+works ncftpput "${AT[@]}" -s -z -d resumed -C 127.0.0.1 big /cut
 same "$LIBRARY/cut" big
 has resumed '(REST [1-9]|APPE)'
 partials_are 0 || fail "left: $(find "$LIBRARY/.forkftp")"

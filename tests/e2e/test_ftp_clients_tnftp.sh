@@ -91,7 +91,7 @@ absent "$LIBRARY/cut"
 tnftp_at <<END
 size cut
 END
-size=$(sed -nE 's/^(213|cut) +([0-9]+).*/\2/p' said | tail -n 1)
+size=$(sed -nE 's/^(213|cut)[[:space:]]+([0-9]+).*/\2/p' said | tail -n 1)
 [ "${size:-0}" -ge 1200000 ] || fail "the size of what is kept: $size"
 tnftp_at <<END
 restart $size

@@ -10,6 +10,7 @@ rights = ["list", "get"]
 [[listen]]
 address = "127.0.0.1:0"
 protocol = "ftp"
+tls = "optional"
 login = "optional"'
 ipv6=false
 if python3 -c 'import socket; socket.socket(socket.AF_INET6).bind(("::1", 0))' 2>/dev/null; then
@@ -18,6 +19,7 @@ if python3 -c 'import socket; socket.socket(socket.AF_INET6).bind(("::1", 0))' 2
 [[listen]]
 address = "[::1]:0"
 protocol = "ftp"
+tls = "optional"
 active = true'
 fi
 serve_ftp $'active = true\ndata_seconds = 2' '' 'names = ["ftp.example.org"]' "$tables"

@@ -39,6 +39,7 @@ if python3 -c 'import socket; socket.socket(socket.AF_INET6).bind(("::1", 0))' 2
 [[listen]]
 address = "[::1]:0"
 protocol = "ftp"
+tls = "optional"
 login = "optional"
 active = true'
 fi

@@ -9,6 +9,7 @@ mod control;
 mod dialing;
 mod digests;
 mod frames;
+mod ftp;
 #[cfg(target_arch = "x86_64")]
 mod lending;
 mod listing;

@@ -18,23 +18,14 @@ const PIECE: usize = 64 * 1024;
 
 /// SIZE (RFC 3659, section 4): as many bytes as a transfer in the type that is set would have.
 pub(super) fn size(session: &mut Session<'_>, argument: &[u8]) -> Handled {
-    let kind = session.line.kind;
-    let found = session.old_path(argument).and_then(|path| {
-        let library = session.guest.library;
-        match (session.guest.allow(Operation::Stat), kind) {
-            (Ok(()), Type::Image) => match session.look(&path)? {
-                facts if facts.kind == Kind::File => Ok(facts.size),
-                _ => Err(Code::IsFolder.into()),
-            },
-            (Ok(()), Type::Ascii) => as_text(library, &path),
-            // Whoever may only put learns of what is their own: where a cut upload goes on.
-            (Err(denied), Type::Image) => match session.kept(&path) {
-                Some(facts) => Ok(facts.size),
-                None => Err(denied),
-            },
-            (Err(denied), Type::Ascii) => Err(denied),
-        }
-    });
+    let found = match session.guest.allow(Operation::Stat) {
+        Ok(()) => session.size_of(argument),
+        // Whoever may only put learns of what is their own: where a cut upload goes on.
+        Err(denied) => match (session.old_path(argument), session.line.kind) {
+            (Ok(path), Type::Image) => session.kept(&path).map(|facts| facts.size).ok_or(denied),
+            _ => Err(denied),
+        },
+    };
     let shown = session.shown(argument);
     session
         .guest
@@ -42,6 +33,19 @@ pub(super) fn size(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     match found {
         Ok(size) => session.line.control.say(213, size.to_string()),
         Err(refusal) => session.refuse(&refusal),
+    }
+}
+
+impl Session<'_> {
+    fn size_of(&self, argument: &[u8]) -> Result<u64, Refusal> {
+        let path = self.old_path(argument)?;
+        match self.line.kind {
+            Type::Ascii => as_text(self.guest.library, &path),
+            Type::Image => match self.look(&path)? {
+                facts if facts.kind == Kind::File => Ok(facts.size),
+                _ => Err(Code::IsFolder.into()),
+            },
+        }
     }
 }
 

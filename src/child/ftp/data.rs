@@ -60,6 +60,17 @@ pub(super) enum Direction {
     FromClient,
 }
 
+/// What TLS says about the end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Farewell {
+    /// That it was the end (close_notify).
+    Said,
+    /// Nothing.
+    Missing,
+    /// That it was in the middle of a record.
+    Torn,
+}
+
 /// A data connection.
 #[derive(Debug)]
 pub(super) struct Connection {
@@ -321,11 +332,16 @@ impl Connection {
         got.filter(|got| *got > 0)
     }
 
-    /// True when TLS says that the client's end was its end (close_notify); None without TLS.
-    pub(super) fn said_goodbye(&self) -> Option<bool> {
-        self.secure
-            .as_ref()
-            .map(|secure| secure.engine().said_goodbye())
+    /// What TLS says about the client's end; None without it.
+    pub(super) fn farewell(&self) -> Option<Farewell> {
+        let engine = self.secure.as_ref()?.engine();
+        Some(if engine.said_goodbye() {
+            Farewell::Said
+        } else if engine.is_torn() {
+            Farewell::Torn
+        } else {
+            Farewell::Missing
+        })
     }
 
     /// Ends it: the client has everything, and is told so.
@@ -334,7 +350,7 @@ impl Connection {
             secure.engine().finish();
             self.push(control, &secure)?;
         }
-        net::finish_sending(self.fd.as_fd());
+        // Closing says it is the end.
         Ok(())
     }
 

@@ -45,11 +45,6 @@ impl Form {
         }
     }
 
-    /// True where lines are what programs ask for next.
-    pub(super) fn is_names(&self) -> bool {
-        self.style == Style::Names
-    }
-
     /// Adds a line, with its end.
     pub(super) fn write(&self, out: &mut Vec<u8>, facts: &Facts, name: &[u8]) {
         match self.style {

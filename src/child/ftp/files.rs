@@ -66,17 +66,20 @@ fn named(argument: &[u8]) -> Result<(), Refusal> {
 /// CWD (RFC 959, section 4.1.1). Whoever may do anything may go to where it is to be done, and learns no more than whether there
 /// is a folder to go to.
 pub(super) fn cwd(session: &mut Session<'_>, argument: &[u8]) -> Handled {
-    let found = match session.guest.grant.rights {
+    let library = session.guest.library;
+    let folder = match session.guest.grant.rights {
         Rights::NONE => Err(Code::Denied.into()),
-        _ => session.old_path(argument),
+        _ => session.old_path(argument).and_then(|path| {
+            let facts = library.stat(&path)?;
+            match facts.kind {
+                Kind::Folder => Ok(path),
+                _ => Err(Code::NotFolder.into()),
+            }
+        }),
     };
-    let folder = found.and_then(|path| {
-        let facts = session.guest.library.stat(&path);
-        match facts {
-            Ok(facts) if facts.kind == Kind::Folder => Ok(path),
-            Err(refusal) if refusal.code == Code::Io => Err(refusal),
-            _ => Err(Refusal::new(Code::NotFound, "there is no such folder")),
-        }
+    let folder = folder.map_err(|refusal| match refusal.code {
+        Code::NotFound | Code::NotFolder => Refusal::new(Code::NotFound, "there is no such folder"),
+        _ => refusal,
     });
     let shown = name::encode(argument);
     if let Err(refusal) = &folder {

@@ -5,7 +5,7 @@ use super::control::Control;
 use super::opening::Way;
 use super::{End, Handled, checksums, tables};
 use crate::child::ask::Broker;
-use crate::child::dial::Dialer;
+use crate::child::dial::{Dialer, Passive};
 use crate::child::run::World;
 use crate::child::secure;
 use crate::config::Encryption;
@@ -35,8 +35,8 @@ pub(super) struct Line<'a> {
     pub(super) kind: Type,
     /// How the next data connection comes about.
     pub(super) way: Way,
-    /// The client came to a passive socket, and is likely to want the next one.
-    pub(super) came_to_us: bool,
+    /// The passive socket that the client came to: it is likely to want another one. Closed when there is time for that.
+    pub(super) came_to_us: Option<Passive>,
     /// EPSV ALL was said (RFC 2428, section 4).
     pub(super) only_epsv: bool,
 }
@@ -62,7 +62,7 @@ impl<'a> Line<'a> {
             protects: is_secure,
             kind: Type::default(),
             way: Way::default(),
-            came_to_us: false,
+            came_to_us: None,
             only_epsv: false,
         }
     }
@@ -73,7 +73,7 @@ impl<'a> Line<'a> {
         let scarce = |(first, last): (u16, u16)| {
             u32::from(last - first) + 1 < 2 * (config.max_clients + config.prefork)
         };
-        if std::mem::take(&mut self.came_to_us)
+        if self.came_to_us.take().is_some()
             && !self.world.listen.ftp.passive_ports.is_some_and(scarce)
             && let Some(dialer) = &self.dialer
         {

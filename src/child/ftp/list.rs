@@ -80,7 +80,8 @@ pub(super) fn stat(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 struct Plan {
     path: RelPath,
     of: Of,
-    /// What stands before names that programs are to use: the folder as it was asked for.
+    /// What stands before each name that programs are to use: the folder as it was asked for. The name itself, of one thing; the
+    /// first heading, of a tree.
     prefix: Vec<u8>,
 }
 
@@ -187,6 +188,11 @@ impl Session<'_> {
     fn plan(&self, asked: &List<'_>, style: Style) -> Result<Plan, Refusal> {
         self.guest.allow(Operation::List)?;
         let library = self.guest.library;
+        // Only names that stand alone are asked for as they are (RFC 3659, section 7.2: those of MLSD are of the folder).
+        let before_names = |folder| match style {
+            Style::Names => prefix(folder),
+            _ => Vec::new(),
+        };
         let resolved = |path| resolve(&self.folder, path).map_err(Bad::when_reading);
         if style != Style::Facts
             && let Some((folder, pattern)) = glob::is_pattern(asked.path)
@@ -196,7 +202,7 @@ impl Session<'_> {
             return Ok(Plan {
                 path,
                 of: Of::Matching(pattern.to_vec(), walk),
-                prefix: prefix(folder),
+                prefix: before_names(folder),
             });
         }
         let path = resolved(asked.path)?;
@@ -221,8 +227,8 @@ impl Session<'_> {
                 Some((_, name)) => name.to_vec(),
                 None => b"/".to_vec(),
             },
-            (Of::Tree(_), _) => asked.path.to_vec(),
-            _ => prefix(asked.path),
+            (Of::Tree(_), _) => heading_of(asked.path).to_vec(),
+            _ => before_names(asked.path),
         };
         Ok(Plan { path, of, prefix })
     }
@@ -234,6 +240,15 @@ fn prefix(folder: &[u8]) -> Vec<u8> {
         b"" | b"." => Vec::new(),
         [.., b'/'] => folder.to_vec(),
         _ => [folder, b"/"].concat(),
+    }
+}
+
+/// The first heading of a tree; that of the root is empty, as everything in it begins with a slash.
+fn heading_of(folder: &[u8]) -> &[u8] {
+    match folder {
+        b"" => b".",
+        [path @ .., b'/'] => path,
+        path => path,
     }
 }
 
@@ -274,13 +289,10 @@ impl<'a> Sending<'a> {
             }
             Of::Folder(facts, walk) => {
                 form.write_itself(&mut self.lines, &facts, path.is_root());
-                // Only names that stand alone are asked for as they are (RFC 3659, section 7.2: those of MLSD are of the folder).
-                let prefix = if form.is_names() { &prefix[..] } else { b"" };
-                self.folder(form, walk, prefix, |_| true)?;
+                self.folder(form, walk, &prefix, |_| true)?;
             }
             Of::Matching(pattern, walk) => {
-                let prefix = if form.is_names() { &prefix[..] } else { b"" };
-                self.folder(form, walk, prefix, |name| glob::matches(&pattern, name))?;
+                self.folder(form, walk, &prefix, |name| glob::matches(&pattern, name))?;
             }
             Of::Tree(walk) => self.tree(library, form, (path, walk), &prefix)?,
         }
@@ -316,13 +328,8 @@ impl<'a> Sending<'a> {
         library: &Library,
         form: &Form,
         (path, walk): (RelPath, Walk),
-        asked: &[u8],
+        top: &[u8],
     ) -> Result<(), Stop> {
-        let top = match asked {
-            b"" => b".",
-            [path @ .., b'/'] => path,
-            path => path,
-        };
         self.heading(top);
         self.folder(form, walk, b"", |_| true)?;
         let again = library.walk(&path, false)?;

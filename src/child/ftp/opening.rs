@@ -40,7 +40,11 @@ impl Line<'_> {
                 let what = "Say PASV or EPSV first.".to_owned();
                 return Err(Stop::NotOpen(425, what));
             }
-            Way::Passive(passive) => self.await_client(&passive)?,
+            Way::Passive(passive) => {
+                let fd = self.await_client(&passive)?;
+                self.came_to_us = Some(passive);
+                fd
+            }
             Way::Active(port) => self.reach_client(port)?,
         };
         let slot = self.control.slot();
@@ -65,10 +69,7 @@ impl Line<'_> {
         let until = self.until();
         loop {
             match net::accept_from(passive.socket.as_fd(), peer) {
-                Ok(Some(fd)) => {
-                    self.came_to_us = true;
-                    return Ok(fd);
-                }
+                Ok(Some(fd)) => return Ok(fd),
                 Ok(None) => {}
                 Err(errno) => return Err(Stop::NotOpen(425, errno.desc().into())),
             }

@@ -45,12 +45,22 @@ pub(super) fn rest(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     let from = session.restart.take().unwrap_or(0);
     // RANG names the last byte; REST has no end.
-    let part = match session.range.take() {
-        Some((first, last)) if session.line.kind == Type::Image => first..last.saturating_add(1),
-        _ => from..u64::MAX,
+    let range = session.range.take();
+    let part = match range {
+        Some((first, last)) => first..last.saturating_add(1),
+        None => from..u64::MAX,
     };
-    let allowed = session.guest.allow(Operation::Get);
-    let resolved = allowed.and_then(|()| session.old_path(argument));
+    let resolved =
+        session
+            .guest
+            .allow(Operation::Get)
+            .and_then(|()| match (range, session.line.kind) {
+                (Some(_), Type::Ascii) => {
+                    let what = "a part is counted in bytes: TYPE I comes first";
+                    Err(Refusal::new(Code::Request, what))
+                }
+                _ => session.old_path(argument),
+            });
     let path = match resolved {
         Ok(path) => path,
         Err(refusal) => {
@@ -72,6 +82,16 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         }),
         Err(stop) => Err(data::refusal_of(stop)),
     };
+    let complete = outcome.is_ok();
+    // The client goes on while this is written down.
+    let told = match outcome {
+        Ok(()) => session
+            .line
+            .control
+            .say(226, format!("Sent: {sent} bytes.")),
+        Err(stop) => data::tell(&mut session.line, stop),
+    };
+    session.line.look_ahead();
     session
         .guest
         .log_transfer("get", &name::encode(path.as_bytes()), &result);
@@ -83,15 +103,9 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         bytes: sent,
         took: began.elapsed(),
         ascii: session.line.kind == Type::Ascii,
-        complete: outcome.is_ok(),
+        complete,
     });
-    match outcome {
-        Ok(()) => session
-            .line
-            .control
-            .say(226, format!("Sent: {sent} bytes.")),
-        Err(stop) => data::tell(&mut session.line, stop),
-    }
+    told
 }
 
 impl Session<'_> {

@@ -6,7 +6,7 @@
 //! came is kept out of sight, for resuming, and an old file of that name stays.
 
 use super::control::Control;
-use super::data::{self, Connection, Direction, Stop};
+use super::data::{self, Connection, Direction, Farewell, Stop};
 use super::line::Line;
 use super::opening::Way;
 use super::{End, Handled, Session};
@@ -127,7 +127,11 @@ impl Session<'_> {
         let resolved = self
             .guest
             .allow(Operation::Put { overwrite: false })
-            .and_then(|()| self.new_path(argument));
+            .and_then(|()| self.new_path(argument))
+            .and_then(|path| match self.range.take() {
+                Some(_) => Err(Refusal::new(Code::Request, "RANG is for RETR and HASH")),
+                None => Ok(path),
+            });
         let path = match resolved {
             Ok(path) => path,
             Err(refusal) => {
@@ -353,7 +357,7 @@ fn receive_bytes(
         }
     }
     write(guest, upload, reserved, text.end())?;
-    let goodbye = connection.said_goodbye();
+    let farewell = connection.farewell();
     let round_trip = connection.round_trip();
     // Some wait for ours before they close, others have gone: they have nothing to hear (RFC 5246, section 7.2.1).
     let _ = connection.finish(control);
@@ -361,9 +365,13 @@ fn receive_bytes(
         let what = format!("{came} bytes came, and ALLO announced more");
         return Err(Stop::Broken(what));
     }
-    match goodbye {
-        Some(true) => return Ok(Evidence::Whole),
-        Some(false) if line.world.listen.ftp.goodbye == Goodbye::Require => {
+    match farewell {
+        Some(Farewell::Said) => return Ok(Evidence::Whole),
+        Some(Farewell::Torn) => {
+            let what = "TLS was cut in the middle of a record".to_owned();
+            return Err(Stop::Broken(what));
+        }
+        Some(Farewell::Missing) if line.world.listen.ftp.goodbye == Goodbye::Require => {
             let what = "TLS did not say that this was the end (close_notify)".to_owned();
             return Err(Stop::Broken(what));
         }

@@ -43,9 +43,9 @@ const NAMES: [&str; 6] = ["type", "size", "modify", "perm", "unique", "UNIX.mode
 pub struct Facts(u8);
 
 impl Default for Facts {
-    /// What clients need without asking: type, size, modify, perm.
+    /// All there are: clients show what they find without asking for more.
     fn default() -> Facts {
-        Facts(0b00_1111)
+        Facts(0b11_1111)
     }
 }
 
@@ -178,7 +178,7 @@ mod tests {
     fn selections_table() {
         assert_eq!(
             Facts::default().feature(),
-            "MLST type*;size*;modify*;perm*;unique;UNIX.mode;"
+            "MLST type*;size*;modify*;perm*;unique*;UNIX.mode*;"
         );
         for (argument, chosen) in [
             ("Type;SIZE;", "MLST OPTS type;size;"),
@@ -210,7 +210,7 @@ mod tests {
         };
         for (facts, listed, entry, name, expected) in [
             (
-                Facts::default(),
+                Facts::parse(b"type;size;modify;perm;"),
                 Listed::Within,
                 FILE,
                 "a b",
