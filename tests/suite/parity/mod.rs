@@ -4,6 +4,7 @@ mod accidents;
 mod both;
 mod client;
 mod limits;
+mod memory;
 mod race;
 mod rights;
 mod tls;
