@@ -11,12 +11,14 @@ pub(super) struct Place {
     pub(super) ftp: Ftp,
     /// TCP congestion control; the system's own when absent.
     pub(super) congestion: Option<String>,
+    /// The ports that the kernel would choose among, first and last.
+    pub(super) ephemeral: (u16, u16),
 }
 
 impl Place {
     /// What `listen` says. A congestion control that the dialer's user may not choose is said, and the system's own is taken:
     /// transfers are worth more than their speed.
-    pub(super) fn of(listen: &Listen) -> Place {
+    pub(super) fn of(listen: &Listen, ephemeral: (u16, u16)) -> Place {
         let mut congestion = listen.congestion.clone();
         if let Some(name) = &congestion {
             let any = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -33,6 +35,7 @@ impl Place {
         Place {
             ftp: listen.ftp.clone(),
             congestion,
+            ephemeral,
         }
     }
 
@@ -70,6 +73,7 @@ mod tests {
                 ..Ftp::default()
             },
             congestion: None,
+            ephemeral: (32768, 60999),
         };
         for (peer, local, told) in [
             ("10.1.2.3", "10.9.9.9", Some("10.1.0.1")),

@@ -26,7 +26,12 @@ const AT_ONCE: usize = 64;
 const PATIENCE: u64 = 30_000;
 
 /// A new dialer, that serves the listener at the other end of `control` and the children it tells of.
-pub(super) fn run(control: OwnedFd, listen: &[Listen], config: &Config, limit: u64) -> Infallible {
+pub(super) fn run(
+    control: OwnedFd,
+    (listen, ephemeral): (&[Listen], (u16, u16)),
+    config: &Config,
+    limit: u64,
+) -> Infallible {
     log::become_role(Role::Dialer);
     process::set_name(c"forkftpd:dial");
     let ready = signal::child_defaults()
@@ -40,7 +45,8 @@ pub(super) fn run(control: OwnedFd, listen: &[Listen], config: &Config, limit: u
         });
     let ended = match ready {
         Ok(mut dialer) => {
-            dialer.places = listen.iter().map(Place::of).collect();
+            let places = listen.iter().map(|listen| Place::of(listen, ephemeral));
+            dialer.places = places.collect();
             dialer.serve().map_err(|errno| ("waiting", errno))
         }
         Err(failed) => Err(failed),

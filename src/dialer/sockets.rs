@@ -8,6 +8,10 @@ use std::os::fd::{AsFd, OwnedFd};
 /// Connections that may wait at a port: the client's one, and some of those who only try to be faster.
 const BACKLOG: u32 = 8;
 
+/// Ports that are tried before the kernel has to find one. It looks for one that nothing is left of, and where thousands of
+/// connections have just ended that takes it milliseconds; a port of a connection that ended is as good.
+const TRIES: usize = 32;
+
 /// A socket that listens at the address of `local`, on a port of the place's range, and its port. Where to begin in the range nobody
 /// can know before; each port is tried once.
 ///
@@ -18,7 +22,13 @@ pub(super) fn listen(
     local: SocketAddr,
 ) -> std::result::Result<(OwnedFd, u16), String> {
     let made = match place.ftp.passive_ports {
-        None => listen_on_one_of(place, local, std::iter::once(0)),
+        None => {
+            let (first, last) = place.ephemeral;
+            in_random_order(first, last).and_then(|ports| {
+                let ports = ports.take(TRIES).chain(std::iter::once(0));
+                listen_on_one_of(place, local, ports)
+            })
+        }
         Some((first, last)) => {
             in_random_order(first, last).and_then(|ports| listen_on_one_of(place, local, ports))
         }
@@ -132,6 +142,7 @@ mod tests {
                 ..Ftp::default()
             },
             congestion: None,
+            ephemeral: (32768, 60999),
         }
     }
 

@@ -48,11 +48,13 @@ impl Control {
         let limit = process::descriptor_limit()?.min(2 * u64::from(most) + SPARE);
         let (ours, theirs) = channel::pair()?;
         let known = &listen;
+        // The dialer itself sees no files.
+        let ephemeral = net::ephemeral_ports();
         signal::block_all().and_then(|blocked| {
             process::spawn(move || {
                 std::mem::forget(blocked);
                 first();
-                run::run(theirs, known, config, limit)
+                run::run(theirs, (known, ephemeral), config, limit)
             })
         })?;
         Ok(Some(Control {

@@ -42,6 +42,7 @@ impl Running {
         Running::start(vec![Place {
             ftp,
             congestion: None,
+            ephemeral: (32768, 60999),
         }])
     }
 

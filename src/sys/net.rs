@@ -336,6 +336,20 @@ pub fn set_send_timeout(fd: BorrowedFd<'_>, seconds: u32) -> Result<()> {
     )
 }
 
+/// The ports that the kernel chooses among, first and last (ip(7), ip_local_port_range); its usual ones where it does not say.
+#[must_use]
+pub fn ephemeral_ports() -> (u16, u16) {
+    let said = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range");
+    let ports = said.ok().and_then(|said| {
+        let mut numbers = said.split_whitespace().map(str::parse);
+        match (numbers.next(), numbers.next()) {
+            (Some(Ok(first)), Some(Ok(last))) if first <= last => Some((first, last)),
+            _ => None,
+        }
+    });
+    ports.unwrap_or((32768, 60999))
+}
+
 /// Microseconds of a round trip to the other end, as the kernel has measured it (tcp(7), TCP_INFO).
 ///
 /// # Errors

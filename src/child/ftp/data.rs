@@ -353,11 +353,6 @@ impl Connection {
         // Closing says it is the end.
         Ok(())
     }
-
-    /// Milliseconds of a round trip to the client, as the kernel knows it.
-    pub(super) fn round_trip(&self) -> u64 {
-        net::round_trip(self.fd.as_fd()).unwrap_or(0).div_ceil(1000)
-    }
 }
 
 /// Tells the client what became of a transfer that stopped; the session goes on unless it is over.

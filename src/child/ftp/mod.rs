@@ -37,6 +37,7 @@ use crate::wire::ftp::line::Line as Said;
 use crate::wire::path::RelPath;
 use control::{Control, code_of};
 use line::Line;
+use opening::Way;
 use std::io;
 
 /// One client's session, after the login.
@@ -154,6 +155,9 @@ impl Session<'_> {
         }
         if verb != "RNFR" {
             self.renamed = None;
+        }
+        if tables::transfers(&verb) {
+            self.line.way = Way::Unsaid;
         }
         self.line.look_ahead();
         if self.line.control.slot().asked_to_end() {

@@ -19,7 +19,7 @@ use crate::library::{From as Begin, Published, Ready, Streamed, Upload};
 use crate::log::ftp::{self, Deed, Moved};
 use crate::rights::{Operation, Right};
 use crate::sys::process::monotonic_millis;
-use crate::sys::random;
+use crate::sys::{net, random};
 use crate::wire::ftp::ascii::Converter;
 use crate::wire::ftp::command::{Type, allo};
 use crate::wire::ftp::path::{absolute, resolve};
@@ -358,7 +358,6 @@ fn receive_bytes(
     }
     write(guest, upload, reserved, text.end())?;
     let farewell = connection.farewell();
-    let round_trip = connection.round_trip();
     // Some wait for ours before they close, others have gone: they have nothing to hear (RFC 5246, section 7.2.1).
     let _ = connection.finish(control);
     if announced.is_some_and(|announced| *came < announced) {
@@ -380,6 +379,10 @@ fn receive_bytes(
     if announced == Some(*came) || guest.grant.on_hangup == OnHangup::Publish {
         return Ok(Evidence::Whole);
     }
+    // Of the control connection: that of the other is as long as what stood in its buffers.
+    let round_trip = net::round_trip(line.control.fd())
+        .unwrap_or(0)
+        .div_ceil(1000);
     let moment = (2 * round_trip + MOMENT).min(LONGEST_MOMENT);
     Ok(Evidence::PresentUntil(monotonic_millis() + moment))
 }

@@ -147,3 +147,11 @@ pub(super) fn keeps(verb: &str) -> bool {
             | "SIZE"
     )
 }
+
+/// True for a command that uses up a data connection, refused or not: what the client has opened for it is closed.
+pub(super) fn transfers(verb: &str) -> bool {
+    matches!(
+        verb,
+        "APPE" | "LIST" | "MLSD" | "NLST" | "RETR" | "STOR" | "STOU"
+    )
+}
