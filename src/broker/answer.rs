@@ -16,6 +16,7 @@ use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
 use crate::wire::frame::{MAX_CONTROL, MAX_DATA};
 use crate::wire::path::RelPath;
 use std::os::fd::{AsFd, OwnedFd};
+use zeroize::Zeroizing;
 
 /// One child, as the broker knows it.
 #[derive(Debug)]
@@ -88,7 +89,7 @@ impl Reply {
 pub(super) enum Outcome {
     Say(Reply),
     /// A password has to be hashed first, elsewhere: `Dealing::hashed` follows.
-    Hash(Box<Verifier>, String),
+    Hash(Box<Verifier>, Zeroizing<String>),
     /// The channel ends.
     CutOff(&'static str),
 }

@@ -8,6 +8,7 @@ use crate::sys::{Errno, Result};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use zeroize::Zeroizing;
 
 /// Most hashes that wait for their turn.
 const WAITING: usize = 256;
@@ -20,14 +21,14 @@ struct Job {
     /// The child whose client it is about.
     child: u64,
     verifier: Box<Verifier>,
-    password: String,
+    password: Zeroizing<String>,
 }
 
 /// A process that hashes.
 #[derive(Debug)]
 struct Running {
     child: u64,
-    password: String,
+    password: Zeroizing<String>,
     answer: OwnedFd,
 }
 
@@ -53,7 +54,12 @@ impl Hasher {
     }
 
     /// Takes a password on; false when there are too many.
-    pub(super) fn take(&mut self, child: u64, verifier: Box<Verifier>, password: String) -> bool {
+    pub(super) fn take(
+        &mut self,
+        child: u64,
+        verifier: Box<Verifier>,
+        password: Zeroizing<String>,
+    ) -> bool {
         if self.waiting.len() >= WAITING {
             return false;
         }
@@ -87,7 +93,7 @@ impl Hasher {
         let password = self
             .waiting
             .pop_front()
-            .map_or_else(String::new, |job| job.password);
+            .map_or_else(Zeroizing::default, |job| job.password);
         self.next += 1;
         self.running.push((
             self.next,
@@ -108,7 +114,7 @@ impl Hasher {
     }
 
     /// What process `number` found: the child it was for, and the password if it was right.
-    pub(super) fn finish(&mut self, number: u64) -> Option<(u64, Option<String>)> {
+    pub(super) fn finish(&mut self, number: u64) -> Option<(u64, Option<Zeroizing<String>>)> {
         let at = self
             .running
             .iter()

@@ -8,6 +8,7 @@ use crate::ipc::{Answer, Client, Phase};
 use crate::log::{self, Level};
 use crate::proof;
 use crate::scram::{Binding, FirstMessage, ServerLogin};
+use zeroize::Zeroizing;
 
 /// A login under way.
 #[derive(Debug)]
@@ -87,7 +88,7 @@ impl Dealing {
         desk: &mut Desk,
         client: Client,
         name: String,
-        password: String,
+        password: Zeroizing<String>,
     ) -> Outcome {
         let verifier = desk.keys.verifier(&name);
         if desk.remembered.knows(&name, &password, &verifier) {
@@ -100,7 +101,7 @@ impl Dealing {
     }
 
     /// The password that `answer_password` had hashed was right, or it was not.
-    pub(super) fn hashed(&mut self, desk: &mut Desk, right: Option<String>) -> Outcome {
+    pub(super) fn hashed(&mut self, desk: &mut Desk, right: Option<Zeroizing<String>>) -> Outcome {
         let (Some(client), Some(Attempt { name, scram: None })) =
             (self.client, self.attempt.take())
         else {

@@ -7,6 +7,7 @@ use crate::library::Library;
 use crate::sys::{Errno, privs, process};
 use crate::wire::drive::Prove;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use zeroize::Zeroizing;
 
 /// The channel to the broker, for as long as there is something to ask.
 #[derive(Debug, Clone)]
@@ -97,7 +98,7 @@ impl Broker {
     pub(super) fn ask_password(
         &self,
         user: String,
-        password: String,
+        password: Zeroizing<String>,
     ) -> Result<Admitted, Unanswered> {
         match ipc::call(&self.0, &Ask::Password { user, password }, &[])? {
             (Answer::Welcome { entry, .. }, given) => admitted(given, entry),

@@ -17,9 +17,12 @@ use crate::sys::privs::Identity;
 use crate::sys::{Result, channel};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use zeroize::{Zeroize, Zeroizing};
 
 /// Longest message in either direction, bytes.
 pub const MAX_MESSAGE: usize = 8 * 1024;
+/// Room for a message with the longest name and the longest password, bytes.
+const USUAL: usize = 2048;
 
 /// Descriptors a child may have open: a walk of the deepest folders holds two each, a batch of uploads two each.
 pub const DESCRIPTORS: u64 = 640;
@@ -122,7 +125,7 @@ pub enum Ask {
         /// Who they say they are.
         user: String,
         /// As it was typed.
-        password: String,
+        password: Zeroizing<String>,
     },
     /// May this client go on without a login? In `Login`.
     Anonymous,
@@ -340,11 +343,17 @@ pub fn send<T: Serialize>(
     descriptors: &[BorrowedFd<'_>],
     wait: bool,
 ) -> Result<()> {
-    let bytes = serde_json::to_vec(message).map_err(|_| nix::errno::Errno::EINVAL)?;
-    if bytes.len() > MAX_MESSAGE {
-        return Err(nix::errno::Errno::EMSGSIZE);
-    }
-    channel::send(to, &bytes, descriptors, wait)
+    // In one place from the beginning: what has to grow leaves what it was behind.
+    let mut bytes = Vec::with_capacity(USUAL);
+    let written = serde_json::to_writer(&mut bytes, message);
+    let sent = match written {
+        Err(_) => Err(nix::errno::Errno::EINVAL),
+        Ok(()) if bytes.len() > MAX_MESSAGE => Err(nix::errno::Errno::EMSGSIZE),
+        Ok(()) => channel::send(to, &bytes, descriptors, wait),
+    };
+    // It may have been a password.
+    bytes[..].zeroize();
+    sent
 }
 
 /// A message, the descriptors that came along, and the process that sent it where the channel knows.
@@ -359,7 +368,10 @@ pub fn receive_from<T: DeserializeOwned>(from: BorrowedFd<'_>) -> Result<Option<
     let Some(got) = channel::receive(from, &mut buffer, false)? else {
         return Ok(None);
     };
-    parse(&buffer[..got.length]).map(|message| Some((message, got.descriptors, got.sender)))
+    let message = parse(&buffer[..got.length]);
+    // It may have been a password.
+    buffer[..got.length].zeroize();
+    message.map(|message| Some((message, got.descriptors, got.sender)))
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {

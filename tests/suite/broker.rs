@@ -171,7 +171,7 @@ impl Talk {
 fn of_password(user: &str, password: &str) -> Ask {
     Ask::Password {
         user: user.into(),
-        password: password.into(),
+        password: password.to_owned().into(),
     }
 }
 

@@ -11,6 +11,7 @@ use crate::log;
 use crate::scoreboard::Phase;
 use crate::wire::ftp::command::{self, Command};
 use crate::wire::ftp::line::Line as Said;
+use zeroize::Zeroizing;
 
 /// Commands nobody knows that a client may begin with: who does not speak FTP has come to the wrong place, or was sent there
 /// (the ALPACA attack, CVE-2021-3618).
@@ -125,6 +126,6 @@ fn password(line: &mut Line<'_>, name: &str, argument: &[u8]) -> Result<Admitted
     if name.len() > LONGEST || argument.len() > LONGEST {
         return Err(Unanswered::Refused(Code::Login.into()));
     }
-    let password = String::from_utf8_lossy(argument).into_owned();
+    let password = Zeroizing::new(String::from_utf8_lossy(argument).into_owned());
     line.broker.ask_password(name.to_owned(), password)
 }

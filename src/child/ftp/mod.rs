@@ -39,6 +39,7 @@ use control::{Control, code_of};
 use line::Line;
 use opening::Way;
 use std::io;
+use zeroize::Zeroize;
 
 /// One client's session, after the login.
 #[derive(Debug)]
@@ -181,13 +182,15 @@ impl Line<'_> {
                 self.control.say(500, "That line is too long.")?;
                 Ok(None)
             }
-            Said::Command(line) => match command::parse(&line) {
-                Some(command) => Ok(Some(command)),
-                None => {
+            Said::Command(mut line) => {
+                let command = command::parse(&line);
+                // It may have been a password; the command's own copy goes the same way.
+                line.zeroize();
+                if command.is_none() {
                     self.control.say(500, "That is no command.")?;
-                    Ok(None)
                 }
-            },
+                Ok(command)
+            }
         }
     }
 

@@ -7,6 +7,7 @@ pub use super::argument::{
     transfer_type,
 };
 pub use super::moment::{Mdtm, mdtm_argument, mfmt, stamp, utime};
+use zeroize::Zeroizing;
 
 /// Longest verb, in bytes; the longest that anybody serves has seven.
 pub const LONGEST_VERB: usize = 10;
@@ -17,7 +18,7 @@ pub struct Command {
     /// Upper case ASCII letters and digits, one to `LONGEST_VERB`.
     pub verb: String,
     /// All after the one space: names may begin and end with blanks. Empty when there is none.
-    pub argument: Vec<u8>,
+    pub argument: Zeroizing<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Command {
@@ -37,7 +38,7 @@ pub fn parse(line: &[u8]) -> Option<Command> {
     let verb = std::str::from_utf8(verb).ok()?;
     (fits && verb.bytes().all(|b| b.is_ascii_alphanumeric())).then(|| Command {
         verb: verb.to_ascii_uppercase(),
-        argument: argument.to_vec(),
+        argument: argument.to_vec().into(),
     })
 }
 

@@ -3,8 +3,10 @@
 use crate::server::{PATIENCE, Server};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::version::{TLS12, TLS13};
 use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+    ClientConfig, ClientConnection, ProtocolVersion, RootCertStore, StreamOwned,
+    SupportedProtocolVersion,
 };
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
@@ -82,7 +84,10 @@ impl Write for Wire {
 
 /// What a client believes and offers under TLS, and the sessions that it remembers.
 #[derive(Clone)]
-pub struct Tls(pub Arc<ClientConfig>);
+pub struct Tls {
+    config: Arc<ClientConfig>,
+    version: ProtocolVersion,
+}
 
 impl Tls {
     /// Of a server with a certificate in its folder.
@@ -99,23 +104,33 @@ impl Tls {
         let mut roots = RootCertStore::empty();
         let certificate = CertificateDer::from_pem_file(server.folder().join("crt"));
         roots.add(certificate.expect("certificate")).expect("root");
+        // As programs do that would take the older one, too.
+        let versions: &[_] = match version.version {
+            ProtocolVersion::TLSv1_2 => &[&TLS12],
+            _ => &[&TLS13, &TLS12],
+        };
         let mut config = ClientConfig::builder_with_provider(forkftp::tls::provider())
-            .with_protocol_versions(&[version])
+            .with_protocol_versions(versions)
             .expect("version")
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = alpn.iter().map(|name| name.to_vec()).collect();
-        Tls(Arc::new(config))
+        Tls {
+            config: Arc::new(config),
+            version: version.version,
+        }
     }
 
     /// The handshake over `socket`, to its end.
     pub fn shake(&self, socket: TcpStream) -> std::io::Result<Wire> {
         let name = ServerName::try_from("127.0.0.1").expect("name");
-        let connection = ClientConnection::new(Arc::clone(&self.0), name).expect("client");
+        let connection = ClientConnection::new(Arc::clone(&self.config), name).expect("client");
         let mut stream = StreamOwned::new(connection, socket);
         while stream.conn.is_handshaking() {
             stream.conn.complete_io(&mut stream.sock)?;
         }
+        let found = stream.conn.protocol_version();
+        assert_eq!(found, Some(self.version), "another version");
         Ok(Wire::Secure(Box::new(stream)))
     }
 }
@@ -377,6 +392,10 @@ impl Ftp {
         if data.write_all(content).and_then(|()| data.flush()).is_ok() {
             data.finish();
         }
+        // Under TLS there may be tickets.
+        let mut rest = Vec::new();
+        let _ = data.read_to_end(&mut rest);
+        assert!(rest.is_empty(), "something came: {rest:?}");
         self.hear()
     }
 }

@@ -378,13 +378,13 @@ fn nothing_is_kept(server: &Server) {
 
 #[test]
 fn a_quota_is_one_by_ftp_too() {
-    let keys = "home = \"home\"\nquota = 1000000\nquota_files = 3";
+    let keys = "home = \"home\"\nquota = 4000000\nquota_files = 3";
     let server = serve("keep_free = 0", "", keys, |library| {
         std::fs::create_dir(library.join("home")).expect("home");
         std::fs::write(library.join("home/old"), noise(400_000, 7)).expect("file");
     });
     let mut ftp = Ftp::enter(&server.address, "all");
-    // Nobody says how large it is, and it grows beyond: the old one stays, and nothing is kept of the new one.
+    // More than what is kept of a cut upload. Nobody says how large it is, and it grows beyond: the old one stays, and nothing is kept of the new one.
     for command in ["STOR new", "STOR old", "APPE old", "STOU"] {
         let refused = ftp.store(command, &noise(5 * MIB, 8));
         assert_eq!(refused.code, 552, "{command}: {refused:?}");
@@ -396,11 +396,11 @@ fn a_quota_is_one_by_ftp_too() {
         );
     }
     // It is said, and refused before a byte is sent.
-    ftp.expect("ALLO 700000", 200);
+    ftp.expect("ALLO 3600001", 200);
     assert_eq!(ftp.begin("STOR new").err().expect("no room").code, 552);
     // To the byte.
-    assert_eq!(ftp.store("STOR new", &noise(600_001, 9)).code, 552);
-    assert_eq!(ftp.store("STOR new", &noise(600_000, 9)).code, 226);
+    assert_eq!(ftp.store("STOR new", &noise(3_600_001, 9)).code, 552);
+    assert_eq!(ftp.store("STOR new", &noise(3_600_000, 9)).code, 226);
     assert_eq!(ftp.store("STOR empty", b"").code, 226);
     assert_eq!(ftp.store("STOR fourth", b"").code, 552, "one file too many");
     nothing_is_kept(&server);
@@ -411,26 +411,28 @@ fn a_quota_is_one_by_ftp_too() {
     assert_eq!(other.store("APPE other", b"x").code, 552);
     other.expect("RNFR other", 350);
     other.expect("RNTO new", 250);
-    assert_eq!(ftp.store("STOR again", &noise(600_000, 11)).code, 226);
+    assert_eq!(ftp.store("STOR again", &noise(3_600_000, 11)).code, 226);
     let home = server.library().join("home");
     let size = |name: &str| std::fs::metadata(home.join(name)).expect("file").len();
-    assert_eq!(size("new") + size("again") + size("empty"), 1_000_000);
+    assert_eq!(size("new") + size("again") + size("empty"), 4_000_000);
     nothing_is_kept(&server);
 }
 
 #[test]
 fn a_file_is_not_larger_than_files_may_be_and_the_disk_does_not_fill() {
-    let server = serve("largest_file = 1000", "", "", |library| {
+    let server = serve("largest_file = 3000000", "", "", |library| {
         std::fs::write(library.join("old"), "OLD").expect("file");
     });
     let mut ftp = Ftp::enter(&server.address, "all");
-    assert_eq!(ftp.store("STOR old", &noise(100_000, 1)).code, 552);
-    assert_eq!(ftp.store("STOR old", &noise(1001, 1)).code, 552);
-    ftp.expect("ALLO 1001", 200);
+    for size in [5 * MIB, 3_000_001] {
+        assert_eq!(ftp.store("STOR old", &noise(size, 1)).code, 552);
+        nothing_is_kept(&server);
+    }
+    ftp.expect("ALLO 3000001", 200);
     assert_eq!(ftp.begin("STOR old").err().expect("too large").code, 552);
     assert_eq!(ftp.fetch("RETR old"), Ok(b"OLD".to_vec()));
     nothing_is_kept(&server);
-    assert_eq!(ftp.store("STOR old", &noise(1000, 1)).code, 226);
+    assert_eq!(ftp.store("STOR old", &noise(3_000_000, 1)).code, 226);
     let server = serve("keep_free = \"100000 TiB\"", "", "", nothing);
     let mut ftp = Ftp::enter(&server.address, "all");
     let refused = ftp.store("STOR new", &noise(1000, 1));

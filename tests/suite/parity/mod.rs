@@ -1,8 +1,10 @@
 //! FTP keeps every promise that the drive protocol keeps: the same rights, walls, limits and deadlines, and the same files whole.
 
 mod accidents;
+mod both;
 mod client;
 mod limits;
+mod memory;
 mod race;
 mod rights;
 mod tls;
