@@ -1,5 +1,5 @@
 """What FTP's transfers do: run by test_ftp_protocol.sh after ftp_protocol.py."""
-import hashlib, os, re, socket, time
+import hashlib, os, re, socket, ssl, time
 from ftp_raw import Ftp, finish, finish_without_notify, is_all_read, read_all, reset, run_each, wait_until
 from ftp_trial import LIBRARY, PASSWORD, PORT, TLS_PORT, USER, content, on_disk, session
 
@@ -343,6 +343,36 @@ def ends_of_tls():
             ftp.quit()
 
 
+def ends_without_listening():
+    """Clients that never read from an upload's connection, as in Go and Java: closing it must find nothing there to be read, or the
+    system resets it, with the end of the file still on its way."""
+    for version in ("1.2", "1.3"):
+        with session(tls="explicit", version=version) as ftp:
+            for _ in range(5):
+                data = ftp.dial()
+                ftp.expect("STOR unread", 150)
+                incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+                tls = ftp.context.wrap_bio(incoming, outgoing, session=ftp.sock.session)
+                while True:
+                    try:
+                        tls.do_handshake()
+                        break
+                    except ssl.SSLWantReadError:
+                        data.sendall(outgoing.read())
+                        incoming.write(data.recv(65536))
+                assert tls.session_reused
+                tls.write(BODY)
+                try:
+                    tls.unwrap()
+                except ssl.SSLWantReadError:
+                    pass  # close_notify is written, and its answer not waited for
+                data.sendall(outgoing.read())
+                data.close()
+                ftp.expect_reply(226)
+                assert content("unread") == BODY
+            ftp.expect("DELE unread", 250)
+
+
 def empty_files():
     for tls in (None, "explicit"):
         with session(tls=tls) as ftp:
@@ -361,4 +391,4 @@ def transfers_one_after_another():
 with open(LARGE, "wb") as large:
     large.truncate(LARGE_SIZE)
 run_each(resuming_downloads, resuming_uploads, unique_names, announced, text, passive_ways, active_ways, aborting, status_meanwhile,
-         quitting_meanwhile, two_writers, replacing_while_reading, ends_of_tls, empty_files, transfers_one_after_another)
+         quitting_meanwhile, two_writers, replacing_while_reading, ends_of_tls, ends_without_listening, empty_files, transfers_one_after_another)
