@@ -108,6 +108,18 @@ def plaintext_before_tls():
             assert ftp.ask(f"PASS {PASSWORD}").code == 230
 
 
+def tls_after_login():
+    """Who has logged in does not change what the connection is: AUTH then would have to forget the login (RFC 4217, 11.1)."""
+    with session() as ftp:
+        reply = ftp.expect("AUTH TLS", 234, 503, 534)
+        if reply.code == 234:
+            ftp.context = client_context()
+            ftp.handshake()
+            ftp.expect("PWD", 530)
+        else:
+            ftp.alive()
+
+
 def tls_that_is_required():
     with Ftp(REQUIRED_PORT) as ftp:
         for line in (f"USER {USER}", "PASS x", "EPSV", "LIST"):
@@ -440,6 +452,6 @@ def too_many_guesses():
     assert words[0] == words[1], words
 
 
-run_each(bouncing, stolen_data_ports, ports_are_of_the_range_and_random, plaintext_before_tls, tls_that_is_required,
+run_each(bouncing, stolen_data_ports, ports_are_of_the_range_and_random, plaintext_before_tls, tls_after_login, tls_that_is_required,
          data_that_does_not_resume, floods, offsets, half_handshakes, other_protocols, patterns, ways_out, names_that_forge,
          too_many_guesses)

@@ -15,30 +15,42 @@ const UNDETECTABLE: [&str; 2] = ["ok", "early"];
 /// What is there afterwards, and what the server answered, by the way the upload broke off.
 type Found = BTreeMap<String, String>;
 
-/// Prints the table, as Markdown.
+/// Prints a table without TLS and one with it, as Markdown.
 pub(crate) fn run(world: &World) {
-    let ours = FtpServer::ours(world, "forkftpd", Ours::default());
-    let mut order = Vec::new();
-    let mut columns = vec![("forkftpd".to_owned(), look(world, &ours, &mut order))];
-    drop(ours);
-    let others = Product::ALL
-        .map(|kind| (kind, Way::Plain, ""))
+    let plain = Product::ALL
+        .map(|product| (product, Way::Plain, ""))
         .into_iter()
         .chain([
             (Product::PureFtpd, Way::Atomic, " -0"),
             (Product::Proftpd, Way::Atomic, " HiddenStores"),
-        ]);
-    for (kind, way, more) in others {
-        let name = format!("{}{more}", kind.name());
-        match FtpServer::theirs(world, kind, way) {
-            Ok(server) => columns.push((name, look(world, &server, &mut order))),
+        ])
+        .collect();
+    one(world, false, plain);
+    let secure = Product::ALL.map(|product| (product, Way::Tls, ""));
+    one(world, true, secure.into());
+}
+
+fn one(world: &World, tls: bool, others: Vec<(Product, Way, &str)>) {
+    let ours = Ours {
+        tls,
+        ..Ours::default()
+    };
+    let ours = FtpServer::ours(world, "forkftpd", ours);
+    let mut order = Vec::new();
+    let mut columns = vec![("forkftpd".to_owned(), look(world, &ours, tls, &mut order))];
+    drop(ours);
+    for (product, way, more) in others {
+        let name = format!("{}{more}", product.name());
+        match FtpServer::theirs(world, product, way) {
+            Ok(server) => columns.push((name, look(world, &server, tls, &mut order))),
             Err(why) => say(&format!("{name} is not to be had: {why}")),
         }
     }
     let row = |cells: Vec<String>| format!("\n| {} |", cells.join(" | "));
     let names = columns.iter().map(|(name, _)| name.clone());
-    let mut text = String::from(
-        "An upload over a good file breaks off; what is there afterwards, and the last answer.\n",
+    let under = if tls { " under TLS" } else { "" };
+    let mut text = format!(
+        "An upload{under} over a good file breaks off; what is there afterwards, and the answers.\n"
     );
     text += &row([String::new()].into_iter().chain(names).collect());
     text += &row(vec!["---".to_owned(); columns.len() + 1]);
@@ -60,7 +72,7 @@ pub(crate) fn run(world: &World) {
     ));
 }
 
-fn look(world: &World, server: &FtpServer, order: &mut Vec<String>) -> Found {
+fn look(world: &World, server: &FtpServer, tls: bool, order: &mut Vec<String>) -> Found {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/ftp_cut.py");
     let output = Command::new("python3")
         .arg(script)
@@ -68,6 +80,7 @@ fn look(world: &World, server: &FtpServer, order: &mut Vec<String>) -> Found {
         .arg(server.address.port().to_string())
         .args([USER, PASSWORD])
         .arg(&world.library)
+        .args(tls.then_some("--tls"))
         .stdin(Stdio::null())
         .output()
         .expect("python3");
@@ -94,8 +107,8 @@ fn look(world: &World, server: &FtpServer, order: &mut Vec<String>) -> Found {
         if let Some(codes) = answer {
             cell += &format!(" ({codes})");
         }
-        if let Some(names) = words.next() {
-            cell += &format!(", leaves {names}");
+        if words.next().is_some_and(|names| !names.is_empty()) {
+            cell += ", and a file of another name";
         }
         found.insert(mode.to_owned(), cell);
     }
