@@ -32,6 +32,8 @@ pub(super) struct Control {
     waiting: VecDeque<Line>,
     /// The client has said all it will.
     ended: bool,
+    /// A transfer goes on without it: of devices that hang up as soon as they have sent.
+    pub(super) may_end: bool,
 }
 
 /// What came while a transfer runs, that is about it.
@@ -50,6 +52,7 @@ impl Control {
             lines: Lines::new(),
             waiting: VecDeque::new(),
             ended: false,
+            may_end: false,
         }
     }
 
@@ -98,6 +101,9 @@ impl Control {
                     None => self.waiting.push_back(line),
                 }
             }
+            if self.ended && self.may_end {
+                return Ok(None);
+            }
             if self.ended {
                 return Err(End::Lost(
                     "the control connection ended during a transfer".into(),
@@ -110,9 +116,9 @@ impl Control {
         }
     }
 
-    /// True when there is no use in polling for more: so much waits that the rest has to stay where it is.
+    /// True when there is no use in polling for more: so much waits that the rest has to stay where it is, or no more will come.
     pub(super) fn is_full(&self) -> bool {
-        self.waiting.len() >= MOST_WAITING
+        self.waiting.len() >= MOST_WAITING || self.ended
     }
 
     /// Looks for so many milliseconds whether the client goes without a word. Whoever said QUIT, or anything else, before it went is

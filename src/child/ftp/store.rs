@@ -260,6 +260,7 @@ impl Session<'_> {
                 return Err(stop);
             }
         };
+        self.line.control.may_end = guest.grant.on_hangup == OnHangup::Publish;
         let received = receive_bytes(
             &mut self.line,
             guest,
@@ -268,6 +269,7 @@ impl Session<'_> {
             (announced, ready),
             came,
         );
+        self.line.control.may_end = false;
         let stored = match received {
             Ok(moment) => {
                 let ready = upload.finish_streamed();

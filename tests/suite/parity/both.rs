@@ -181,3 +181,50 @@ fn many_writers_at_once_leave_one_whole_file() {
     assert_eq!(whole.count(), 1, "a mixture of two");
     assert_eq!(on_the_way(&server), Vec::<PathBuf>::new());
 }
+
+/// A box that anybody may put things into, of whatever name, and nobody looks into.
+#[test]
+fn what_is_dropped_under_one_name_at_once_is_all_kept() {
+    let config = "durability = \"none\"\nkeep_free = 0\n[anonymous]\nrights = [\"put\"]\non_taken = \"rename\"\nlargest_file = 5000\n[[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"ftp\"\ntls = \"off\"\nlogin = \"optional\"\n";
+    let server = Server::configured(config, &[], |_| ());
+    let mut all: Vec<_> = (0..3)
+        .map(|number| {
+            let mut ftp = Ftp::enter(&server.address, "ftp");
+            let mut data = ftp.begin("STOR picture").expect("data");
+            std::io::Write::write_all(&mut data, &noise(1000, number)).expect("send");
+            (ftp, data)
+        })
+        .collect();
+    for (ftp, data) in &mut all {
+        data.finish();
+        assert_eq!(ftp.hear().code, 226);
+    }
+    let (ftp, _) = &mut all[0];
+    assert_eq!(ftp.store("STOR large", &noise(5001, 9)).code, 552);
+    for command in ["RETR picture", "LIST", "NLST", "MLSD"] {
+        assert_eq!(
+            ftp.fetch(command).expect_err("denied").code,
+            550,
+            "{command}"
+        );
+    }
+    for command in [
+        "DELE picture",
+        "SIZE picture",
+        "MDTM picture",
+        "MLST",
+        "RNFR picture",
+    ] {
+        ftp.expect(command, 550);
+    }
+    let files = std::fs::read_dir(server.library()).expect("library");
+    let paths = files.map(|entry| entry.expect("entry").path());
+    let contents: Vec<_> = paths
+        .filter(|path| path.is_file())
+        .map(|path| std::fs::read(path).expect("file"))
+        .collect();
+    assert_eq!(contents.len(), 3);
+    for number in 0..3 {
+        assert!(contents.contains(&noise(1000, number)), "{number}");
+    }
+}

@@ -116,6 +116,31 @@ fn a_transfer_that_stalls_is_given_up_and_the_session_goes_on() {
     );
 }
 
+/// Commands without end, and nobody who hears the answers: neither side's buffers are the server's patience.
+#[test]
+fn who_does_not_hear_is_cut_off() {
+    let flood = |user: Option<&str>| {
+        let server = serve("stall_seconds = 1", "", "", nothing);
+        let mut ftp = match user {
+            Some(user) => Ftp::enter(&server.address, user),
+            None => Ftp::connect(&server.address),
+        };
+        let began = Instant::now();
+        let many = b"HELP\r\n".repeat(1000);
+        // Once the server has hung up nothing can be said any more.
+        while ftp.wire().write_all(&many).is_ok() {
+            assert!(began.elapsed() < PATIENCE, "it may take for ever");
+        }
+        assert!(began.elapsed() < Duration::from_secs(15), "{user:?}");
+        server.wait_for("nothing happened for too long");
+        eventually("it has left", || server.children().is_empty());
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(|| flood(None));
+        scope.spawn(|| flood(Some("all")));
+    });
+}
+
 #[test]
 fn a_transfer_that_crawls_is_ended() {
     let keys = "stall_seconds = 1\nmin_rate = \"1 MiB\"";
