@@ -8,7 +8,7 @@ use crate::ipc::{self, Dial, Dialed};
 use crate::sys::Errno;
 use crate::sys::process::monotonic_millis;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -23,6 +23,8 @@ pub struct Dialer {
     owed: Cell<u32>,
     /// The last question was for a listening socket that is not needed yet.
     is_ahead: Cell<bool>,
+    /// One that came before it was needed.
+    ready: RefCell<Option<Passive>>,
 }
 
 /// Why there is no socket. The session goes on: it is answered with 425, and the next transfer asks anew.
@@ -59,6 +61,7 @@ impl Dialer {
             channel,
             owed: Cell::new(0),
             is_ahead: Cell::new(false),
+            ready: RefCell::new(None),
         }
     }
 
@@ -70,8 +73,29 @@ impl Dialer {
 
     /// Asks for the next listening socket before it is needed: it is made while the client thinks, and `ask_passive` finds it.
     pub fn prepare_passive(&self) {
-        if self.owed.get() == 0 && self.ask(Dial::Passive).is_ok() {
+        let ready = self.ready.borrow().is_some();
+        if !ready && self.owed.get() == 0 && self.ask(Dial::Passive).is_ok() {
             self.is_ahead.set(true);
+        }
+    }
+
+    /// Takes the socket that was asked for ahead, if it is there by now.
+    pub fn collect_passive(&self) {
+        if !self.is_ahead.get() {
+            return;
+        }
+        match self.take() {
+            Ok(None) => {}
+            Ok(Some((Dialed::Listening { port, advertised }, Some(socket)))) => {
+                self.is_ahead.set(false);
+                *self.ready.borrow_mut() = Some(Passive {
+                    socket,
+                    port,
+                    advertised,
+                });
+            }
+            // Why there is none is said to whoever needs one.
+            Ok(Some(_)) | Err(_) => self.is_ahead.set(false),
         }
     }
 
@@ -80,6 +104,9 @@ impl Dialer {
     /// # Errors
     /// That there is none.
     pub fn ask_passive(&self) -> Result<Passive, Undialed> {
+        if let Some(ready) = self.ready.borrow_mut().take() {
+            return Ok(ready);
+        }
         let mut was_ahead = self.is_ahead.take();
         if !was_ahead {
             self.ask(Dial::Passive)?;

@@ -213,8 +213,9 @@ fn a_dialer_that_dies_is_missed_by_its_sessions_alone() {
             let found = dialers(&server);
             found.len() == 1 && found[0] != old
         });
-        let said = ftp.ask("EPSV");
-        assert!(said.starts_with('4'), "{said}");
+        // One socket may have been made ahead of the death.
+        let said = [ftp.ask("EPSV"), ftp.ask("EPSV")];
+        assert!(said[1].starts_with('4'), "{said:?}");
         // The session is whole otherwise.
         let said = ftp.ask("TYPE I");
         assert!(said.starts_with("200"), "{said}");

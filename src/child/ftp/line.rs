@@ -37,6 +37,8 @@ pub(super) struct Line<'a> {
     pub(super) way: Way,
     /// The passive socket that the client came to: it is likely to want another one. Closed when there is time for that.
     pub(super) came_to_us: Option<Passive>,
+    /// It has come to one before.
+    comes_again: bool,
     /// EPSV ALL was said (RFC 2428, section 4).
     pub(super) only_epsv: bool,
 }
@@ -63,17 +65,35 @@ impl<'a> Line<'a> {
             kind: Type::default(),
             way: Way::default(),
             came_to_us: None,
+            comes_again: false,
             only_epsv: false,
         }
     }
 
-    /// Has the next passive socket made while the client thinks, where ports are not scarce: it takes one even if it is not used.
+    /// Does what there is time for now that the client has its answer: the passive socket it came to is closed, and the next one
+    /// is taken from the dialer, which made it meanwhile.
     pub(super) fn look_ahead(&mut self) {
+        if self.came_to_us.take().is_none() {
+            return;
+        }
+        if self.comes_again {
+            if let Some(dialer) = &self.dialer {
+                dialer.collect_passive();
+            }
+        } else {
+            self.comes_again = true;
+            self.prepare_next();
+        }
+    }
+
+    /// Has the next passive socket made beside the transfer, for clients that have come to one before, and where ports are not scarce:
+    /// it takes one even if it is not used.
+    pub(super) fn prepare_next(&self) {
         let config = self.world.config;
         let scarce = |(first, last): (u16, u16)| {
             u32::from(last - first) + 1 < 2 * (config.max_clients + config.prefork)
         };
-        if self.came_to_us.take().is_some()
+        if self.comes_again
             && !self.world.listen.ftp.passive_ports.is_some_and(scarce)
             && let Some(dialer) = &self.dialer
         {

@@ -18,12 +18,14 @@ pub(super) fn pasv(line: &mut Line<'_>, _: &[u8]) -> Handled {
         return Ok(());
     };
     match address {
-        IpAddr::V4(address) => line.control.send(&reply::passive(address, port)),
+        IpAddr::V4(address) => line.control.send(&reply::passive(address, port))?,
         IpAddr::V6(_) => {
             line.way = Way::Unsaid;
-            line.control.say(425, "PASV knows IPv4 alone: EPSV.")
+            line.control.say(425, "PASV knows IPv4 alone: EPSV.")?;
         }
     }
+    line.prepare_next();
+    Ok(())
 }
 
 /// EPSV (RFC 2428, section 3).
@@ -53,9 +55,11 @@ pub(super) fn epsv(line: &mut Line<'_>, argument: &[u8]) -> Handled {
         Ok(Epsv::Any | Epsv::V4 | Epsv::V6) => {}
     }
     match listen(line)? {
-        Some((_, port)) => line.control.send(&reply::extended(port)),
-        None => Ok(()),
+        Some((_, port)) => line.control.send(&reply::extended(port))?,
+        None => return Ok(()),
     }
+    line.prepare_next();
+    Ok(())
 }
 
 /// Has a socket made that listens; where it listens, unless the client was told that there is none.
