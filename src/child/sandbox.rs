@@ -5,7 +5,7 @@
 use crate::config::{Config, Level};
 use crate::ipc::{DESCRIPTORS, shuts_descriptors};
 use crate::sys::privs::{self, Identity};
-use crate::sys::seccomp::{Filter, Only, Rule};
+use crate::sys::seccomp::{Filter, Only, Rule, only, row};
 use crate::sys::{Errno, Result, process};
 use crate::wire::Protocol;
 use std::os::fd::{AsFd, OwnedFd};
@@ -110,18 +110,6 @@ impl Sandbox {
     pub fn descriptors(&self) -> impl Iterator<Item = std::os::fd::BorrowedFd<'_>> {
         self.empty.iter().chain(&self.ruleset).map(AsFd::as_fd)
     }
-}
-
-const fn row(call: libc::c_long, why: &'static str) -> Rule {
-    Rule {
-        call,
-        only: Only::Any,
-        why,
-    }
-}
-
-const fn only(call: libc::c_long, only: Only, why: &'static str) -> Rule {
-    Rule { call, only, why }
 }
 
 /// The calls a child may make from its first client byte on. There is no call here that makes a socket, a process or

@@ -3,7 +3,7 @@
 
 use crate::config::Level;
 use crate::sys::privs::{self, Identity};
-use crate::sys::seccomp::{Filter, Only, Rule};
+use crate::sys::seccomp::{Filter, Only, Rule, only, row};
 use crate::sys::{Errno, process};
 use std::os::fd::AsFd;
 
@@ -31,15 +31,6 @@ pub(super) fn enter(
         return Ok(());
     }
     Filter::new(&POLICY).install().map_err(step("seccomp"))
-}
-
-const fn row(call: libc::c_long, why: &'static str) -> Rule {
-    let only = Only::Any;
-    Rule { call, only, why }
-}
-
-const fn only(call: libc::c_long, only: Only, why: &'static str) -> Rule {
-    Rule { call, only, why }
 }
 
 /// The calls of the dialer. None here reads or writes a stream but the log's, opens a file, or makes a process.

@@ -37,6 +37,18 @@ pub enum Only {
     AtLeast(u32, u32),
 }
 
+/// A row without a condition.
+#[must_use]
+pub const fn row(call: libc::c_long, why: &'static str) -> Rule {
+    only(call, Only::Any, why)
+}
+
+/// A row with one.
+#[must_use]
+pub const fn only(call: libc::c_long, only: Only, why: &'static str) -> Rule {
+    Rule { call, only, why }
+}
+
 /// A filter, ready to be installed.
 #[derive(Debug, Clone)]
 pub struct Filter(Vec<libc::sock_filter>);
