@@ -139,6 +139,12 @@ impl World {
             ),
             format!("server CPU: {}", Meter::method()),
         ];
+        if cfg!(debug_assertions) {
+            lines.push(
+                "this program, and the forkftpd built with it, are not optimised: no figure counts"
+                    .into(),
+            );
+        }
         if std::env::var_os("FORKFTP_BENCH_SERVER").is_some() {
             lines.push(format!(
                 "measured is {}",
