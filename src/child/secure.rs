@@ -144,6 +144,16 @@ impl Read for Wire<'_> {
     }
 }
 
+/// A socket as the engine reads it, without waiting.
+#[derive(Debug)]
+pub(super) struct Now<'a>(pub(super) BorrowedFd<'a>);
+
+impl Read for Now<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        Ok(net::receive_now(self.0, into)?)
+    }
+}
+
 /// A descriptor as the engine writes to it.
 #[derive(Debug)]
 pub(super) struct To<'a> {

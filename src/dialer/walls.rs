@@ -35,7 +35,7 @@ pub(super) fn enter(
 
 /// The calls of the dialer. None here reads or writes a stream but the log's, opens a file, or makes a process.
 #[rustfmt::skip]
-const POLICY: [Rule; 36] = [
+const POLICY: [Rule; 37] = [
     // Children and the listener.
     row(libc::SYS_epoll_wait, "waiting"),
     row(libc::SYS_epoll_pwait, "the same, where epoll_wait is made of it"),
@@ -52,6 +52,7 @@ const POLICY: [Rule; 36] = [
     row(libc::SYS_listen, "passive"),
     row(libc::SYS_connect, "active"),
     only(libc::SYS_setsockopt, Only::Is(2, libc::TCP_NODELAY as u32), "what a data connection inherits"),
+    only(libc::SYS_setsockopt, Only::Is(2, libc::SO_SNDTIMEO as u32), "how long a send of its child may take"),
     only(libc::SYS_setsockopt, Only::Is(2, libc::SO_REUSEADDR as u32), "a port whose last connection fades"),
     only(libc::SYS_setsockopt, Only::Is(2, libc::IPV6_V6ONLY as u32), "one family a socket"),
     only(libc::SYS_setsockopt, Only::Is(2, libc::TCP_CONGESTION as u32), "what the operator says"),

@@ -6,6 +6,7 @@ use nix::sys::socket::{
     setsockopt, sockopt,
 };
 use nix::sys::stat::{self, Mode};
+use nix::sys::time::TimeVal;
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr, SocketAddrV6};
@@ -162,14 +163,20 @@ fn is_dead_socket(path: &Path, address: &UnixAddr) -> bool {
     socket::connect(probe.as_raw_fd(), address) == Err(Errno::ECONNREFUSED)
 }
 
+/// How long one blocking send over a data connection waits for room, in milliseconds: what is said meanwhile about the transfer is
+/// heard after that.
+const DATA_SEND_MILLIS: i64 = 250;
+
 /// A socket for a data connection at or from an address like `local`: not bound yet, non-blocking, close-on-exec. A port whose last
-/// connection still fades can be had again (SO_REUSEADDR).
+/// connection still fades can be had again (SO_REUSEADDR). What it accepts waits a moment for room (SO_SNDTIMEO).
 ///
 /// # Errors
 /// EMFILE, ENFILE, ENOBUFS; ENOENT or EPERM for an unknown or forbidden congestion control.
 pub fn data_socket(local: SocketAddr, congestion: Option<&str>) -> Result<OwnedFd> {
     let fd = tcp_socket(local)?;
     setsockopt(&fd, sockopt::ReuseAddr, &true)?;
+    let moment = TimeVal::new(0, 1000 * DATA_SEND_MILLIS);
+    setsockopt(&fd, sockopt::SendTimeout, &moment)?;
     if local.is_ipv6() {
         setsockopt(&fd, sockopt::Ipv6V6Only, &true)?;
     }
@@ -264,7 +271,7 @@ fn accept_with_address(listener: BorrowedFd<'_>) -> Result<(OwnedFd, Option<Sock
     // All zeroes: what is not written stays without a family, and is no address.
     let mut storage = MaybeUninit::<libc::sockaddr_storage>::zeroed();
     let mut length = size_of::<libc::sockaddr_storage>() as libc::socklen_t;
-    let flags = libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
+    let flags = libc::SOCK_CLOEXEC;
     // SAFETY: the kernel writes at most `length` bytes to `storage`, which is that large, and their number to `length`.
     let fd = unsafe {
         libc::accept4(
@@ -332,7 +339,7 @@ pub fn set_send_timeout(fd: BorrowedFd<'_>, seconds: u32) -> Result<()> {
     setsockopt(
         &fd,
         sockopt::SendTimeout,
-        &nix::sys::time::TimeVal::new(i64::from(seconds), 0),
+        &TimeVal::new(i64::from(seconds), 0),
     )
 }
 

@@ -47,7 +47,7 @@ pub(super) fn broken(error: impl std::fmt::Display) -> Stop {
 }
 
 /// Most bytes of a file that one call sends before the control connection is looked at.
-const PIECE: usize = 1024 * 1024;
+const PIECE: usize = 512 * 1024;
 /// How long nothing comes of what was on its way, in milliseconds, when no more will.
 const SILENCE: u16 = 50;
 /// How often a waiting transfer looks whether there is progress, in milliseconds.
@@ -296,7 +296,7 @@ impl Connection {
                     if taken.is_some() {
                         return Ok(taken);
                     }
-                    let pulled = secure.engine().pull(&mut secure::Wire(self.fd.as_fd()));
+                    let pulled = secure.engine().pull(&mut secure::Now(self.fd.as_fd()));
                     match pulled {
                         Ok(came) => {
                             self.slot.received(came as u64);
@@ -305,7 +305,7 @@ impl Connection {
                         Err(error) => Err(secure::errno(&error).unwrap_or(Errno::EIO)),
                     }
                 }
-                None => nix::unistd::read(&self.fd, into),
+                None => net::receive_now(self.fd.as_fd(), into),
             };
             match got {
                 Ok(came) => {

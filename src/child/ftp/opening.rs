@@ -147,7 +147,7 @@ impl Line<'_> {
             } else if monotonic_millis() >= until {
                 return Err(not_open("The TLS handshake took too long.".into()));
             } else {
-                let pulled = secure.engine().pull(&mut secure::Wire(connection.fd()));
+                let pulled = secure.engine().pull(&mut secure::Now(connection.fd()));
                 match pulled {
                     Ok(0) => return Err(not_open("The TLS handshake was not finished.".into())),
                     Ok(_) => secure
