@@ -9,6 +9,7 @@ use crate::library::Library;
 use crate::log::{self, Level};
 use crate::rights::Operation;
 use crate::scoreboard::Slot;
+use crate::sys::Errno;
 use crate::sys::net::Peer;
 use std::fmt::Display;
 use std::os::fd::BorrowedFd;
@@ -65,9 +66,8 @@ impl Guest {
         if !self.grant.gives {
             return Ok(());
         }
-        self.broker
-            .ask_give(file)
-            .map_err(|_| Refusal::new(Code::Io, "the file could not be given to its owner"))
+        let given = self.broker.ask_give(file);
+        given.map_err(|_| Errno::EPERM.into())
     }
 
     /// One line for a transfer that was carried out or refused.

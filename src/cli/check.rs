@@ -138,11 +138,11 @@ fn warnings(config: &Config, library: &Library, users: Option<&Users>) -> Vec<St
                 (_, Protocol::Ftp) => ", passwords too",
             };
             let (state, remedy) = match (listen.tls, listen.protocol) {
-                (Encryption::Off, Protocol::Drive) => ("has no TLS", "implicit"),
-                (Encryption::Off, Protocol::Ftp) => ("has no TLS", "required"),
-                _ => ("leaves TLS to its clients", "required"),
+                (Encryption::Off, Protocol::Drive) => ("has no TLS", "true"),
+                (Encryption::Off, Protocol::Ftp) => ("has no TLS", "\"required\""),
+                _ => ("leaves TLS to its clients", "\"required\""),
             };
-            said.push(format!("{at} is not local and {state}: whoever is on the way reads and changes what is sent{login}; set tls = \"{remedy}\""));
+            said.push(format!("{at} is not local and {state}: whoever is on the way reads and changes what is sent{login}; set tls = {remedy}"));
         }
         if listen.protocol == Protocol::Drive && !listen.proof && listen.login != Login::Required {
             said.push(format!("{at} asks for no proof: every program that reaches it may do what those may who do not log in"));
