@@ -1,7 +1,7 @@
 //! How a data connection comes about: the client comes to a passive socket or is connected to by the dialer, and shows over TLS that
 //! it is the control connection's. Run by a child, which can make no socket itself.
 
-use super::data::{Connection, Direction, Stop, wait};
+use super::data::{Connection, Direction, Stop, broken, wait};
 use super::line::Line;
 use crate::child::dial::{Passive, Undialed};
 use crate::child::secure::{self, Secure};
@@ -140,7 +140,9 @@ impl Line<'_> {
                     Err(error) if secure::errno(&error) == Some(Errno::EAGAIN) => {
                         connection.wait(PollFlags::POLLOUT, &mut self.control)?;
                     }
-                    Err(error) => return Err(not_open(error.to_string())),
+                    // A ticket that nobody takes any more: what the client sent before is read all the same.
+                    Err(_) if !secure.engine().is_handshaking() => return Ok(()),
+                    Err(error) => return Err(broken(error)),
                 }
             } else if !secure.engine().is_handshaking() {
                 return Ok(());
@@ -157,7 +159,7 @@ impl Line<'_> {
                     Err(error) if secure::errno(&error) == Some(Errno::EAGAIN) => {
                         connection.wait(PollFlags::POLLIN, &mut self.control)?;
                     }
-                    Err(error) => return Err(not_open(error.to_string())),
+                    Err(error) => return Err(broken(error)),
                 }
             }
         };
