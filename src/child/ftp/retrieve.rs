@@ -155,16 +155,13 @@ fn send(
         start: mut from,
         end,
     } = part;
-    if end - from <= SMALL && guest.downloads.piece(TEXT) == TEXT {
-        return send_small(connection, control, file, from..end, sent);
-    }
+    let is_small = end - from <= SMALL;
     while from < end {
         let left = usize::try_from(end - from).unwrap_or(usize::MAX);
         let piece = guest.downloads.piece(left);
-        let wait = guest.downloads.take(piece);
-        if wait.is_due() {
-            data::attend(control)?;
-            wait.run(control.slot());
+        pace(guest, control, piece)?;
+        if is_small && piece == left {
+            return send_small(connection, control, file, from..end, sent);
         }
         let went = connection.send_file(control, file.fd(), from, piece as u64)?;
         *sent += went;
@@ -172,6 +169,16 @@ fn send(
         if went < piece as u64 {
             return Err(Refusal::from(Code::Changed).into());
         }
+    }
+    Ok(())
+}
+
+/// Waits until so many bytes more may go, and looks before at what the client says.
+fn pace(guest: &mut Guest, control: &mut Control, bytes: usize) -> Result<(), Stop> {
+    let wait = guest.downloads.take(bytes);
+    if wait.is_due() {
+        data::attend(control)?;
+        wait.run(control.slot());
     }
     Ok(())
 }
@@ -195,7 +202,7 @@ fn send_small(
         }
     }
     connection.send(control, &bytes)?;
-    *sent = got as u64;
+    *sent += got as u64;
     Ok(())
 }
 
@@ -222,7 +229,7 @@ fn send_text(
         let mut rest = &text[..];
         while !rest.is_empty() {
             let (now, later) = rest.split_at(guest.downloads.piece(rest.len()));
-            guest.downloads.take(now.len()).run(control.slot());
+            pace(guest, control, now.len())?;
             connection.send(control, now)?;
             *sent += now.len() as u64;
             rest = later;

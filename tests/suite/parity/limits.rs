@@ -371,8 +371,16 @@ fn files_come_and_go_as_slowly_as_they_should() {
     // The listener would end what does not move.
     let server = serve("stall_seconds = 1", "", rates, |library| {
         std::fs::write(library.join("file"), &content).expect("file");
+        std::fs::write(library.join("small"), &content[..64 << 10]).expect("file");
     });
     let mut ftp = Ftp::enter(&server.address, "all");
+    // As many small files as make a large one.
+    ftp.expect("TYPE I", 200);
+    let began = Instant::now();
+    for _ in 0..16 {
+        assert_eq!(ftp.fetch("RETR small").expect("file"), content[..64 << 10]);
+    }
+    assert!(began.elapsed() >= least(MIB, MIB), "{:?}", began.elapsed());
     for kind in ["TYPE I", "TYPE A"] {
         ftp.expect(kind, 200);
         let began = Instant::now();
