@@ -137,7 +137,7 @@ impl Dealing {
         match client.protocol {
             Protocol::Drive => Some(self.greet(desk, client)),
             // The first word is the child's, and needs nothing from here.
-            Protocol::Ftp => {
+            Protocol::Ftp | Protocol::Http => {
                 self.phase = Phase::Login;
                 None
             }
@@ -240,7 +240,7 @@ impl Dealing {
                     self.exporter = exporter;
                     match client.protocol {
                         Protocol::Drive => self.greet(desk, client),
-                        Protocol::Ftp => {
+                        Protocol::Ftp | Protocol::Http => {
                             self.phase = Phase::Login;
                             Reply::from(Answer::Noted).into()
                         }

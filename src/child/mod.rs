@@ -6,6 +6,7 @@ mod dial;
 mod drive;
 mod ftp;
 mod guest;
+mod http;
 mod pace;
 mod progress;
 mod quota;

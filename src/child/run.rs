@@ -6,7 +6,7 @@ use super::sandbox::{Entering, Sandbox};
 use super::secure;
 use super::signer::Tls;
 use super::stream::{Limits, Stream};
-use super::{drive, ftp};
+use super::{drive, ftp, http};
 use crate::config::{Config, Encryption, Listen, Protocol};
 use crate::ipc::Client;
 use crate::log::{self, Level, Role};
@@ -72,7 +72,7 @@ pub fn run(birth: Birth<'_>) -> Infallible {
     let peer = birth.client.peer;
     log::event(Level::Info, "connected", &[("peer", &peer)]);
     birth.slot.say_protocol(birth.client.protocol);
-    let limits = limits(birth.world.config, birth.client.protocol, birth.accepted);
+    let limits = limits(birth.world, birth.accepted);
     let socket = Rc::new(birth.socket);
     // No client byte has been read so far.
     let ready = Stream::over_socket(socket, Some(birth.drain), birth.slot, limits)
@@ -113,6 +113,7 @@ fn serve(
     match client.protocol {
         Protocol::Drive => drive::serve(stream, client, broker),
         Protocol::Ftp => ftp::serve(stream, world, client, broker, dialer),
+        Protocol::Http => http::serve(stream, world, client, broker),
     }
 }
 
@@ -152,7 +153,7 @@ pub fn over_descriptors(
     let slot = Slot::unread();
     slot.enter(Phase::Handshake);
     let (read, write) = (Rc::new(read), Rc::new(write));
-    let limits = limits(world.config, client.protocol, monotonic_millis());
+    let limits = limits(world, monotonic_millis());
     let ready = signal::child_defaults()
         .map_err(|errno| ("signals", errno))
         .and_then(|()| Stream::over_pair(read, write, slot, limits).map_err(|e| ("socket", e)))
@@ -163,15 +164,20 @@ pub fn over_descriptors(
     }
 }
 
-fn limits(config: &Config, protocol: Protocol, accepted: u64) -> Limits {
-    let handshake = match protocol {
-        Protocol::Drive => config.handshake_seconds,
-        Protocol::Ftp => config.login_seconds,
+fn limits(world: World<'_>, accepted: u64) -> Limits {
+    let config = world.config;
+    let (handshake, idle) = match world.listen.protocol {
+        Protocol::Drive => (config.handshake_seconds, config.idle_seconds),
+        Protocol::Ftp => (config.login_seconds, config.idle_seconds),
+        Protocol::Http => {
+            let keepalive = world.listen.http.keepalive_seconds;
+            (config.handshake_seconds, keepalive.min(config.idle_seconds))
+        }
     };
     let millis = |seconds: u32| u64::from(seconds) * 1000;
     Limits {
         handshake_until: accepted + millis(handshake),
-        idle: millis(config.idle_seconds),
+        idle: millis(idle),
         stall: millis(config.stall_seconds),
     }
 }

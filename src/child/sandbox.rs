@@ -20,7 +20,7 @@ pub struct Sandbox {
     empty: Option<OwnedFd>,
     /// Landlock: the library, and nothing else. Made by the broker, which alone knows where that is.
     ruleset: Option<OwnedFd>,
-    /// What the children of drive clients may call: nobody pays for what another protocol needs.
+    /// What the children of drive and HTTP clients may call: nobody pays for what another protocol needs.
     drive: Filter,
     /// The same of FTP clients.
     ftp: Filter,
@@ -100,7 +100,9 @@ impl Sandbox {
         }
         let filter = match entering {
             Entering::Warm => &self.warm,
-            Entering::Shut(Protocol::Drive) | Entering::Open(Protocol::Drive) => &self.drive,
+            // HTTP has all its bytes on one connection, as the drive protocol has.
+            Entering::Shut(Protocol::Drive | Protocol::Http)
+            | Entering::Open(Protocol::Drive | Protocol::Http) => &self.drive,
             Entering::Shut(Protocol::Ftp) | Entering::Open(Protocol::Ftp) => &self.ftp,
         };
         filter.install().map_err(step("seccomp"))

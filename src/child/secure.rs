@@ -128,7 +128,7 @@ fn shake_hands(
     let exporter = secure.engine().exporter().map_err(Failed::Inside)?;
     match protocol {
         Protocol::Drive => broker.tell_secured(&exporter)?,
-        Protocol::Ftp => broker.ask_secured(&exporter)?,
+        Protocol::Ftp | Protocol::Http => broker.ask_secured(&exporter)?,
     }
     let agreed = secure.engine().agreed();
     Ok(agreed)

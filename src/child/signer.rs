@@ -6,7 +6,7 @@ use super::tickets::Tickets;
 use crate::config::Protocol;
 use crate::ipc::{Chain, Handshake, MAX_CHAIN};
 use crate::sys::sealed;
-use crate::tls::{ALPN, ALPN_FTP, Engine, provider};
+use crate::tls::{ALPN, ALPN_FTP, ALPN_HTTP, Engine, provider};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{
     ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig, ServerConnection,
@@ -36,6 +36,7 @@ const RANDOM: usize = 32;
 pub struct Tls {
     drive: Arc<ServerConfig>,
     ftp: Ftp,
+    http: Arc<ServerConfig>,
     key: Arc<Remote>,
 }
 
@@ -131,10 +132,15 @@ impl Tls {
             lives_on_tickets: AtomicBool::new(false),
         });
         ftp.cert_resolver = client.clone();
+        // Nothing rests on the channel's name in HTTP either.
+        let mut http = config.clone();
+        http.require_ems = false;
+        http.alpn_protocols = vec![ALPN_HTTP.to_vec()];
         config.alpn_protocols = vec![ALPN.to_vec()];
         Ok(Tls {
             drive: Arc::new(config),
             ftp: Ftp::new(ftp, client),
+            http: Arc::new(http),
             key,
         })
     }
@@ -146,6 +152,7 @@ impl Tls {
         let config = match protocol {
             Protocol::Drive => &self.drive,
             Protocol::Ftp => &self.ftp.control,
+            Protocol::Http => &self.http,
         };
         engine(config)
     }

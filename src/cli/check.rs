@@ -107,7 +107,7 @@ fn of_a_listener(listen: &Listen) -> String {
     let proof = match listen.protocol {
         Protocol::Drive if listen.proof => "clients prove the secret, ",
         Protocol::Drive => "NO PROOF is asked, ",
-        Protocol::Ftp => "",
+        Protocol::Ftp | Protocol::Http => "",
     };
     let login = match listen.login {
         Login::None => "nobody logs in",
@@ -135,10 +135,10 @@ fn warnings(config: &Config, library: &Library, users: Option<&Users>) -> Vec<St
             let login = match (listen.login, listen.protocol) {
                 (Login::None, _) => "",
                 (_, Protocol::Drive) => ", and can try passwords against a login it has seen",
-                (_, Protocol::Ftp) => ", passwords too",
+                (_, Protocol::Ftp | Protocol::Http) => ", passwords too",
             };
             let (state, remedy) = match (listen.tls, listen.protocol) {
-                (Encryption::Off, Protocol::Drive) => ("has no TLS", "true"),
+                (Encryption::Off, Protocol::Drive | Protocol::Http) => ("has no TLS", "true"),
                 (Encryption::Off, Protocol::Ftp) => ("has no TLS", "\"required\""),
                 _ => ("leaves TLS to its clients", "\"required\""),
             };

@@ -83,7 +83,7 @@ log_level = "info"
 [[listen]]
 # IP:PORT, [IPv6]:PORT or unix:/path
 address = "127.0.0.1:8888"
-# "drive" or "ftp"
+# "drive", "ftp" or "http"
 protocol = "drive"
 # "required": clients prove the shared secret. "none" is for loopback and Unix sockets only.
 proof = "required"
@@ -116,6 +116,20 @@ backlog = 1024
 # close_notify = "require"          # an upload under TLS that ends without a goodbye is cut; "off" judges it as without TLS
 # plain_networks = []               # where tls = "required" does not hold
 # names = []                        # for HOST
+
+# A listening socket that speaks HTTP, with the keys that only HTTP has. Browsers log in on a page, other clients with Basic.
+# [[listen]]
+# address = "0.0.0.0:443"
+# protocol = "http"
+# login = "optional"
+# tls = "implicit"                  # HTTPS; "off" where a proxy does that, or on a loopback address
+# site = false                      # true: the library is a static site (index.html, 404.html), and nothing else is done there
+# redirect = "https://files.example.org"  # all requests are sent on to there, and nothing is served
+# hsts_seconds = 0                  # for so long browsers come by TLS alone
+# trusted_proxies = []              # networks, or "unix" for a Unix socket: their X-Forwarded-For says who the client is
+# metrics_networks = []             # who may read /-/metrics
+# session_hours = 12                # a login in a browser holds for
+# keepalive_seconds = 60            # a connection is kept between two requests
 
 # What those may do who do not log in; login = "optional" needs this table. With login = "none" and without this table they may
 # do everything: they proved the secret. The same keys belong to each user in the users file.
@@ -202,6 +216,14 @@ pub(super) struct FileListen {
     pub(super) close_notify: Option<Goodbye>,
     pub(super) plain_networks: Option<Vec<Spanned<String>>>,
     pub(super) names: Option<Vec<String>>,
+    // For HTTP alone.
+    pub(super) site: Option<bool>,
+    pub(super) redirect: Placed<String>,
+    pub(super) hsts_seconds: Placed<u32>,
+    pub(super) trusted_proxies: Option<Vec<Spanned<String>>>,
+    pub(super) metrics_networks: Option<Vec<Spanned<String>>>,
+    pub(super) session_hours: Placed<u32>,
+    pub(super) keepalive_seconds: Placed<u32>,
 }
 
 /// `true` and `false`, or a word.

@@ -3,7 +3,7 @@
 
 use super::check::Checker;
 use super::file::{FileListen, Proof};
-use super::{Ftp, Login};
+use super::{Ftp, Http, Login};
 pub use crate::wire::Protocol;
 use crate::wire::drive::PORT;
 use serde::{Deserialize, Serialize};
@@ -108,6 +108,8 @@ pub struct Listen {
     pub tls: Encryption,
     /// What only FTP has to be told.
     pub ftp: Ftp,
+    /// What only HTTP has to be told.
+    pub http: Http,
     /// TCP congestion control; the system's own when absent.
     pub congestion: Option<String>,
     /// Permission bits of a Unix socket.
@@ -134,6 +136,7 @@ pub(super) fn listeners(
         protocol: Protocol::Drive,
         tls: Encryption::Off,
         ftp: Ftp::default(),
+        http: Http::default(),
         congestion: None,
         mode: 0o660,
         backlog: 1024,
@@ -185,15 +188,16 @@ pub(super) fn listeners(
         }
         match Address::parse(table.address.get_ref()) {
             Ok(address) => {
-                let (proof, tls, ftp) = spoken(c, &mut table, &place, no_secret);
+                let spoken = spoken(c, &mut table, &place, no_secret);
                 let backlog = table.backlog.map_or(1024, toml::Spanned::into_inner);
                 listen.push(Listen {
                     address,
                     protocol: table.protocol,
-                    proof,
+                    proof: spoken.proof,
                     login: table.login.unwrap_or(default.login),
-                    tls,
-                    ftp,
+                    tls: spoken.tls,
+                    ftp: spoken.ftp,
+                    http: spoken.http,
                     congestion: table.congestion.map(toml::Spanned::into_inner),
                     mode: mode.unwrap_or(0o660),
                     backlog,
@@ -216,14 +220,14 @@ pub(super) fn listeners(
         if let (Some(name), Address::Tcp(_)) = (congestion, &listener.address) {
             listener.congestion = Some(name.to_owned());
         }
-        if listener.protocol == Protocol::Ftp {
-            if let Address::Unix(_) = listener.address {
+        if listener.protocol != Protocol::Drive {
+            if let (Address::Unix(_), Protocol::Ftp) = (&listener.address, listener.protocol) {
                 c.wrong(
                     Some(place),
                     "FTP makes connections besides: it needs an IP address",
                 );
             }
-            if listener.login == Login::None && !anonymous {
+            if listener.login == Login::None && !anonymous && listener.http.redirect.is_none() {
                 c.wrong(Some(place), "login = \"none\" lets everybody in: say what they may do in a table [anonymous]");
             }
         } else if !listener.proof && listener.login == Login::None && !listener.address.is_local() {
@@ -237,45 +241,75 @@ pub(super) fn listeners(
     listen
 }
 
-/// What belongs to the protocol: whether a secret is proved, the encryption, and the keys of FTP.
-fn spoken(
-    c: &mut Checker<'_>,
-    table: &mut FileListen,
-    place: &str,
-    no_secret: bool,
-) -> (bool, Encryption, Ftp) {
+/// What belongs to the protocol.
+#[derive(Debug, Default)]
+struct Spoken {
+    /// Whether a secret is proved.
+    proof: bool,
+    tls: Encryption,
+    ftp: Ftp,
+    http: Http,
+}
+
+fn spoken(c: &mut Checker<'_>, table: &mut FileListen, place: &str, no_secret: bool) -> Spoken {
     let tls = table.tls.take();
     let tls_place = tls.as_ref().map(|tls| c.place(tls.span().start));
     let tls = tls.map(|tls| Encryption::from(tls.into_inner()));
-    match table.protocol {
-        Protocol::Drive => {
-            if let Some(key) = table.of_ftp() {
-                c.wrong(
-                    Some(place),
-                    format!("{key} is a key of FTP: take it out, or set protocol = \"ftp\""),
-                );
-            }
-            if matches!(tls, Some(Encryption::Optional | Encryption::Required)) {
-                c.wrong(tls_place.as_deref(), "this protocol has TLS from the first byte or not at all: tls = \"implicit\" or \"off\"");
-            }
-            let proof = table.proof != Some(Proof::None) && !no_secret;
-            (proof, tls.unwrap_or_default(), Ftp::default())
+    let mut foreign = |key: Option<&str>, protocol: Protocol| {
+        if let Some(key) = key {
+            let name = protocol.as_str();
+            let what = format!(
+                "{key} is a key of {}: take it out, or set protocol = \"{name}\"",
+                name.to_uppercase()
+            );
+            c.wrong(Some(place), what);
         }
-        Protocol::Ftp => {
-            if table.proof == Some(Proof::Required) {
-                c.wrong(Some(place), "FTP has no proof of a secret: take proof out");
-            }
-            let mut wrong = Vec::new();
-            let ftp = table.ftp(|at, what| wrong.push((at, what)));
-            for (at, what) in wrong {
-                let place = c.place(at);
-                c.wrong(Some(&place), what);
-            }
-            let tls = tls.unwrap_or(Encryption::Required);
-            if !ftp.plain_networks.is_empty() && tls != Encryption::Required {
-                c.wrong(Some(place), "plain_networks are those where tls = \"required\" does not hold: it is not set");
-            }
-            (false, tls, ftp)
-        }
+    };
+    if table.protocol != Protocol::Ftp {
+        foreign(table.of_ftp(), Protocol::Ftp);
     }
+    if table.protocol != Protocol::Http {
+        foreign(table.of_http(), Protocol::Http);
+    }
+    if table.protocol != Protocol::Drive && table.proof == Some(Proof::Required) {
+        let name = table.protocol.as_str().to_uppercase();
+        c.wrong(
+            Some(place),
+            format!("{name} has no proof of a secret: take proof out"),
+        );
+    }
+    if table.protocol != Protocol::Ftp
+        && matches!(tls, Some(Encryption::Optional | Encryption::Required))
+    {
+        c.wrong(tls_place.as_deref(), "this protocol has TLS from the first byte or not at all: tls = \"implicit\" or \"off\"");
+    }
+    let mut wrong = Vec::new();
+    let spoken = match table.protocol {
+        Protocol::Drive => Spoken {
+            proof: table.proof != Some(Proof::None) && !no_secret,
+            tls: tls.unwrap_or_default(),
+            ..Spoken::default()
+        },
+        Protocol::Ftp => Spoken {
+            tls: tls.unwrap_or(Encryption::Required),
+            ftp: table.ftp(|at, what| wrong.push((at, what))),
+            ..Spoken::default()
+        },
+        Protocol::Http => Spoken {
+            tls: tls.unwrap_or_default(),
+            http: table.http(|at, what| wrong.push((at, what))),
+            ..Spoken::default()
+        },
+    };
+    for (at, what) in wrong {
+        let place = c.place(at);
+        c.wrong(Some(&place), what);
+    }
+    if !spoken.ftp.plain_networks.is_empty() && spoken.tls != Encryption::Required {
+        c.wrong(
+            Some(place),
+            "plain_networks are those where tls = \"required\" does not hold: it is not set",
+        );
+    }
+    spoken
 }

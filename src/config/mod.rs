@@ -5,12 +5,14 @@ mod account;
 mod check;
 mod file;
 mod ftp;
+mod http;
 mod listen;
 
 pub use account::{Account, FileAccount, OnHangup, OnTaken};
 pub use check::Problem;
 pub use file::{EXAMPLE, place};
 pub use ftp::{Ftp, Goodbye, Reuse};
+pub use http::{Http, Proxies};
 pub use listen::{Address, Encryption, Listen, Protocol};
 
 use crate::digest::Kind;

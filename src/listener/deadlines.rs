@@ -90,7 +90,7 @@ fn late(
         Phase::Waiting | Phase::Handshake => {
             let seconds = match reading.protocol {
                 Some(Protocol::Ftp) => config.login_seconds,
-                Some(Protocol::Drive) | None => config.handshake_seconds,
+                Some(Protocol::Drive | Protocol::Http) | None => config.handshake_seconds,
             };
             passed(connected, seconds).then_some("handshake")
         }

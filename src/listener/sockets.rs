@@ -49,7 +49,7 @@ pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
     let fd = fd.and_then(|fd| match listen.protocol {
         // ABOR may come as such (RFC 959, section 4.1.3).
         Protocol::Ftp => net::keep_urgent_in_line(fd.as_fd()).map(|()| fd),
-        Protocol::Drive => Ok(fd),
+        Protocol::Drive | Protocol::Http => Ok(fd),
     });
     let fd = fd.map_err(|errno| {
         let remedy = match errno {
@@ -96,8 +96,18 @@ pub(super) fn turn_away(fd: BorrowedFd<'_>, protocol: Protocol, refusal: &Refusa
         Protocol::Drive => net::send_now(fd, &refusal_frame(refusal)),
         // RFC 959, section 4.2.2.
         Protocol::Ftp => net::send_now(fd, format!("421 {}\r\n", refusal.message).as_bytes()),
+        // RFC 9110, section 15.6.4.
+        Protocol::Http => net::send_now(fd, &unavailable(&refusal.message)),
     };
     net::finish_sending(fd);
+}
+
+fn unavailable(why: &str) -> Vec<u8> {
+    let length = why.len() + 1;
+    format!(
+        "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {length}\r\nRetry-After: 5\r\nConnection: close\r\n\r\n{why}\n"
+    )
+    .into_bytes()
 }
 
 /// Watches all for clients.

@@ -16,6 +16,8 @@ use std::sync::Arc;
 pub const ALPN: &[u8] = b"forkftp/1";
 /// FTP under TLS (IANA's registry of ALPN protocol identifiers).
 pub const ALPN_FTP: &[u8] = b"ftp";
+/// HTTP/1.1 under TLS (the same registry).
+pub const ALPN_HTTP: &[u8] = b"http/1.1";
 /// Bytes of a channel's name.
 pub const EXPORTER: usize = 32;
 

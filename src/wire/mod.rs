@@ -6,6 +6,7 @@
 pub mod drive;
 pub mod frame;
 pub mod ftp;
+pub mod http;
 pub mod name;
 pub mod path;
 
@@ -20,11 +21,13 @@ pub enum Protocol {
     Drive = 1,
     /// FTP (RFC 959), with or without TLS (RFC 4217).
     Ftp = 2,
+    /// HTTP/1.1 (RFC 9110, RFC 9112).
+    Http = 3,
 }
 
 impl Protocol {
     /// All there are.
-    pub const ALL: [Protocol; 2] = [Protocol::Drive, Protocol::Ftp];
+    pub const ALL: [Protocol; 3] = [Protocol::Drive, Protocol::Ftp, Protocol::Http];
 
     /// The name in listings and in the configuration, and the scheme of URLs.
     #[must_use]
@@ -32,6 +35,7 @@ impl Protocol {
         match self {
             Protocol::Drive => "drive",
             Protocol::Ftp => "ftp",
+            Protocol::Http => "http",
         }
     }
 
@@ -41,6 +45,7 @@ impl Protocol {
         match self {
             Protocol::Drive => "drives",
             Protocol::Ftp => "ftps",
+            Protocol::Http => "https",
         }
     }
 }

@@ -1,0 +1,67 @@
+//! One request and its answer, as a handler sees them. Run by a child.
+
+use super::connection::Connection;
+use super::reply::{Length, Reply};
+use super::{End, Handled, refusal};
+use crate::child::run::World;
+use crate::error::Refusal;
+use crate::wire::http::head::{Head, Method};
+
+/// One request and its answer.
+pub(super) struct Exchange<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) head: Head,
+    pub(super) world: World<'a>,
+}
+
+impl<'a> Exchange<'a> {
+    pub(super) fn new(
+        connection: &'a mut Connection,
+        head: Head,
+        world: World<'a>,
+    ) -> Exchange<'a> {
+        Exchange {
+            connection,
+            head,
+            world,
+        }
+    }
+
+    /// The answer, whole.
+    pub(super) fn reply(&mut self, reply: Reply) -> Handled {
+        let reply = self.dressed(reply);
+        self.connection
+            .send(&reply, self.head.method == Method::Head)
+    }
+
+    /// The head of the answer, whose content follows by way of the connection. Returns whether it is wanted.
+    pub(super) fn begin(&mut self, reply: Reply, length: Length) -> Result<bool, End> {
+        let reply = self.dressed(reply);
+        self.connection.begin(&reply, length)?;
+        Ok(self.head.method != Method::Head)
+    }
+
+    /// Answers with why not.
+    pub(super) fn refuse(&mut self, refusal: &Refusal) -> Handled {
+        let reply = refusal::reply(self, refusal);
+        self.reply(reply)
+    }
+
+    /// With the fields that every answer of this listening socket has.
+    fn dressed(&self, reply: Reply) -> Reply {
+        match self.world.listen.http.hsts_seconds {
+            0 => reply,
+            seconds => reply.field("Strict-Transport-Security", format!("max-age={seconds}")),
+        }
+    }
+
+    /// True when the client would rather have this type of content than any other that stands in its Accept (RFC 9110, section 12.5.1).
+    pub(super) fn wants(&self, kind: &str) -> bool {
+        self.head.listed("accept").any(|member| {
+            member
+                .split(';')
+                .next()
+                .is_some_and(|name| name.trim() == kind)
+        })
+    }
+}

@@ -1,0 +1,126 @@
+//! HTTP, server's side (RFC 9110, RFC 9112): one client's requests, in order, until it leaves. Run by a child.
+//!
+//! A connection serves one visitor: the first request that is about the library says who that is, and a later one by somebody else is
+//! sent on to a connection of its own. A table has a row for each thing that can be done; a handler answers itself, and what it returns
+//! is only whether the connection goes on.
+
+mod connection;
+mod entrance;
+mod exchange;
+mod files;
+mod own;
+mod refusal;
+mod reply;
+mod tables;
+
+use super::ask::Broker;
+use super::run::{Exit, World};
+use super::stream::Stream;
+use crate::error::{Code, Refusal};
+use crate::ipc::Client;
+use crate::log::{self, Level};
+use crate::scoreboard::Phase;
+use connection::Connection;
+use entrance::Visitor;
+use exchange::Exchange;
+use reply::Reply;
+use std::io;
+
+/// Why a connection is over.
+#[derive(Debug)]
+enum End {
+    /// Both sides are done with it.
+    Goodbye,
+    /// The client is cut off: for what it sent, or because time is up, or because the server goes down.
+    HangUp(Refusal),
+    /// There is nobody left to tell, or nothing that could be told any more.
+    Lost(String),
+    /// The broker is gone.
+    Forsaken(String),
+}
+
+/// Whether the connection goes on.
+type Handled = Result<(), End>;
+
+impl From<io::Error> for End {
+    fn from(error: io::Error) -> End {
+        // Deadlines and the end of the service come as errors of the stream.
+        let told = error
+            .get_ref()
+            .and_then(|inner| inner.downcast_ref::<Refusal>())
+            .cloned();
+        told.map_or_else(|| End::Lost(error.to_string()), End::HangUp)
+    }
+}
+
+/// Serves the client at the other end of `stream` until it leaves.
+pub(super) fn serve(stream: Stream, world: World<'_>, client: &Client, broker: Broker) -> Exit {
+    let mut connection = Connection::new(stream);
+    let mut visitor = Visitor::new(client, broker);
+    let end = loop {
+        if let Err(end) = turn(&mut connection, world, &mut visitor) {
+            break end;
+        }
+    };
+    close(connection, client, end)
+}
+
+/// One request and its answer.
+fn turn(connection: &mut Connection, world: World<'_>, visitor: &mut Visitor<'_>) -> Handled {
+    let head = match connection.head()? {
+        None => return Err(End::Goodbye),
+        Some(Ok(head)) => head,
+        Some(Err(broken)) => {
+            connection.close_after();
+            connection.send(&Reply::text(broken.status, broken.why), false)?;
+            return Err(End::HangUp(Refusal::new(Code::Protocol, broken.why)));
+        }
+    };
+    connection.enter(Phase::Busy);
+    let mut exchange = Exchange::new(connection, head, world);
+    tables::dispatch(&mut exchange, visitor)?;
+    connection.settle()?;
+    if connection.slot().asked_to_end() {
+        return Err(End::Goodbye);
+    }
+    connection.enter(Phase::Idle);
+    Ok(())
+}
+
+fn close(mut connection: Connection, client: &Client, end: End) -> Exit {
+    let peer = client.peer;
+    let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("peer", &peer)];
+    let exit = match &end {
+        End::Goodbye => {
+            log::event(Level::Info, "left", &fields);
+            Exit::Done
+        }
+        End::HangUp(refusal) => {
+            connection.say_why(refusal);
+            let code = refusal.code.as_str();
+            fields.push(("code", &code));
+            fields.push(("reason", &refusal.message));
+            let (level, exit) = match refusal.code {
+                Code::Closing => (Level::Info, Exit::Done),
+                Code::Timeout => (Level::Info, Exit::Late),
+                _ => (Level::Warn, Exit::Cut),
+            };
+            log::event(level, "cut off", &fields);
+            exit
+        }
+        End::Forsaken(reason) => {
+            let what = "the server cannot go on with this connection: try again";
+            connection.say_why(&Refusal::new(Code::Busy, what));
+            fields.push(("reason", reason));
+            log::event(Level::Error, "forsaken", &fields);
+            Exit::Cut
+        }
+        End::Lost(reason) => {
+            fields.push(("reason", reason));
+            log::event(Level::Info, "lost", &fields);
+            return Exit::Cut;
+        }
+    };
+    connection.leave();
+    exit
+}

@@ -1,0 +1,36 @@
+//! What a refusal is called in HTTP, and how it is said. Run by a child.
+
+use super::exchange::Exchange;
+use super::reply::Reply;
+use crate::error::{Code, Refusal};
+use serde_json::json;
+
+/// The status code of a refusal (RFC 9110, section 15).
+pub(super) fn status_of(refusal: &Refusal) -> u16 {
+    match refusal.code {
+        Code::Request | Code::Protocol | Code::Name => 400,
+        Code::Login | Code::Proof => 401,
+        Code::Denied => 403,
+        Code::NotFound => 404,
+        Code::Timeout => 408,
+        Code::IsFolder | Code::NotFolder | Code::NotEmpty | Code::Exists | Code::Changed => 409,
+        Code::TooLarge => 413,
+        Code::Range => 416,
+        Code::Digest | Code::Size => 422,
+        Code::InUse => 423,
+        Code::Quota | Code::NoSpace => 507,
+        Code::Busy | Code::Closing => 503,
+        _ => 500,
+    }
+}
+
+/// The answer that says it, in the form the client asked for.
+pub(super) fn reply(exchange: &Exchange<'_>, refusal: &Refusal) -> Reply {
+    let status = status_of(refusal);
+    if exchange.wants("application/json") {
+        let told = json!({"error": refusal.code.as_str(), "message": refusal.message});
+        Reply::json(status, &told)
+    } else {
+        Reply::text(status, &refusal.message)
+    }
+}

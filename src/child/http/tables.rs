@@ -1,0 +1,59 @@
+//! What can be done, a row each: the method, what it is about, and the handler. Run by a child.
+
+use super::entrance::Visitor;
+use super::exchange::Exchange;
+use super::reply::Reply;
+use super::{Handled, files, own};
+use crate::child::guest::Guest;
+use crate::wire::http::head::{Method, Target};
+use crate::wire::path::RelPath;
+
+/// Something that is done in the library.
+struct Row {
+    method: Method,
+    handle: fn(&mut Exchange<'_>, &mut Guest, &RelPath) -> Handled,
+}
+
+const ROWS: [Row; 2] = [
+    Row {
+        method: Method::Get,
+        handle: files::get,
+    },
+    Row {
+        method: Method::Head,
+        handle: files::get,
+    },
+];
+
+/// Has a request carried out by who can do that.
+pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor<'_>) -> Handled {
+    let allowed = || {
+        let methods: Vec<_> = ROWS.iter().map(|row| row.method.as_str()).collect();
+        format!("{}, OPTIONS", methods.join(", "))
+    };
+    match exchange.head.target.clone() {
+        Target::Own(name) => own::handle(exchange, visitor, &name),
+        Target::Server => exchange.reply(Reply::new(204).field("Allow", allowed())),
+        _ if exchange.head.method == Method::Options => {
+            exchange.reply(Reply::new(204).field("Allow", allowed()))
+        }
+        target => {
+            let Some(guest) = visitor.enter(exchange)? else {
+                return Ok(());
+            };
+            let path = match target {
+                Target::Library { path, .. } => path,
+                Target::Nowhere(bad) if exchange.head.method.is_safe() => {
+                    return exchange.refuse(&bad.when_reading());
+                }
+                Target::Nowhere(bad) => return exchange.refuse(&bad.when_writing()),
+                Target::Own(_) | Target::Server => return Ok(()),
+            };
+            match ROWS.iter().find(|row| row.method == exchange.head.method) {
+                Some(row) => (row.handle)(exchange, guest, &path),
+                None => exchange
+                    .reply(Reply::text(405, "that cannot be done here").field("Allow", allowed())),
+            }
+        }
+    }
+}
