@@ -194,7 +194,11 @@ pub(super) fn listeners(
                     address,
                     protocol: table.protocol,
                     proof: spoken.proof,
-                    login: table.login.unwrap_or(default.login),
+                    // Nobody logs in to a site, whoever may elsewhere.
+                    login: table.login.unwrap_or(match spoken.http.site {
+                        true => Login::None,
+                        false => default.login,
+                    }),
                     tls: spoken.tls,
                     ftp: spoken.ftp,
                     http: spoken.http,
@@ -225,6 +229,12 @@ pub(super) fn listeners(
                 c.wrong(
                     Some(place),
                     "FTP makes connections besides: it needs an IP address",
+                );
+            }
+            if listener.http.site && listener.login != Login::None {
+                c.wrong(
+                    Some(place),
+                    "site = true is for everybody: login = \"none\"",
                 );
             }
             if listener.login == Login::None && !anonymous && listener.http.redirect.is_none() {

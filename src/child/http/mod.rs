@@ -11,7 +11,9 @@ mod files;
 mod own;
 mod refusal;
 mod reply;
+mod site;
 mod tables;
+mod zip;
 
 use super::ask::Broker;
 use super::run::{Exit, World};

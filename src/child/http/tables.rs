@@ -3,7 +3,7 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, files, own};
+use super::{Handled, files, own, site, zip};
 use crate::child::guest::Guest;
 use crate::wire::http::head::{Method, Target};
 use crate::wire::path::RelPath;
@@ -27,7 +27,11 @@ const ROWS: [Row; 2] = [
 
 /// Has a request carried out by who can do that.
 pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor<'_>) -> Handled {
+    let is_site = exchange.world.listen.http.site;
     let allowed = || {
+        if is_site {
+            return site::ALLOWED.to_owned();
+        }
         let methods: Vec<_> = ROWS.iter().map(|row| row.method.as_str()).collect();
         format!("{}, OPTIONS", methods.join(", "))
     };
@@ -41,7 +45,14 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor<'_>) -
             let Some(guest) = visitor.enter(exchange)? else {
                 return Ok(());
             };
+            if is_site {
+                return site::handle(exchange, guest, &target);
+            }
             let path = match target {
+                Target::Library {
+                    path,
+                    is_folder: true,
+                } if zip::is_asked_for(exchange) => return zip::get(exchange, guest, &path),
                 Target::Library { path, .. } => path,
                 Target::Nowhere(bad) if exchange.head.method.is_safe() => {
                     return exchange.refuse(&bad.when_reading());

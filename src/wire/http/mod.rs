@@ -7,5 +7,6 @@ pub mod head;
 pub mod media;
 pub mod range;
 pub mod status;
+pub mod zip;
 
 pub use head::{Broken, Framing, Head, Method, Target};
