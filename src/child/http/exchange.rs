@@ -41,6 +41,18 @@ impl<'a> Exchange<'a> {
         Ok(self.head.method != Method::Head)
     }
 
+    /// True when the query has this key, whatever its value.
+    pub(super) fn asks(&self, key: &str) -> bool {
+        let mut pairs = self.head.query.split('&');
+        pairs.any(|pair| pair.split('=').next() == Some(key))
+    }
+
+    /// Answers with why not, under a status that the refusal alone does not tell.
+    pub(super) fn refuse_as(&mut self, status: u16, refusal: &Refusal) -> Handled {
+        let reply = refusal::reply(self, refusal).with_status(status);
+        self.reply(reply)
+    }
+
     /// Answers with why not.
     pub(super) fn refuse(&mut self, refusal: &Refusal) -> Handled {
         let reply = refusal::reply(self, refusal);

@@ -54,6 +54,12 @@ impl Reply {
         self
     }
 
+    /// The same under another status.
+    pub(super) fn with_status(mut self, status: u16) -> Reply {
+        self.status = status;
+        self
+    }
+
     #[allow(dead_code)]
     pub(super) fn status(&self) -> u16 {
         self.status

@@ -3,7 +3,7 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, files, own};
+use super::{Handled, files, manage, own, put};
 use crate::child::guest::Guest;
 use crate::wire::http::head::{Method, Target};
 use crate::wire::path::RelPath;
@@ -14,16 +14,40 @@ struct Row {
     handle: fn(&mut Exchange<'_>, &mut Guest, &RelPath) -> Handled,
 }
 
-const ROWS: [Row; 2] = [
+const ROWS: [Row; 6] = [
     Row {
         method: Method::Get,
         handle: files::get,
     },
     Row {
         method: Method::Head,
-        handle: files::get,
+        handle: head,
+    },
+    Row {
+        method: Method::Put,
+        handle: put::put,
+    },
+    Row {
+        method: Method::Delete,
+        handle: manage::delete,
+    },
+    Row {
+        method: Method::Mkcol,
+        handle: manage::mkcol,
+    },
+    Row {
+        method: Method::Move,
+        handle: manage::rename,
     },
 ];
+
+/// HEAD: of a file, or of what is kept of an upload to its name.
+fn head(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
+    if exchange.asks("upload") {
+        return put::offset(exchange, guest, path);
+    }
+    files::get(exchange, guest, path)
+}
 
 /// Has a request carried out by who can do that.
 pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor<'_>) -> Handled {
