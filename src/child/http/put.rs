@@ -16,7 +16,8 @@ use crate::digest::Value;
 use crate::error::{Code, Refusal};
 use crate::library::{Expected, From as Begin, Streamed};
 use crate::rights::{Operation, Right};
-use crate::sys::file::{Kind, Stamp};
+use crate::sys::file::Stamp;
+use crate::wire::http::conditions::{Verdict, judge};
 use crate::wire::http::content_range::ContentRange;
 use crate::wire::http::digest;
 use crate::wire::http::head::{Framing, Head, Target};
@@ -164,7 +165,7 @@ fn understand(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> Result<
         .map_err(|_| Refusal::new(Code::Request, "Repr-Digest has no sha-256=:base64:"))?;
     let modified = modified(head)?;
     let expected = precondition(exchange, guest, path)?;
-    let is_new = lists(head, "if-none-match", "*");
+    let is_new = head.one("if-none-match") == Some(b"*");
     let rename_taken = guest.grant.on_taken == OnTaken::Rename && expected.is_none() && !is_new;
     let rights = guest.grant.rights;
     let streamed = Streamed {
@@ -232,7 +233,8 @@ fn modified(head: &Head) -> Result<Option<Stamp>, Refusal> {
     }
 }
 
-/// Sees whether If-Match and If-None-Match hold (RFC 9110, section 13.1). Returns what has to be there still when the act is done.
+/// Sees whether the conditions of the request hold (RFC 9110, section 13.1). Returns what If-Match wants to be there still when
+/// the act is done.
 ///
 /// # Errors
 /// 412 where they do not.
@@ -243,7 +245,10 @@ pub(super) fn precondition(
 ) -> Result<Option<Expected>, Stop> {
     let head = &exchange.head;
     let says = |field: &str| head.all(field).next().is_some();
-    if !says("if-match") && !says("if-none-match") {
+    if !["if-match", "if-none-match", "if-unmodified-since"]
+        .into_iter()
+        .any(says)
+    {
         return Ok(None);
     }
     let there = match guest.library.stat(path) {
@@ -251,42 +256,24 @@ pub(super) fn precondition(
         Err(refusal) if matches!(refusal.code, Code::NotFound | Code::NotFolder) => None,
         Err(refusal) => return Err(refusal.into()),
     };
-    let files = there.filter(|facts| facts.kind == Kind::File);
-    let tag = files.map(|facts| receipt::entity_tag(&facts));
-    let lists_it = |field| tag.as_ref().is_some_and(|tag| lists(head, field, tag));
-    let mut expected = None;
-    if says("if-match") {
-        expected = if there.is_some() && lists(head, "if-match", "*") {
-            Some(Expected::File)
-        } else {
-            files.map(Expected::This).filter(|_| lists_it("if-match"))
-        };
-        if expected.is_none() {
-            let what = "what has the name is not what If-Match says";
-            return Err(Refusal::new(Code::Changed, what).into());
-        }
+    let known = there.map(|facts| receipt::validators(&facts));
+    if judge(head, known.as_ref()) == Verdict::Go {
+        return Ok(there
+            .filter(|_| says("if-match"))
+            .map(|facts| match head.one("if-match") {
+                Some(b"*") => Expected::File,
+                _ => Expected::This(facts),
+            }));
     }
-    if there.is_some() && (lists(head, "if-none-match", "*") || lists_it("if-none-match")) {
-        let what = "the name has what If-None-Match says it may not have";
-        return Err(Stop::refused(412, Refusal::new(Code::Exists, what)));
-    }
-    Ok(expected)
-}
-
-/// True when a member of a list of entity tags is `tag`. None of ours has a comma.
-fn lists(head: &Head, field: &str, tag: &str) -> bool {
-    let mut members = head
-        .all(field)
-        .flat_map(|value| value.split(|&b| b == b','));
-    members.any(|member| {
-        let member = member.trim_ascii();
-        // Weak ones stand for what is not there, too; what is there has to be the very same (RFC 9110, section 8.8.3.2).
-        let strong = match field {
-            "if-none-match" => member.strip_prefix(b"W/").unwrap_or(member),
-            _ => member,
-        };
-        strong == tag.as_bytes()
-    })
+    let code = match there {
+        Some(_) if says("if-none-match") => Code::Exists,
+        _ => Code::Changed,
+    };
+    let what = match there {
+        Some(_) => "what has the name is not what the request was meant for",
+        None => "nothing has the name, and the request was meant for something",
+    };
+    Err(Stop::refused(412, Refusal::new(code, what)))
 }
 
 impl Asked {

@@ -6,33 +6,16 @@ use super::incoming::Stored;
 use super::reply::Reply;
 use crate::digest::Kind;
 use crate::sys::file::Facts;
+use crate::wire::http::conditions::Validators;
 use crate::wire::http::digest;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+use crate::wire::http::head::encode;
 use serde_json::{Map, Value, json};
+use std::time::SystemTime;
 
-/// What has a meaning of its own in the path of a URL, or may not stand there (RFC 3986, section 3.3).
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~')
-    .remove(b'/');
-
-/// The path of something in the library, as it stands in a URL: from the root, escaped.
-pub(super) fn href(path: &[u8]) -> String {
-    format!("/{}", percent_encoding::percent_encode(path, ESCAPED))
-}
-
-/// What tells this version of a file from every other (RFC 9110, section 8.8.3).
-pub(super) fn entity_tag(facts: &Facts) -> String {
-    let Facts {
-        size,
-        modified,
-        inode,
-        ..
-    } = facts;
-    let (seconds, nanos) = (modified.seconds, modified.nanos);
-    format!("\"{size:x}-{seconds:x}.{nanos:x}-{inode:x}\"")
+/// What tells this version of a file from every other.
+pub(super) fn validators(facts: &Facts) -> Validators {
+    let (seconds, nanos) = (facts.modified.seconds, facts.modified.nanos);
+    Validators::new(facts.inode, facts.size, seconds, nanos, SystemTime::now())
 }
 
 /// For programs.
@@ -43,7 +26,7 @@ pub(super) fn as_json(stored: &Stored) -> Value {
     told.insert("path".into(), json!(String::from_utf8_lossy(path)));
     let name = String::from_utf8_lossy(&published.name);
     told.insert("name".into(), json!(name));
-    told.insert("href".into(), json!(href(path)));
+    told.insert("href".into(), json!(encode(&stored.path)));
     told.insert("size".into(), json!(published.size));
     if let Some(digest) = &published.digest {
         told.insert(digest.kind().as_str().into(), json!(digest.to_hex()));
@@ -83,8 +66,8 @@ pub(super) fn answer(exchange: &mut Exchange<'_>, stored: &Stored, asked: &[u8])
         Reply::text(status, &as_line(stored, published.name != asked))
     };
     let mut reply = reply
-        .field("Location", href(stored.path.as_bytes()))
-        .field("ETag", entity_tag(&stored.facts));
+        .field("Location", encode(&stored.path))
+        .field("ETag", validators(&stored.facts).etag);
     let digest = published.digest.filter(|d| d.kind() == Kind::Sha256);
     if let Some(field) = digest.as_ref().and_then(digest::field) {
         reply = reply.field("Repr-Digest", field);

@@ -60,6 +60,12 @@ impl Reply {
         self
     }
 
+    /// The same with that content, whose type is among the fields already.
+    pub(super) fn containing(mut self, content: Vec<u8>) -> Reply {
+        self.content = content;
+        self
+    }
+
     #[allow(dead_code)]
     pub(super) fn status(&self) -> u16 {
         self.status

@@ -368,6 +368,19 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     sound.then(|| percent_encoding::percent_decode(text).collect())
 }
 
+/// A path of the library as it stands in a target, with a slash before it: every byte that could mean something else is escaped.
+#[must_use]
+pub fn encode(path: &RelPath) -> String {
+    const NAMES: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let path = percent_encoding::percent_encode(path.as_bytes(), &NAMES);
+    format!("/{path}")
+}
+
 fn trim(value: &[u8]) -> &[u8] {
     value.trim_ascii()
 }
@@ -417,6 +430,25 @@ mod tests {
             }
         );
         assert_eq!(Head::parse(b"GET / HTTP/1.1\r\nHost: h\r\n"), Ok(None));
+    }
+
+    #[test]
+    fn a_path_that_was_escaped_leads_where_it_did() {
+        for (path, escaped) in [
+            ("", "/"),
+            ("a/b", "/a/b"),
+            ("a b/ü?#%", "/a%20b/%C3%BC%3F%23%25"),
+            // Browsers take two slashes, and a backslash for one of them, for the beginning of a host's name.
+            ("\\example.org", "/%5Cexample.org"),
+            ("-", "/-"),
+        ] {
+            let path = RelPath::parse(path.as_bytes()).expect("path");
+            assert_eq!(encode(&path), escaped);
+            if escaped != "/-" {
+                let found = resolve(&escaped[1..]).expect("target");
+                assert!(matches!(found, Target::Library { path: p, .. } if p == path));
+            }
+        }
     }
 
     #[test]
