@@ -1,7 +1,11 @@
 //! HTTP/1.1 on the wire (RFC 9110, RFC 9112): what stands in a request, and what is said in answer. Pure; used by children.
 
+pub mod basic;
 pub mod chunked;
+pub mod cookie;
+pub mod form;
 pub mod head;
+pub mod location;
 pub mod status;
 
 pub use head::{Broken, Framing, Head, Method, Target};
