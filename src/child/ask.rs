@@ -6,6 +6,7 @@ use crate::ipc::{self, Answer, Ask, Grant, Handshake};
 use crate::library::Library;
 use crate::sys::{Errno, privs, process};
 use crate::wire::drive::Prove;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use zeroize::Zeroizing;
 
@@ -163,6 +164,61 @@ impl Broker {
         }
     }
 
+    /// Who the client is that a trusted proxy speaks for, and whether it speaks TLS with the proxy.
+    pub(super) fn ask_forwarded(&self, address: IpAddr, secure: bool) -> Result<(), Unanswered> {
+        self.note(&Ask::Forwarded { address, secure }, &[])
+    }
+
+    /// A session for a browser, if that is the user's password; `old` is the one that it had.
+    pub(super) fn ask_sign_in(
+        &self,
+        user: String,
+        password: Zeroizing<String>,
+        old: Option<Zeroizing<String>>,
+    ) -> Result<Session, Unanswered> {
+        let question = Ask::SignIn {
+            user,
+            password,
+            old,
+        };
+        match ipc::call(&self.0, &question, &[])? {
+            (
+                Answer::Session {
+                    token,
+                    user,
+                    seconds,
+                },
+                _,
+            ) => Ok(Session {
+                token,
+                user,
+                seconds,
+            }),
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// The library, for the browser whose session this is.
+    pub(super) fn ask_session(&self, token: &str) -> Result<Admitted, Unanswered> {
+        let token = token.to_owned().into();
+        match ipc::call(&self.0, &Ask::Session { token }, &[])? {
+            (Answer::Welcome { entry, .. }, given) => admitted(given, entry),
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// Whether that is a session of who is in.
+    pub(super) fn ask_same_session(&self, token: &str) -> Result<(), Unanswered> {
+        let token = token.to_owned().into();
+        self.note(&Ask::Session { token }, &[])
+    }
+
+    /// That session is over, or all of its user.
+    pub(super) fn ask_sign_out(&self, token: &str, everywhere: bool) -> Result<(), Unanswered> {
+        let token = token.to_owned().into();
+        self.note(&Ask::SignOut { token, everywhere }, &[])
+    }
+
     /// Room in the quota.
     pub(super) fn ask_reserve(&self, bytes: u64, files: u64) -> Result<(), Unanswered> {
         self.note(&Ask::Reserve { bytes, files }, &[])
@@ -190,6 +246,16 @@ impl Broker {
             (other, _) => unexpected(other),
         }
     }
+}
+
+/// A login in a browser.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// For the browser to keep.
+    pub(super) token: Zeroizing<String>,
+    pub(super) user: String,
+    /// How long it holds at most.
+    pub(super) seconds: u64,
 }
 
 /// What has been used of a quota, and what was reserved for it.

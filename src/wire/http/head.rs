@@ -4,6 +4,7 @@
 //! hide in another one (request smuggling, RFC 9112 section 11.2).
 
 use crate::wire::path::{Bad, RelPath};
+use zeroize::Zeroize;
 
 /// Most bytes of a head.
 pub const LONGEST_HEAD: usize = 16 * 1024;
@@ -273,6 +274,16 @@ impl Head {
     #[must_use]
     pub fn text<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         std::str::from_utf8(self.one(name)?).ok()
+    }
+
+    /// Overwrites and takes out the fields of that name: there was a password in them.
+    pub fn forget(&mut self, name: &str) {
+        for (known, value) in &mut self.fields {
+            if known == name {
+                value.zeroize();
+            }
+        }
+        self.fields.retain(|(known, _)| known != name);
     }
 
     /// The members of a list that may stand in several fields (RFC 9110, section 5.6.1), in small letters.
