@@ -8,6 +8,7 @@ use crate::child::guest::Guest;
 use crate::config::Login;
 use crate::error::Code;
 use crate::ipc::Client;
+use crate::sys::net::Peer;
 
 /// Whoever a connection serves.
 pub(super) struct Visitor<'a> {
@@ -23,6 +24,11 @@ impl<'a> Visitor<'a> {
             broker,
             guest: None,
         }
+    }
+
+    /// Who is at the other end of the connection.
+    pub(super) fn peer(&self) -> Peer {
+        self.client.peer
     }
 
     /// Who the request comes from, let in; None when that was answered already.

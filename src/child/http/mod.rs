@@ -8,9 +8,12 @@ mod connection;
 mod entrance;
 mod exchange;
 mod files;
+mod metrics;
 mod own;
+mod redirect;
 mod refusal;
 mod reply;
+mod service;
 mod tables;
 
 use super::ask::Broker;
