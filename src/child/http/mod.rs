@@ -12,12 +12,15 @@ mod forwarded;
 mod incoming;
 mod login;
 mod manage;
+mod metrics;
 mod origin;
 mod own;
 mod put;
 mod receipt;
+mod redirect;
 mod refusal;
 mod reply;
+mod service;
 mod tables;
 
 use super::ask::Broker;

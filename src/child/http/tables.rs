@@ -3,7 +3,7 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, files, manage, origin, own, put};
+use super::{Handled, files, manage, origin, own, put, redirect};
 use crate::child::guest::Guest;
 use crate::error::{Code, Refusal};
 use crate::wire::http::head::{Method, Target};
@@ -60,6 +60,9 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
         let methods: Vec<_> = ROWS.iter().map(|row| row.method.as_str()).collect();
         format!("{}, OPTIONS", methods.join(", "))
     };
+    if let Some(origin) = &exchange.world.listen.http.redirect {
+        return redirect::send_on(exchange, origin);
+    }
     match exchange.head.target.clone() {
         Target::Own(name) => own::handle(exchange, visitor, &name),
         Target::Server => exchange.reply(Reply::new(204).field("Allow", allowed())),
