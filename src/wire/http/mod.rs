@@ -4,4 +4,7 @@ pub mod chunked;
 pub mod head;
 pub mod status;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use head::{Broken, Framing, Head, Method, Target};
