@@ -33,11 +33,14 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
         .allow(Operation::List)
         .and_then(|()| guest.allow(Operation::Get))
         .and_then(|()| survey(guest, path, slot));
-    if let Err(refusal) = sound {
-        let shown = name::encode(path.as_bytes());
-        guest.log("zip", &[("path", &shown)], Some(&refusal));
-        return exchange.refuse(&refusal);
-    }
+    let expected = match sound {
+        Ok(expected) => expected,
+        Err(refusal) => {
+            let shown = name::encode(path.as_bytes());
+            guest.log("zip", &[("path", &shown)], Some(&refusal));
+            return exchange.refuse(&refusal);
+        }
+    };
     let called = match path.split_last() {
         Some((_, name)) => [name, b".zip"].concat(),
         None => b"files.zip".to_vec(),
@@ -53,6 +56,7 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
     let mut sending = Sending {
         archive: Archive::default(),
         chunk: Vec::with_capacity(CHUNK),
+        expected,
         files: 0,
         sent: 0,
     };
@@ -69,8 +73,8 @@ pub(super) fn is_asked_for(exchange: &Exchange<'_>) -> bool {
     matches!(exchange.head.method, Method::Get | Method::Head) && exchange.asks("zip")
 }
 
-/// Looks whether the folder can be had whole.
-fn survey(guest: &Guest, path: &RelPath, slot: Slot<'_>) -> Result<(), Refusal> {
+/// Looks whether the folder can be had whole, and how many entries it has.
+fn survey(guest: &Guest, path: &RelPath, slot: Slot<'_>) -> Result<u64, Refusal> {
     if guest.library.stat(path)?.kind != Kind::Folder {
         return Err(Code::NotFound.into());
     }
@@ -89,7 +93,7 @@ fn survey(guest: &Guest, path: &RelPath, slot: Slot<'_>) -> Result<(), Refusal> 
         }
     }
     match walk.unreadable() {
-        0 => Ok(()),
+        0 => Ok(entries),
         _ => Err(Refusal::new(
             Code::Denied,
             "something in that folder cannot be read",
@@ -101,6 +105,8 @@ struct Sending {
     archive: Archive,
     /// What is ready to go out.
     chunk: Vec<u8>,
+    /// Entries that there were before: with fewer, something is missed.
+    expected: u64,
     files: u64,
     sent: u64,
 }
@@ -108,10 +114,11 @@ struct Sending {
 impl Sending {
     fn run(&mut self, exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
         let mut walk = guest.library.walk(path, true).map_err(End::HangUp)?;
-        let mut directory = 0;
+        let (mut directory, mut entries) = (0, 0);
         while let Some((below, facts)) = walk.next_entry().map_err(End::HangUp)? {
             let name = entry_name(&below);
             directory += weight(&name) + 1;
+            entries += 1;
             if directory > LARGEST_DIRECTORY || walk.unreadable() > 0 {
                 return Err(End::HangUp(Code::Changed.into()));
             }
@@ -128,6 +135,9 @@ impl Sending {
             if self.chunk.len() >= CHUNK {
                 self.flush(exchange, guest)?;
             }
+        }
+        if entries < self.expected {
+            return Err(End::HangUp(Code::Changed.into()));
         }
         let end = std::mem::take(&mut self.archive).finish();
         self.flush(exchange, guest)?;
