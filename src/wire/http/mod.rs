@@ -7,6 +7,7 @@ pub mod digest;
 pub mod disposition;
 pub mod head;
 pub mod media;
+pub mod multipart;
 pub mod range;
 pub mod status;
 
