@@ -10,6 +10,7 @@ use crate::wire::frame::Sink;
 use crate::wire::http::chunked::Chunked;
 use crate::wire::http::head::{Broken, Framing, Head, LONGEST_HEAD};
 use std::io::{self, Read};
+use zeroize::Zeroize;
 
 /// Of a body that nobody wanted, so much is read for the sake of the connection; for more it is closed.
 const WASTE: u64 = 256 * 1024;
@@ -184,6 +185,13 @@ impl Connection {
                 }
             }
         }
+    }
+
+    /// Overwrites what was read and is used: there was a password in it.
+    pub(super) fn forget(&mut self) {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        self.buffer.spare_capacity_mut().zeroize();
     }
 
     /// The connection ends after the answer under way.

@@ -4,6 +4,7 @@ use super::connection::Connection;
 use super::reply::{Length, Reply};
 use super::{End, Handled, refusal};
 use crate::child::run::World;
+use crate::config::Encryption;
 use crate::error::Refusal;
 use crate::wire::http::head::{Head, Method};
 
@@ -12,6 +13,8 @@ pub(super) struct Exchange<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) head: Head,
     pub(super) world: World<'a>,
+    /// What is said is encrypted, on the whole way to the client.
+    pub(super) secure: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -24,6 +27,7 @@ impl<'a> Exchange<'a> {
             connection,
             head,
             world,
+            secure: world.listen.tls == Encryption::Implicit,
         }
     }
 
@@ -57,6 +61,8 @@ impl<'a> Exchange<'a> {
     /// With the fields that every answer of this listening socket has.
     fn dressed(&self, reply: Reply) -> Reply {
         match self.world.listen.http.hsts_seconds {
+            // In the clear it means nothing (RFC 6797, section 7.2).
+            _ if !self.secure => reply,
             0 => reply,
             seconds => reply.field("Strict-Transport-Security", format!("max-age={seconds}")),
         }
