@@ -15,6 +15,7 @@ mod manage;
 mod metrics;
 mod origin;
 mod own;
+mod post;
 mod put;
 mod receipt;
 mod redirect;

@@ -3,7 +3,7 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, files, manage, origin, own, put, redirect, site, zip};
+use super::{Handled, files, manage, origin, own, post, put, redirect, site, zip};
 use crate::child::guest::Guest;
 use crate::error::{Code, Refusal};
 use crate::wire::http::head::{Method, Target};
@@ -15,7 +15,7 @@ struct Row {
     handle: fn(&mut Exchange<'_>, &mut Guest, &RelPath) -> Handled,
 }
 
-const ROWS: [Row; 6] = [
+const ROWS: [Row; 7] = [
     Row {
         method: Method::Get,
         handle: files::get,
@@ -27,6 +27,10 @@ const ROWS: [Row; 6] = [
     Row {
         method: Method::Put,
         handle: put::put,
+    },
+    Row {
+        method: Method::Post,
+        handle: post::post,
     },
     Row {
         method: Method::Delete,
