@@ -1,18 +1,19 @@
 //! What a child hears from the broker and asks it: one function each. A broker that does not
 //! answer, or answers something else, ends the session: nothing goes on without it.
 
-use crate::error::Refusal;
+use crate::error::{Code, Refusal};
 use crate::ipc::{self, Answer, Ask, Grant, Handshake};
 use crate::library::Library;
+use crate::scoreboard::Slot;
 use crate::sys::{Errno, privs, process};
 use crate::wire::drive::Prove;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use zeroize::Zeroizing;
 
-/// The channel to the broker, for as long as there is something to ask.
+/// The channel to the broker, for as long as there is something to ask; and where logins that it refuses are counted.
 #[derive(Debug, Clone)]
-pub(super) struct Broker(pub(super) std::sync::Arc<OwnedFd>);
+pub(super) struct Broker(pub(super) std::sync::Arc<OwnedFd>, pub(super) Slot<'static>);
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -103,7 +104,7 @@ impl Broker {
     ) -> Result<Admitted, Unanswered> {
         match ipc::call(&self.0, &Ask::Password { user, password }, &[])? {
             (Answer::Welcome { entry, .. }, given) => admitted(given, entry),
-            (other, _) => unexpected(other),
+            (other, _) => self.unproved(other),
         }
     }
 
@@ -127,7 +128,7 @@ impl Broker {
                 let entry = entry.map(|grant| admitted(given, grant));
                 Ok((proof, entry.transpose()?))
             }
-            (other, _) => unexpected(other),
+            (other, _) => self.unproved(other),
         }
     }
 
@@ -152,7 +153,7 @@ impl Broker {
                 },
                 given,
             ) => Ok((message, admitted(given, entry)?)),
-            (other, _) => unexpected(other),
+            (other, _) => self.unproved(other),
         }
     }
 
@@ -238,6 +239,18 @@ impl Broker {
     /// The file is given to whom it belongs.
     pub(super) fn ask_give(&self, file: BorrowedFd<'_>) -> Result<(), Unanswered> {
         self.note(&Ask::Give, &[file])
+    }
+
+    /// The answer to a login or a proof that is not the good one.
+    fn unproved<T>(&self, answer: Answer) -> Result<T, Unanswered> {
+        if let Answer::Refused {
+            code: Code::Login | Code::Proof,
+            ..
+        } = answer
+        {
+            self.1.refused();
+        }
+        unexpected(answer)
     }
 
     fn note(&self, ask: &Ask, file: &[BorrowedFd<'_>]) -> Result<(), Unanswered> {

@@ -217,10 +217,10 @@ impl Connection {
         Ok(self.stream.output.send(&bytes, false)?)
     }
 
-    /// The head of an answer whose content follows.
-    pub(super) fn begin(&mut self, reply: &Reply, length: Length) -> Handled {
+    /// The head of an answer whose content follows; `head_only` for what was asked for by HEAD.
+    pub(super) fn begin(&mut self, reply: &Reply, length: Length, head_only: bool) -> Handled {
         let bytes = self.begin_bytes(reply, length);
-        let more = length != Length::Known(0);
+        let more = !head_only && length != Length::Known(0);
         Ok(self.stream.output.send(&bytes, more)?)
     }
 

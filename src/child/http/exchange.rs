@@ -41,8 +41,15 @@ impl<'a> Exchange<'a> {
     /// The head of the answer, whose content follows by way of the connection. Returns whether it is wanted.
     pub(super) fn begin(&mut self, reply: Reply, length: Length) -> Result<bool, End> {
         let reply = self.dressed(reply);
-        self.connection.begin(&reply, length)?;
-        Ok(self.head.method != Method::Head)
+        let head_only = self.head.method == Method::Head;
+        self.connection.begin(&reply, length, head_only)?;
+        Ok(!head_only)
+    }
+
+    /// Answers with why not, under a status that the refusal alone does not tell.
+    pub(super) fn refuse_as(&mut self, status: u16, refusal: &Refusal) -> Handled {
+        let reply = refusal::reply(self, refusal).with_status(status);
+        self.reply(reply)
     }
 
     /// Answers with why not.
@@ -59,6 +66,12 @@ impl<'a> Exchange<'a> {
             0 => reply,
             seconds => reply.field("Strict-Transport-Security", format!("max-age={seconds}")),
         }
+    }
+
+    /// True when that word stands in the query, with or without a value.
+    pub(super) fn asks(&self, word: &str) -> bool {
+        let mut pairs = self.head.query.split('&');
+        pairs.any(|pair| pair.split('=').next() == Some(word))
     }
 
     /// True when the client would rather have this type of content than any other that stands in its Accept (RFC 9110, section 12.5.1).

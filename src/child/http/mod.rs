@@ -9,11 +9,18 @@ mod entrance;
 mod exchange;
 mod files;
 mod forwarded;
+mod incoming;
 mod login;
+mod manage;
+mod metrics;
 mod origin;
 mod own;
+mod put;
+mod receipt;
+mod redirect;
 mod refusal;
 mod reply;
+mod service;
 mod tables;
 
 use super::ask::Broker;

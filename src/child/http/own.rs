@@ -3,14 +3,16 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, login};
+use super::{Handled, login, metrics, service};
 
 /// Answers a request about `name`.
 pub(super) fn handle(exchange: &mut Exchange<'_>, visitor: &mut Visitor, name: &str) -> Handled {
     match name {
         "login" => login::login(exchange, visitor),
         "logout" => login::logout(exchange, visitor),
-        "health" => exchange.reply(Reply::text(200, "ok")),
+        "health" => service::health(exchange),
+        "time" => service::time(exchange),
+        "metrics" => metrics::show(exchange, visitor.peer()),
         _ => exchange.reply(Reply::text(404, "there is nothing of that name")),
     }
 }

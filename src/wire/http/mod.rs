@@ -2,10 +2,19 @@
 
 pub mod basic;
 pub mod chunked;
+pub mod conditions;
+pub mod content_range;
 pub mod cookie;
+pub mod digest;
+pub mod disposition;
 pub mod form;
 pub mod head;
 pub mod location;
+pub mod media;
+pub mod range;
 pub mod status;
+
+#[cfg(test)]
+mod fuzz;
 
 pub use head::{Broken, Framing, Head, Method, Target};
