@@ -4,14 +4,19 @@
 //! sent on to a connection of its own. A table has a row for each thing that can be done; a handler answers itself, and what it returns
 //! is only whether the connection goes on.
 
+mod assets;
 mod connection;
 mod entrance;
 mod exchange;
 mod files;
+mod folder;
 mod own;
+mod packed;
+mod page;
 mod refusal;
 mod reply;
 mod tables;
+mod words;
 
 use super::ask::Broker;
 use super::run::{Exit, World};

@@ -3,7 +3,7 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, files, own};
+use super::{Handled, files, folder, own};
 use crate::child::guest::Guest;
 use crate::wire::http::head::{Method, Target};
 use crate::wire::path::RelPath;
@@ -42,6 +42,12 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor<'_>) -
                 return Ok(());
             };
             let path = match target {
+                Target::Library {
+                    path,
+                    is_folder: true,
+                } if matches!(exchange.head.method, Method::Get | Method::Head) => {
+                    return folder::get(exchange, guest, &path);
+                }
                 Target::Library { path, .. } => path,
                 Target::Nowhere(bad) if exchange.head.method.is_safe() => {
                     return exchange.refuse(&bad.when_reading());
