@@ -11,6 +11,7 @@ use crate::error::{Code, Refusal};
 use crate::library::Library;
 use crate::rights::{Operation, Right};
 use crate::sys::file::{Facts, Kind};
+use crate::wire::http::form;
 use crate::wire::name;
 use crate::wire::path::RelPath;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
@@ -84,7 +85,7 @@ impl Asked {
             count: MOST_SHOWN,
             json: false,
         };
-        for (key, value) in pairs(query) {
+        for (key, value) in form::pairs(query) {
             match key.as_str() {
                 "sort" => asked.sort = Sort::of(&value).unwrap_or(asked.sort),
                 "order" => asked.descending = value == "desc",
@@ -100,20 +101,6 @@ impl Asked {
         }
         asked
     }
-}
-
-fn pairs(query: &str) -> Vec<(String, String)> {
-    let plain = |text: &str| {
-        let text = text.replace('+', " ");
-        percent_encoding::percent_decode_str(&text)
-            .decode_utf8_lossy()
-            .into_owned()
-    };
-    let members = query.split('&').filter(|member| !member.is_empty());
-    members
-        .map(|member| member.split_once('=').unwrap_or((member, "")))
-        .map(|(key, value)| (plain(key), plain(value)))
-        .collect()
 }
 
 /// One entry, as it is shown.

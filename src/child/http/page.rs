@@ -13,7 +13,7 @@ use super::reply::Reply;
 use super::words::{Words, fill};
 use crate::child::guest::Guest;
 use crate::config::Login;
-use crate::error::Refusal;
+use crate::error::{Code, Refusal};
 use crate::rights::{Right, Rights};
 use crate::wire::path::RelPath;
 use serde_json::json;
@@ -245,26 +245,21 @@ fn upload_form(words: &Words) -> String {
     )
 }
 
-/// Where one logs in. `to` is where that leads; `user` who it was the last time, and `wrong` that it was not right.
-#[allow(dead_code)]
+/// Where one logs in. `to` is where that leads; `user` what was typed the last time, and `refused` why that was not enough.
 pub(super) fn login(
     exchange: &Exchange<'_>,
     status: u16,
     to: &str,
     user: &str,
-    wrong: Option<&str>,
+    refused: Option<&Refusal>,
 ) -> Reply {
     let words = Words::of(exchange);
-    let told = wrong.map_or(String::new(), |why| {
-        let why = if words.lang == "en" && !why.is_empty() {
-            why
-        } else {
-            words.wrong_password
+    let told = refused.map_or(String::new(), |refusal| {
+        let why = match refusal.code {
+            Code::Login => words.wrong_password.to_owned(),
+            code => sentence(words.error(code, &refusal.message)),
         };
-        format!(
-            "<p class=\"wrong\" role=\"alert\" id=\"wrong\">{}</p>",
-            text(why)
-        )
+        format!("<p class=\"wrong\" role=\"alert\">{}</p>", text(&why))
     });
     let (in_user, in_password) = if user.is_empty() {
         (" autofocus", "")
@@ -283,25 +278,48 @@ pub(super) fn login(
         words.password,
         text(to),
     );
-    Page {
-        words,
-        title: words.log_in.into(),
+    plain(exchange, status, words.log_in, main)
+}
+
+/// Where one logs out, also everywhere else.
+pub(super) fn logout(exchange: &Exchange<'_>) -> Reply {
+    let words = Words::of(exchange);
+    let main = format!(
+        "<form class=\"card\" method=\"post\" action=\"/-/logout\"><h1>{0}</h1>\
+        <label class=\"check\"><input type=\"checkbox\" name=\"everywhere\" value=\"1\">{1}</label>\
+        <button class=\"first\">{0}</button></form>",
+        words.log_out, words.everywhere
+    );
+    plain(exchange, 200, words.log_out, main)
+}
+
+/// A page that is about no folder.
+fn plain(exchange: &Exchange<'_>, status: u16, title: &str, main: String) -> Reply {
+    let page = Page {
+        words: Words::of(exchange),
+        title: title.into(),
         path: b"",
         who: String::new(),
         main,
         data: None,
+    };
+    let reply = page.reply(exchange, status);
+    reply.field("Cache-Control", "no-store")
+}
+
+/// As it stands alone.
+fn sentence(said: &str) -> String {
+    let mut rest = said.chars();
+    match rest.next() {
+        Some(first) => first.to_uppercase().chain(rest).collect(),
+        None => String::new(),
     }
-    .reply(exchange, status)
-    .field("Cache-Control", "no-store")
 }
 
 /// Why not.
 pub(super) fn refusal(exchange: &Exchange<'_>, status: u16, refusal: &Refusal) -> Reply {
     let words = Words::of(exchange);
-    let mut why = words.error(refusal.code, &refusal.message).to_owned();
-    if let Some(first) = why.get(..1) {
-        why = first.to_uppercase() + &why[1..];
-    }
+    let why = sentence(words.error(refusal.code, &refusal.message));
     let login = match status {
         401 | 403 => who(words, exchange, None),
         _ => String::new(),

@@ -20,6 +20,8 @@ pub(super) struct Words {
     #[serde(skip)]
     pub(super) log_out: &'static str,
     #[serde(skip)]
+    pub(super) everywhere: &'static str,
+    #[serde(skip)]
     pub(super) user: &'static str,
     #[serde(skip)]
     pub(super) password: &'static str,
@@ -178,6 +180,7 @@ const EN: Words = Words {
     path: "Path",
     log_in: "Log in",
     log_out: "Log out",
+    everywhere: "In all browsers",
     user: "User",
     password: "Password",
     wrong_password: "That user and password do not go together.",
@@ -292,6 +295,7 @@ const ZH: Words = Words {
     path: "路径",
     log_in: "登录",
     log_out: "退出登录",
+    everywhere: "在所有浏览器中退出",
     user: "用户名",
     password: "密码",
     wrong_password: "用户名或密码不正确。",
