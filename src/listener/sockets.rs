@@ -93,9 +93,11 @@ pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
 /// Tells a client that it is not served, and why. Nothing of it is read.
 pub(super) fn turn_away(fd: BorrowedFd<'_>, protocol: Protocol, refusal: &Refusal) {
     let _ = match protocol {
-        Protocol::Drive => net::send_now(fd, &refusal_frame(refusal)),
+        Protocol::Drive => net::send_now(fd, &refusal_frame(refusal), false),
         // RFC 959, section 4.2.2.
-        Protocol::Ftp => net::send_now(fd, format!("421 {}\r\n", refusal.message).as_bytes()),
+        Protocol::Ftp => {
+            net::send_now(fd, format!("421 {}\r\n", refusal.message).as_bytes(), false)
+        }
     };
     net::finish_sending(fd);
 }
