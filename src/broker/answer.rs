@@ -266,6 +266,21 @@ impl Dealing {
                 self.answer_password(desk, client, user, password)
             }
             (Phase::Login, Ask::Anonymous) => self.answer_anonymous(desk, client),
+            (
+                Phase::In,
+                Ask::ShareNew {
+                    path,
+                    seconds,
+                    count,
+                },
+            ) => self.answer_share_new(desk, path, seconds, count),
+            (Phase::In, Ask::Shares { after }) => self.answer_shares(desk, after.as_deref()),
+            (Phase::In, Ask::ShareEnd { id }) => self.answer_share_end(desk, &id),
+            (Phase::Login | Phase::In, Ask::ShareOpen { token, reads })
+                if client.protocol == Protocol::Http =>
+            {
+                self.answer_share_open(desk, client, &token, reads)
+            }
             (Phase::In, Ask::Give) => self.answer_give(desk, &brought),
             (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
             (
@@ -344,6 +359,16 @@ impl Dealing {
             message: None,
             entry,
         })
+    }
+
+    /// Who is in, if they have a name.
+    pub(super) fn user(&self) -> Option<&String> {
+        self.inside.as_ref()?.name.as_ref()
+    }
+
+    /// True when what the client says is encrypted on its way here, or to a proxy that says so.
+    pub(super) fn is_secure(&self) -> bool {
+        !self.exporter.is_empty()
     }
 
     /// What comes of a finished attempt to log in.

@@ -11,6 +11,8 @@ mod login;
 mod quota;
 mod remembered;
 mod run;
+mod shares;
+mod sharing;
 mod sign;
 mod start;
 mod throttle;

@@ -2,8 +2,8 @@
 //! answer, or answers something else, ends the session: nothing goes on without it.
 
 use crate::error::{Code, Refusal};
-use crate::ipc::{self, Answer, Ask, Grant, Handshake};
-use crate::library::Library;
+use crate::ipc::{self, Answer, Ask, Grant, Handshake, Share};
+use crate::library::{Download, Library};
 use crate::scoreboard::Slot;
 use crate::sys::{Errno, privs, process};
 use crate::wire::drive::Prove;
@@ -164,6 +164,63 @@ impl Broker {
         }
     }
 
+    /// A link to the file `path`.
+    pub(super) fn ask_share_new(
+        &self,
+        path: String,
+        seconds: u64,
+        count: Option<u32>,
+    ) -> Result<Share, Unanswered> {
+        let question = Ask::ShareNew {
+            path,
+            seconds,
+            count,
+        };
+        match ipc::call(&self.0, &question, &[])? {
+            (Answer::Shared(share), _) => Ok(share),
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// All links of the user, as many answers as that takes.
+    pub(super) fn ask_shares(&self) -> Result<Vec<Share>, Unanswered> {
+        let mut all: Vec<Share> = Vec::new();
+        loop {
+            let after = all.last().map(|share| share.id.clone());
+            match ipc::call(&self.0, &Ask::Shares { after }, &[])? {
+                (Answer::Shares { shares, more }, _) => {
+                    let ended = !more || shares.is_empty();
+                    all.extend(shares);
+                    if ended {
+                        return Ok(all);
+                    }
+                }
+                (other, _) => return unexpected(other),
+            }
+        }
+    }
+
+    /// One of the user's links ends.
+    pub(super) fn ask_share_end(&self, id: String) -> Result<(), Unanswered> {
+        self.note(&Ask::ShareEnd { id }, &[])
+    }
+
+    /// The file of a link. A child that had no library yet can open nothing any more after that.
+    pub(super) fn ask_share_open(&self, token: String, reads: bool) -> Result<Lent, Unanswered> {
+        match ipc::call(&self.0, &Ask::ShareOpen { token, reads }, &[])? {
+            (Answer::Lent { path, rate, alone }, mut given) => {
+                if alone {
+                    let ruleset = given.pop().ok_or(Errno::EPROTO)?;
+                    privs::restrict_files(ruleset.as_fd())?;
+                }
+                let file = given.pop().ok_or(Errno::EPROTO)?;
+                let file = Download::from_descriptor(file).map_err(Unanswered::Refused)?;
+                Ok(Lent { path, file, rate })
+            }
+            (other, _) => unexpected(other),
+        }
+    }
+
     /// Room in the quota.
     pub(super) fn ask_reserve(&self, bytes: u64, files: u64) -> Result<(), Unanswered> {
         self.note(&Ask::Reserve { bytes, files }, &[])
@@ -203,6 +260,16 @@ impl Broker {
             (other, _) => unexpected(other),
         }
     }
+}
+
+/// A file that a share link stands for.
+#[derive(Debug)]
+pub(super) struct Lent {
+    /// Where its user has it, in the letters of `wire::name`.
+    pub(super) path: String,
+    pub(super) file: Download,
+    /// Bytes a second.
+    pub(super) rate: Option<u64>,
 }
 
 /// What has been used of a quota, and what was reserved for it.
