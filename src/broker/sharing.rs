@@ -117,7 +117,8 @@ impl Dealing {
         };
         let mut descriptors = vec![file];
         let mut alone = false;
-        if self.phase == Phase::Login {
+        let is_last = self.phase == Phase::Login;
+        if is_last {
             self.phase = Phase::Over;
             if desk.keys.config.sandbox != Level::Off {
                 match walls::narrower(&[], false) {
@@ -145,6 +146,7 @@ impl Dealing {
             path: share.path,
             rate,
             alone,
+            is_last,
         };
         Outcome::Say(Reply {
             answer,

@@ -2,11 +2,12 @@
 //! answer, or answers something else, ends the session: nothing goes on without it.
 
 use crate::error::{Code, Refusal};
-use crate::ipc::{self, Answer, Ask, Grant, Handshake, Share};
-use crate::library::{Download, Library};
+use crate::ipc::{self, Answer, Ask, Grant, Handshake};
+use crate::library::Library;
 use crate::scoreboard::Slot;
 use crate::sys::{Errno, privs, process};
 use crate::wire::drive::Prove;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use zeroize::Zeroizing;
 
@@ -29,7 +30,7 @@ impl From<Errno> for Unanswered {
     }
 }
 
-fn unexpected<T>(answer: Answer) -> Result<T, Unanswered> {
+pub(super) fn unexpected<T>(answer: Answer) -> Result<T, Unanswered> {
     match answer {
         Answer::Refused { code, message } => Err(Unanswered::Refused(Refusal::new(code, message))),
         _ => Err(Unanswered::Gone(
@@ -164,61 +165,59 @@ impl Broker {
         }
     }
 
-    /// A link to the file `path`.
-    pub(super) fn ask_share_new(
+    /// Who the client is that a trusted proxy speaks for, and whether it speaks TLS with the proxy.
+    pub(super) fn ask_forwarded(&self, address: IpAddr, secure: bool) -> Result<(), Unanswered> {
+        self.note(&Ask::Forwarded { address, secure }, &[])
+    }
+
+    /// A session for a browser, if that is the user's password; `old` is the one that it had.
+    pub(super) fn ask_sign_in(
         &self,
-        path: String,
-        seconds: u64,
-        count: Option<u32>,
-    ) -> Result<Share, Unanswered> {
-        let question = Ask::ShareNew {
-            path,
-            seconds,
-            count,
+        user: String,
+        password: Zeroizing<String>,
+        old: Option<Zeroizing<String>>,
+    ) -> Result<Session, Unanswered> {
+        let question = Ask::SignIn {
+            user,
+            password,
+            old,
         };
         match ipc::call(&self.0, &question, &[])? {
-            (Answer::Shared(share), _) => Ok(share),
+            (
+                Answer::Session {
+                    token,
+                    user,
+                    seconds,
+                },
+                _,
+            ) => Ok(Session {
+                token,
+                user,
+                seconds,
+            }),
+            (other, _) => self.unproved(other),
+        }
+    }
+
+    /// The library, for the browser whose session this is.
+    pub(super) fn ask_session(&self, token: &str) -> Result<Admitted, Unanswered> {
+        let token = token.to_owned().into();
+        match ipc::call(&self.0, &Ask::Session { token }, &[])? {
+            (Answer::Welcome { entry, .. }, given) => admitted(given, entry),
             (other, _) => unexpected(other),
         }
     }
 
-    /// All links of the user, as many answers as that takes.
-    pub(super) fn ask_shares(&self) -> Result<Vec<Share>, Unanswered> {
-        let mut all: Vec<Share> = Vec::new();
-        loop {
-            let after = all.last().map(|share| share.id.clone());
-            match ipc::call(&self.0, &Ask::Shares { after }, &[])? {
-                (Answer::Shares { shares, more }, _) => {
-                    let ended = !more || shares.is_empty();
-                    all.extend(shares);
-                    if ended {
-                        return Ok(all);
-                    }
-                }
-                (other, _) => return unexpected(other),
-            }
-        }
+    /// Whether that is a session of who is in.
+    pub(super) fn ask_same_session(&self, token: &str) -> Result<(), Unanswered> {
+        let token = token.to_owned().into();
+        self.note(&Ask::Session { token }, &[])
     }
 
-    /// One of the user's links ends.
-    pub(super) fn ask_share_end(&self, id: String) -> Result<(), Unanswered> {
-        self.note(&Ask::ShareEnd { id }, &[])
-    }
-
-    /// The file of a link. A child that had no library yet can open nothing any more after that.
-    pub(super) fn ask_share_open(&self, token: String, reads: bool) -> Result<Lent, Unanswered> {
-        match ipc::call(&self.0, &Ask::ShareOpen { token, reads }, &[])? {
-            (Answer::Lent { path, rate, alone }, mut given) => {
-                if alone {
-                    let ruleset = given.pop().ok_or(Errno::EPROTO)?;
-                    privs::restrict_files(ruleset.as_fd())?;
-                }
-                let file = given.pop().ok_or(Errno::EPROTO)?;
-                let file = Download::from_descriptor(file).map_err(Unanswered::Refused)?;
-                Ok(Lent { path, file, rate })
-            }
-            (other, _) => unexpected(other),
-        }
+    /// That session is over, or all of its user.
+    pub(super) fn ask_sign_out(&self, token: &str, everywhere: bool) -> Result<(), Unanswered> {
+        let token = token.to_owned().into();
+        self.note(&Ask::SignOut { token, everywhere }, &[])
     }
 
     /// Room in the quota.
@@ -254,7 +253,7 @@ impl Broker {
         unexpected(answer)
     }
 
-    fn note(&self, ask: &Ask, file: &[BorrowedFd<'_>]) -> Result<(), Unanswered> {
+    pub(super) fn note(&self, ask: &Ask, file: &[BorrowedFd<'_>]) -> Result<(), Unanswered> {
         match ipc::call(&self.0, ask, file)? {
             (Answer::Noted, _) => Ok(()),
             (other, _) => unexpected(other),
@@ -262,14 +261,14 @@ impl Broker {
     }
 }
 
-/// A file that a share link stands for.
+/// A login in a browser.
 #[derive(Debug)]
-pub(super) struct Lent {
-    /// Where its user has it, in the letters of `wire::name`.
-    pub(super) path: String,
-    pub(super) file: Download,
-    /// Bytes a second.
-    pub(super) rate: Option<u64>,
+pub(super) struct Session {
+    /// For the browser to keep.
+    pub(super) token: Zeroizing<String>,
+    pub(super) user: String,
+    /// How long it holds at most.
+    pub(super) seconds: u64,
 }
 
 /// What has been used of a quota, and what was reserved for it.
