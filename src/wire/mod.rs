@@ -10,6 +10,9 @@ pub mod http;
 pub mod name;
 pub mod path;
 
+#[cfg(test)]
+mod dice;
+
 use serde::{Deserialize, Serialize};
 
 /// What the clients of a listening socket speak.

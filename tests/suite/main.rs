@@ -10,6 +10,7 @@ mod dialing;
 mod digests;
 mod frames;
 mod ftp;
+mod http;
 #[cfg(target_arch = "x86_64")]
 mod lending;
 mod listing;

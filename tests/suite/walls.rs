@@ -7,7 +7,7 @@ use forkftp::proof::{Mac, Role};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{FileExt, PermissionsExt};
@@ -275,6 +275,39 @@ fn look(mode: &[&str]) -> Option<[Vec<&'static str>; 3]> {
         Some(all)
     });
     Some([seen.next()??, seen.next()??, seen.next()??])
+}
+
+/// What the descriptors of a process are for, and how many there are for each.
+pub fn holds(server: &Server, pid: u32) -> HashMap<&'static str, usize> {
+    let library = server.library();
+    // Of each user.
+    let partials = server.staged("partial");
+    let mut all = HashMap::new();
+    for (fd, link) in open_files(pid) {
+        let business = if fd <= 2 {
+            "standard"
+        } else if link.starts_with("pipe:") {
+            "drain"
+        } else if is_same(pid, fd, &library) {
+            "root"
+        } else if is_same(pid, fd, &library.join(".forkftp/stage")) {
+            "stage"
+        } else if partials.iter().any(|folder| is_same(pid, fd, folder)) {
+            "partial"
+        } else if link.contains("eventpoll") {
+            "epoll"
+        } else if !link.starts_with("socket:[") {
+            "STRANGE"
+        } else {
+            match tcp_inode(&link).map(tcp_state) {
+                Some(Some(state)) if state == LISTENS => "lent",
+                Some(_) => "client",
+                None => "channel",
+            }
+        };
+        *all.entry(business).or_default() += 1;
+    }
+    all
 }
 
 fn without_walls(seen: &[&'static str]) -> Vec<&'static str> {

@@ -1,13 +1,11 @@
-//! Lines as nobody would write them, through everything that reads a client's bytes. Run by the tests alone: 20,000 of them,
-//! or for as long as FORKFTP_FUZZ_SECONDS says; FORKFTP_FUZZ_SEED repeats a run that failed.
+//! Lines as nobody would write them, through everything that reads a client's bytes. Run by the tests alone; how
+//! long, and how to repeat what failed, stands in `wire::dice`.
 
 use super::facts::{Entry, Facts};
 use super::line::{LONGEST_LINE, Line, Lines};
 use super::{ascii, command, glob, listing, path, reply};
+use crate::wire::dice::{Dice, rounds};
 use crate::wire::path::{RelPath, is_served_name};
-use std::hash::{BuildHasher, RandomState};
-use std::io::Write as _;
-use std::time::{Duration, Instant};
 
 /// What is mutated: a line of each kind.
 const CORPUS: &[&[u8]] = &[
@@ -38,80 +36,22 @@ const CORPUS: &[&[u8]] = &[
 /// Bytes that mean something to somebody.
 const SPECIAL: &[u8] = b"\r\n\0\xff\xf0\xfa\xfb\xf2 \t.-/|,;*?\"0189\x7f\x1b\xc3\xbc";
 
-/// A generator that is the same for the same seed (xorshift64*). Says the seed when the test fails.
-struct Dice {
-    seed: u64,
-    state: u64,
-}
-
-impl Dice {
-    fn below(&mut self, n: usize) -> usize {
-        self.state ^= self.state >> 12;
-        self.state ^= self.state << 25;
-        self.state ^= self.state >> 27;
-        (self.state.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % n
-    }
-
-    fn byte(&mut self) -> u8 {
-        if self.below(2) == 0 {
-            SPECIAL[self.below(SPECIAL.len())]
-        } else {
-            self.below(256) as u8
-        }
-    }
-
-    fn line(&mut self) -> Vec<u8> {
-        let mut line = match self.below(8) {
-            0 => (0..self.below(60)).map(|_| self.byte()).collect(),
-            1 => vec![self.byte(); LONGEST_LINE - 3 + self.below(6)],
-            _ => CORPUS[self.below(CORPUS.len())].to_vec(),
-        };
-        for _ in 0..self.below(5) {
-            let at = self.below(line.len() + 1);
-            match self.below(5) {
-                0 => line.insert(at, self.byte()),
-                1 if at < line.len() => line[at] = self.byte(),
-                2 if at < line.len() => drop(line.remove(at)),
-                3 => line.truncate(at),
-                _ => line.extend_from_within(at..),
-            }
-        }
-        line
-    }
-}
-
-impl Drop for Dice {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            let _ = writeln!(
-                std::io::stderr(),
-                "repeat with FORKFTP_FUZZ_SEED={}",
-                self.seed
-            );
-        }
-    }
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{variable} is no number")),
-    )
+fn line(dice: &mut Dice) -> Vec<u8> {
+    let mut line = match dice.below(8) {
+        0 => dice.bytes(60),
+        1 => vec![dice.byte(); LONGEST_LINE - 3 + dice.below(6)],
+        _ => dice.one_of(CORPUS).to_vec(),
+    };
+    dice.spoil(&mut line);
+    line
 }
 
 #[test]
 fn lines_as_nobody_would_write_them() {
-    let seed = number("FORKFTP_FUZZ_SEED").unwrap_or_else(|| RandomState::new().hash_one(0));
-    let mut dice = Dice {
-        seed,
-        state: seed | 1,
-    };
-    let until =
-        number("FORKFTP_FUZZ_SECONDS").map(|seconds| Instant::now() + Duration::from_secs(seconds));
+    let mut dice = Dice::new(SPECIAL);
     let (mut lines, mut cwd, mut made, mut understood) = (Lines::new(), RelPath::root(), 0, 0);
-    while until.map_or(made < 20_000, |until| Instant::now() < until) {
-        let mut rest = dice.line();
+    for _ in rounds(20_000) {
+        let mut rest = line(&mut dice);
         rest.extend_from_slice(if dice.below(4) == 0 { b"\n" } else { b"\r\n" });
         made += 1;
         while !rest.is_empty() {

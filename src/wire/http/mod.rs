@@ -14,4 +14,7 @@ pub mod media;
 pub mod range;
 pub mod status;
 
+#[cfg(test)]
+mod fuzz;
+
 pub use head::{Broken, Framing, Head, Method, Target};

@@ -140,7 +140,8 @@ pub fn tcp(address: SocketAddr) -> TcpStream {
     ready(TcpStream::connect(address).expect("connect"))
 }
 
-fn ready(socket: TcpStream) -> TcpStream {
+/// The same of one that was made elsewhere.
+pub fn ready(socket: TcpStream) -> TcpStream {
     socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
     socket.set_write_timeout(Some(PATIENCE)).expect("timeout");
     socket.set_nodelay(true).expect("nodelay");

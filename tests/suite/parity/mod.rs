@@ -2,7 +2,7 @@
 
 mod accidents;
 mod both;
-mod client;
+pub mod client;
 mod limits;
 mod memory;
 mod race;
@@ -30,7 +30,7 @@ fn serve(keys: &str, listen: &str, user: &str, prepare: impl FnOnce(&Path)) -> S
 }
 
 /// Files of uploads that are under way or were cut: in the stage, and among what is kept for everybody and for each user.
-fn on_the_way(server: &Server) -> Vec<PathBuf> {
+pub fn on_the_way(server: &Server) -> Vec<PathBuf> {
     let rooms = ["stage", "partial"].map(|room| server.staged(room));
     let (folders, mut files): (Vec<_>, Vec<_>) =
         rooms.concat().into_iter().partition(|p| p.is_dir());

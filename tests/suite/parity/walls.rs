@@ -5,9 +5,7 @@ use super::client::Ftp;
 use super::serve;
 use crate::probe::{Held, Session, furnish, hold_child, probe_each, surround};
 use crate::server::{Server, eventually};
-use crate::walls::{
-    LISTENS, child_at, is_root, is_same, open_files, skip, status, tcp_inode, tcp_state,
-};
+use crate::walls::{child_at, holds, is_root, skip, status};
 use std::collections::HashMap;
 
 /// Both ways in which children come to be.
@@ -66,39 +64,6 @@ fn nothing_is_left_to_a_warm_ftp_child_either() {
 #[test]
 fn nothing_but_the_library_is_left_to_an_ftp_child_after_it() {
     probe(MODES[0], true);
-}
-
-/// What the descriptors of a process are for, and how many there are for each.
-fn holds(server: &Server, pid: u32) -> HashMap<&'static str, usize> {
-    let library = server.library();
-    // Of each user.
-    let partials = server.staged("partial");
-    let mut all = HashMap::new();
-    for (fd, link) in open_files(pid) {
-        let business = if fd <= 2 {
-            "standard"
-        } else if link.starts_with("pipe:") {
-            "drain"
-        } else if is_same(pid, fd, &library) {
-            "root"
-        } else if is_same(pid, fd, &library.join(".forkftp/stage")) {
-            "stage"
-        } else if partials.iter().any(|folder| is_same(pid, fd, folder)) {
-            "partial"
-        } else if link.contains("eventpoll") {
-            "epoll"
-        } else if !link.starts_with("socket:[") {
-            "STRANGE"
-        } else {
-            match tcp_inode(&link).map(tcp_state) {
-                Some(Some(state)) if state == LISTENS => "lent",
-                Some(_) => "client",
-                None => "channel",
-            }
-        };
-        *all.entry(business).or_default() += 1;
-    }
-    all
 }
 
 #[test]
