@@ -2,7 +2,7 @@
 //! made it, as long as that user may get it; never the library.
 
 use super::answer::{Dealing, Outcome, Reply};
-use super::desk::{self, Desk};
+use super::desk::Desk;
 use super::keys::Keys;
 use super::shares::{LONGEST, Share};
 use super::walls;
@@ -132,10 +132,8 @@ impl Dealing {
             }
         }
         if reads {
-            let address = desk::address(&client).map(|address| address.to_string());
-            let from = address.unwrap_or_else(|| client.peer.to_string());
             let fields: [(&str, &dyn std::fmt::Display); 4] = [
-                ("peer", &from),
+                ("peer", &client.peer),
                 ("user", &share.user),
                 ("path", &share.path),
                 ("share", &share.id),

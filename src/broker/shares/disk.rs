@@ -138,11 +138,14 @@ fn beside(path: &Path, key: &Key, shares: &[Share]) -> std::io::Result<(PathBuf,
 }
 
 fn sync_folder(path: &Path) -> std::io::Result<()> {
-    let folder = match path.parent() {
+    File::open(folder_of(path))?.sync_all()
+}
+
+pub(super) fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),
-    };
-    File::open(folder)?.sync_all()
+    }
 }
 
 /// The file, locked, as long as it is returned.

@@ -56,14 +56,35 @@ impl std::fmt::Debug for Shares {
     }
 }
 
+/// How many links the file has, for `forkftpd check`: none where it is still to be made.
+///
+/// # Errors
+/// A sentence with what is wrong and the remedy.
+pub fn count_shares(path: &Path) -> Result<usize, String> {
+    if is_missing(path) {
+        let folder = disk::folder_of(path);
+        return match folder.metadata() {
+            Ok(facts) if facts.is_dir() => Ok(0),
+            _ => Err(format!(
+                "shares {}: its folder is not there: make it, for the server to write to",
+                path.display()
+            )),
+        };
+    }
+    disk::read(path).map(|known| known.shares.len())
+}
+
+fn is_missing(path: &Path) -> bool {
+    matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
+}
+
 impl Shares {
     /// Reads the file, and makes it where there is none.
     ///
     /// # Errors
     /// A sentence with what is wrong and the remedy.
     pub(super) fn open(path: &Path) -> Result<Shares, String> {
-        if matches!(path.symlink_metadata(), Err(error) if error.kind() == std::io::ErrorKind::NotFound)
-        {
+        if is_missing(path) {
             disk::make(path)?;
         }
         // Where it is a link, that stays one.

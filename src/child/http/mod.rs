@@ -21,6 +21,7 @@ mod redirect;
 mod refusal;
 mod reply;
 mod service;
+mod shares;
 mod tables;
 
 use super::ask::Broker;

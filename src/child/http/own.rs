@@ -3,7 +3,7 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, login, metrics, service};
+use super::{Handled, login, metrics, service, shares};
 
 /// Answers a request about `name`.
 pub(super) fn handle(exchange: &mut Exchange<'_>, visitor: &mut Visitor, name: &str) -> Handled {
@@ -13,6 +13,9 @@ pub(super) fn handle(exchange: &mut Exchange<'_>, visitor: &mut Visitor, name: &
         "health" => service::health(exchange),
         "time" => service::time(exchange),
         "metrics" => metrics::show(exchange, visitor.peer()),
+        "shares" => shares::manage(exchange, visitor, ""),
+        _ if let Some(id) = name.strip_prefix("shares/") => shares::manage(exchange, visitor, id),
+        _ if let Some(link) = name.strip_prefix("s/") => shares::open(exchange, visitor, link),
         _ => exchange.reply(Reply::text(404, "there is nothing of that name")),
     }
 }
