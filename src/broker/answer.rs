@@ -2,7 +2,7 @@
 //! of phase, or one that cannot be read, ends the child's channel, and nothing else.
 
 use super::desk::{self, Desk, Name};
-use super::login::{Attempt, Passed};
+use super::login::{Attempt, Passed, Wanted};
 use super::{quota, sign};
 use crate::config::{Account, Encryption, Login, Protocol};
 use crate::digest::Kind;
@@ -31,7 +31,9 @@ pub(super) struct Dealing {
     pub(super) exporter: Vec<u8>,
     /// A login under way.
     pub(super) attempt: Option<Attempt>,
-    failures: u32,
+    pub(super) failures: u32,
+    /// Whether the client speaks TLS with the proxy it comes by, if it does.
+    pub(super) proxied: Option<bool>,
     /// Who is in.
     inside: Option<Inside>,
 }
@@ -78,7 +80,7 @@ impl From<Answer> for Reply {
 }
 
 impl Reply {
-    fn refused(code: Code, message: &str) -> Reply {
+    pub(super) fn refused(code: Code, message: &str) -> Reply {
         let message = message.to_owned();
         Answer::Refused { code, message }.into()
     }
@@ -120,6 +122,7 @@ impl Dealing {
             exporter: Vec::new(),
             attempt: None,
             failures: 0,
+            proxied: None,
             inside: None,
         }
     }
@@ -263,7 +266,26 @@ impl Dealing {
                 self.answer_final(desk, client, &message)
             }
             (Phase::Login, Ask::Password { user, password }) => {
-                self.answer_password(desk, client, user, password)
+                self.check_password(desk, client, user, password, Wanted::Library)
+            }
+            (Phase::Login, Ask::Forwarded { address, secure }) => {
+                self.answer_forwarded(address, secure)
+            }
+            (
+                Phase::Login | Phase::In,
+                Ask::SignIn {
+                    user,
+                    password,
+                    old,
+                },
+            ) => self.answer_sign_in(desk, client, user, password, old),
+            (Phase::Login | Phase::In, Ask::Session { token }) => {
+                self.answer_session(desk, client, &token)
+            }
+            (Phase::Login | Phase::In, Ask::SignOut { token, everywhere })
+                if client.protocol == Protocol::Http =>
+            {
+                self.answer_sign_out(desk, client, &token, everywhere)
             }
             (Phase::Login, Ask::Anonymous) => self.answer_anonymous(desk, client),
             (Phase::In, Ask::Give) => self.answer_give(desk, &brought),
@@ -346,6 +368,48 @@ impl Dealing {
         })
     }
 
+    /// Who is in, if they have a name.
+    pub(super) fn user(&self) -> Option<&String> {
+        self.inside.as_ref()?.name.as_ref()
+    }
+
+    /// True when what the client says is encrypted on its way here, or to a proxy that says so.
+    pub(super) fn is_secure(&self) -> bool {
+        self.proxied.unwrap_or(!self.exporter.is_empty())
+    }
+
+    /// Whether a finished attempt to log in is let pass: the server's last message then, and how long the answer waits; or the answer
+    /// to one that is not, after which it goes back to the phase `back`, or is over.
+    pub(super) fn judge(
+        &mut self,
+        desk: &mut Desk,
+        client: &Client,
+        name: &str,
+        passed: Passed,
+        back: Phase,
+    ) -> Result<(Option<String>, u64), Box<Reply>> {
+        let (source, now, limits) = (client.peer.source(), monotonic_millis(), desk.limits());
+        let wait = desk.throttle.delay_of(source, name, limits, now);
+        let barred = desk.throttle.is_banned(source, limits, now)
+            || !desk.keys.may_come(name, desk::address(client));
+        let message = match passed {
+            Passed::Yes { message } if !barred => message,
+            Passed::Yes { .. } | Passed::No => {
+                self.failures += 1;
+                self.phase = if self.failures < LOGIN_ATTEMPTS {
+                    back
+                } else {
+                    Phase::Over
+                };
+                let mut reply = Reply::refused(Code::Login, Code::Login.text());
+                reply.delay = wait + desk.throttle.failed(source, Some(name), limits, now);
+                return Err(reply.into());
+            }
+        };
+        desk.throttle.succeeded(source, name, limits, now);
+        Ok((message, wait))
+    }
+
     /// What comes of a finished attempt to log in.
     pub(super) fn settle(
         &mut self,
@@ -354,25 +418,10 @@ impl Dealing {
         name: &str,
         passed: Passed,
     ) -> Outcome {
-        let (source, now, limits) = (client.peer.source(), monotonic_millis(), desk.limits());
-        let wait = desk.throttle.delay_of(source, name, limits, now);
-        let barred = desk.throttle.is_banned(source, limits, now)
-            || !desk.keys.may_come(name, desk::address(&client));
-        let message = match passed {
-            Passed::Yes { message } if !barred => message,
-            Passed::Yes { .. } | Passed::No => {
-                self.failures += 1;
-                self.phase = if self.failures < LOGIN_ATTEMPTS {
-                    Phase::Login
-                } else {
-                    Phase::Over
-                };
-                let mut reply = Reply::refused(Code::Login, Code::Login.text());
-                reply.delay = wait + desk.throttle.failed(source, Some(name), limits, now);
-                return reply.into();
-            }
+        let (message, wait) = match self.judge(desk, &client, name, passed, Phase::Login) {
+            Ok(judged) => judged,
+            Err(refused) => return Outcome::Say(*refused),
         };
-        desk.throttle.succeeded(source, name, limits, now);
         let welcome = |entry| Answer::Welcome { message, entry };
         match self.let_in(desk, client, Some(name.to_owned()), welcome) {
             Outcome::Say(reply) => Reply {
@@ -385,7 +434,7 @@ impl Dealing {
     }
 
     /// Lends the library to the child.
-    fn let_in(
+    pub(super) fn let_in(
         &mut self,
         desk: &mut Desk,
         client: Client,
@@ -403,7 +452,7 @@ impl Dealing {
         if name.is_none() && !account.admits(desk::address(&client)) {
             return Reply::refused(Code::Denied, "not from where you are").into();
         }
-        if account.needs_tls && self.exporter.is_empty() {
+        if account.needs_tls && !self.is_secure() {
             return Reply::refused(Code::Denied, "this user logs in under TLS alone").into();
         }
         let quota = match self.open_quota(desk, &account) {

@@ -3,6 +3,7 @@
 use super::keys::Keys;
 use super::quota::Quotas;
 use super::remembered::Remembered;
+use super::sessions::Sessions;
 use super::throttle::{Limits, Throttle};
 use crate::ipc::Client;
 use std::collections::HashMap;
@@ -17,6 +18,8 @@ pub(super) struct Desk {
     pub(super) throttle: Throttle,
     pub(super) quotas: Quotas,
     pub(super) remembered: Remembered,
+    /// Of browsers.
+    pub(super) signed_in: Sessions,
     /// How many sessions each has.
     sessions: HashMap<Name, u32>,
 }
@@ -30,6 +33,7 @@ impl Desk {
             throttle: Throttle::default(),
             quotas: Quotas::default(),
             remembered: Remembered::new()?,
+            signed_in: Sessions::default(),
             sessions: HashMap::new(),
         })
     }

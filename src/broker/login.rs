@@ -16,6 +16,20 @@ pub(super) struct Attempt {
     name: String,
     /// None while a password is being hashed.
     scram: Option<ServerLogin>,
+    pub(super) wanted: Wanted,
+}
+
+/// What a login is for.
+#[derive(Debug)]
+pub(super) enum Wanted {
+    Library,
+    /// A session for a browser.
+    Session {
+        /// The phase in which it was asked for.
+        back: Phase,
+        /// The session that it takes the place of.
+        old: Option<Zeroizing<String>>,
+    },
 }
 
 /// What came of one.
@@ -53,6 +67,7 @@ impl Dealing {
         self.attempt = Some(Attempt {
             name,
             scram: Some(scram),
+            wanted: Wanted::Library,
         });
         self.phase = Phase::Answering;
         Reply::from(Answer::Continue { message }).into()
@@ -67,6 +82,7 @@ impl Dealing {
         let Some(Attempt {
             name,
             scram: Some(scram),
+            ..
         }) = self.attempt.take()
         else {
             return Outcome::CutOff("the end of a login that did not begin");
@@ -83,27 +99,57 @@ impl Dealing {
         self.settle(desk, client, &name, passed)
     }
 
-    pub(super) fn answer_password(
+    /// What it is for comes after it is known to be right.
+    pub(super) fn check_password(
         &mut self,
         desk: &mut Desk,
         client: Client,
         name: String,
         password: Zeroizing<String>,
+        wanted: Wanted,
     ) -> Outcome {
         let verifier = desk.keys.verifier(&name);
         if desk.remembered.knows(&name, &password, &verifier) {
-            return self.settle(desk, client, &name, Passed::Yes { message: None });
+            let passed = Passed::Yes { message: None };
+            return self.checked(desk, client, &name, passed, wanted);
         }
         // Nothing more is heard of this child before the hash is there.
         self.phase = Phase::Answering;
-        self.attempt = Some(Attempt { name, scram: None });
+        self.attempt = Some(Attempt {
+            name,
+            scram: None,
+            wanted,
+        });
         Outcome::Hash(Box::new(verifier), password)
     }
 
-    /// The password that `answer_password` had hashed was right, or it was not.
+    fn checked(
+        &mut self,
+        desk: &mut Desk,
+        client: Client,
+        name: &str,
+        passed: Passed,
+        wanted: Wanted,
+    ) -> Outcome {
+        match wanted {
+            Wanted::Library => self.settle(desk, client, name, passed),
+            Wanted::Session { back, old } => {
+                let old = old.as_ref().map(|old| old.as_str());
+                self.settle_sign_in(desk, client, name, passed, back, old)
+            }
+        }
+    }
+
+    /// The password that `check_password` had hashed was right, or it was not.
     pub(super) fn hashed(&mut self, desk: &mut Desk, right: Option<Zeroizing<String>>) -> Outcome {
-        let (Some(client), Some(Attempt { name, scram: None })) =
-            (self.client, self.attempt.take())
+        let (
+            Some(client),
+            Some(Attempt {
+                name,
+                scram: None,
+                wanted,
+            }),
+        ) = (self.client, self.attempt.take())
         else {
             return Outcome::CutOff("a hash that nobody wants");
         };
@@ -118,13 +164,13 @@ impl Dealing {
                 Passed::No
             }
         };
-        self.settle(desk, client, &name, passed)
+        self.checked(desk, client, &name, passed, wanted)
     }
 
     /// There is no hash to be had now: the server has as many to make as it can.
     pub(super) fn too_busy(&mut self) -> Outcome {
-        self.attempt = None;
-        self.phase = Phase::Login;
+        let attempt = self.attempt.take();
+        self.phase = attempt.map_or(Phase::Login, |attempt| attempt.back());
         let message = "too many logins at once, try again".to_owned();
         let code = Code::Busy;
         Reply::from(Answer::Refused { code, message }).into()

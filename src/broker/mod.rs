@@ -4,6 +4,7 @@
 
 mod admit;
 mod answer;
+mod browsers;
 mod desk;
 mod hasher;
 mod keys;
@@ -11,6 +12,7 @@ mod login;
 mod quota;
 mod remembered;
 mod run;
+mod sessions;
 mod sign;
 mod start;
 mod throttle;

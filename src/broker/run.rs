@@ -235,6 +235,10 @@ impl Broker<'_> {
                         keys.succeed(&mut self.desk.keys);
                         self.desk.keys = keys;
                         self.desk.remembered.clear();
+                        let keys = &self.desk.keys;
+                        self.desk.signed_in.retain(|user, verifier| {
+                            keys.may_come(user, None) && keys.verifier(user) == *verifier
+                        });
                         ready(control, &self.desk.keys)
                     }
                     Err(problems) => {

@@ -1,17 +1,19 @@
 //! What a child hears from the broker and asks it: one function each. A broker that does not
 //! answer, or answers something else, ends the session: nothing goes on without it.
 
-use crate::error::Refusal;
+use crate::error::{Code, Refusal};
 use crate::ipc::{self, Answer, Ask, Grant, Handshake};
 use crate::library::Library;
+use crate::scoreboard::Slot;
 use crate::sys::{Errno, privs, process};
 use crate::wire::drive::Prove;
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use zeroize::Zeroizing;
 
-/// The channel to the broker, for as long as there is something to ask.
+/// The channel to the broker, for as long as there is something to ask; and where logins that it refuses are counted.
 #[derive(Debug, Clone)]
-pub(super) struct Broker(pub(super) std::sync::Arc<OwnedFd>);
+pub(super) struct Broker(pub(super) std::sync::Arc<OwnedFd>, pub(super) Slot<'static>);
 
 /// Why there is no answer.
 #[derive(Debug)]
@@ -102,7 +104,7 @@ impl Broker {
     ) -> Result<Admitted, Unanswered> {
         match ipc::call(&self.0, &Ask::Password { user, password }, &[])? {
             (Answer::Welcome { entry, .. }, given) => admitted(given, entry),
-            (other, _) => unexpected(other),
+            (other, _) => self.unproved(other),
         }
     }
 
@@ -126,7 +128,7 @@ impl Broker {
                 let entry = entry.map(|grant| admitted(given, grant));
                 Ok((proof, entry.transpose()?))
             }
-            (other, _) => unexpected(other),
+            (other, _) => self.unproved(other),
         }
     }
 
@@ -151,7 +153,7 @@ impl Broker {
                 },
                 given,
             ) => Ok((message, admitted(given, entry)?)),
-            (other, _) => unexpected(other),
+            (other, _) => self.unproved(other),
         }
     }
 
@@ -161,6 +163,61 @@ impl Broker {
             (Answer::Welcome { entry, .. }, given) => admitted(given, entry),
             (other, _) => unexpected(other),
         }
+    }
+
+    /// Who the client is that a trusted proxy speaks for, and whether it speaks TLS with the proxy.
+    pub(super) fn ask_forwarded(&self, address: IpAddr, secure: bool) -> Result<(), Unanswered> {
+        self.note(&Ask::Forwarded { address, secure }, &[])
+    }
+
+    /// A session for a browser, if that is the user's password; `old` is the one that it had.
+    pub(super) fn ask_sign_in(
+        &self,
+        user: String,
+        password: Zeroizing<String>,
+        old: Option<Zeroizing<String>>,
+    ) -> Result<Session, Unanswered> {
+        let question = Ask::SignIn {
+            user,
+            password,
+            old,
+        };
+        match ipc::call(&self.0, &question, &[])? {
+            (
+                Answer::Session {
+                    token,
+                    user,
+                    seconds,
+                },
+                _,
+            ) => Ok(Session {
+                token,
+                user,
+                seconds,
+            }),
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// The library, for the browser whose session this is.
+    pub(super) fn ask_session(&self, token: &str) -> Result<Admitted, Unanswered> {
+        let token = token.to_owned().into();
+        match ipc::call(&self.0, &Ask::Session { token }, &[])? {
+            (Answer::Welcome { entry, .. }, given) => admitted(given, entry),
+            (other, _) => unexpected(other),
+        }
+    }
+
+    /// Whether that is a session of who is in.
+    pub(super) fn ask_same_session(&self, token: &str) -> Result<(), Unanswered> {
+        let token = token.to_owned().into();
+        self.note(&Ask::Session { token }, &[])
+    }
+
+    /// That session is over, or all of its user.
+    pub(super) fn ask_sign_out(&self, token: &str, everywhere: bool) -> Result<(), Unanswered> {
+        let token = token.to_owned().into();
+        self.note(&Ask::SignOut { token, everywhere }, &[])
     }
 
     /// Room in the quota.
@@ -184,12 +241,34 @@ impl Broker {
         self.note(&Ask::Give, &[file])
     }
 
+    /// The answer to a login or a proof that is not the good one.
+    fn unproved<T>(&self, answer: Answer) -> Result<T, Unanswered> {
+        if let Answer::Refused {
+            code: Code::Login | Code::Proof,
+            ..
+        } = answer
+        {
+            self.1.refused();
+        }
+        unexpected(answer)
+    }
+
     fn note(&self, ask: &Ask, file: &[BorrowedFd<'_>]) -> Result<(), Unanswered> {
         match ipc::call(&self.0, ask, file)? {
             (Answer::Noted, _) => Ok(()),
             (other, _) => unexpected(other),
         }
     }
+}
+
+/// A login in a browser.
+#[derive(Debug)]
+pub(super) struct Session {
+    /// For the browser to keep.
+    pub(super) token: Zeroizing<String>,
+    pub(super) user: String,
+    /// How long it holds at most.
+    pub(super) seconds: u64,
 }
 
 /// What has been used of a quota, and what was reserved for it.

@@ -25,6 +25,8 @@ pub(super) struct Guest {
     /// How fast the bytes of files may come, and go.
     pub(super) uploads: Pace,
     pub(super) downloads: Pace,
+    /// Where it is counted what was done.
+    slot: Slot<'static>,
 }
 
 /// What moved, for the log.
@@ -37,7 +39,12 @@ pub(super) struct Transfer {
 
 impl Guest {
     /// Says on the scoreboard and in the log who it is, if they have a name.
-    pub(super) fn new(peer: Peer, admitted: Admitted, broker: Broker, slot: Slot<'_>) -> Guest {
+    pub(super) fn new(
+        peer: Peer,
+        admitted: Admitted,
+        broker: Broker,
+        slot: Slot<'static>,
+    ) -> Guest {
         let Admitted { grant, library } = admitted;
         if let Some(user) = &grant.user {
             slot.say_user(user);
@@ -52,6 +59,7 @@ impl Guest {
             // Lives as long as the process: a child leaves without dropping anything.
             library: Box::leak(Box::new(library)),
             broker,
+            slot,
         }
     }
 
@@ -95,6 +103,11 @@ impl Guest {
         }
         fields.extend_from_slice(about);
         let Some(refusal) = refusal else {
+            match verb {
+                "get" => self.slot.downloaded(),
+                "put" => self.slot.uploaded(),
+                _ => {}
+            }
             return log::event(Level::Info, verb, &fields);
         };
         let code = refusal.code.as_str();

@@ -85,13 +85,16 @@ impl Spending {
 
     /// What went away, if it was a file.
     pub(super) fn of_removed(gone: &Removed) -> Spending {
-        match gone.kind {
-            Kind::File => Spending(Spent {
-                bytes: -(gone.size as i64),
-                files: -1,
-                ..Spent::default()
-            }),
-            _ => Spending::default(),
+        let mut spending = Spending::default();
+        spending.removed(gone);
+        spending
+    }
+
+    /// The same, beside what went before.
+    pub(super) fn removed(&mut self, gone: &Removed) {
+        if gone.kind == Kind::File {
+            self.0.bytes -= gone.size as i64;
+            self.0.files -= 1;
         }
     }
 }

@@ -10,7 +10,7 @@ use super::{drive, ftp, http};
 use crate::config::{Config, Encryption, Listen, Protocol};
 use crate::ipc::Client;
 use crate::log::{self, Level, Role};
-use crate::scoreboard::{Phase, Slot};
+use crate::scoreboard::{Phase, Slot, Totals};
 use crate::sys::net::Peer;
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, process, signal};
@@ -65,6 +65,10 @@ pub struct World<'a> {
     pub listen: &'a Listen,
     /// For clients that speak TLS.
     pub tls: Option<&'a Tls>,
+    /// When the service began, on the monotonic clock, in milliseconds.
+    pub began: u64,
+    /// What all children did, for a client that may see it.
+    pub totals: Option<&'a Totals>,
 }
 
 /// Serves one client and leaves. The descriptors that belong to the listener have been closed before.
@@ -86,7 +90,7 @@ pub fn run(birth: Birth<'_>) -> Infallible {
             stream,
             birth.world,
             &birth.client,
-            Broker(birth.broker.into()),
+            Broker(birth.broker.into(), birth.slot),
             birth.dialer,
         ),
         Err((step, errno)) => unfit(peer, step, errno),
@@ -159,7 +163,7 @@ pub fn over_descriptors(
         .and_then(|()| Stream::over_pair(read, write, slot, limits).map_err(|e| ("socket", e)))
         .and_then(|stream| sandbox.enter(entering(client)).map(|()| stream));
     match ready {
-        Ok(stream) => serve(stream, world, client, Broker(broker.into()), dialer),
+        Ok(stream) => serve(stream, world, client, Broker(broker.into(), slot), dialer),
         Err((step, errno)) => unfit(peer, step, errno),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::certificate;
 use super::user::list::{limits_of, size};
-use crate::config::{Account, Config, Encryption, Flags, Level, Listen, Login, Protocol};
+use crate::config::{Account, Config, Encryption, Flags, Http, Level, Listen, Login, Protocol};
 use crate::library::Library;
 use crate::proof::Secret;
 use crate::rights::Rights;
@@ -34,7 +34,7 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
         text += &of_a_listener(listen);
     }
     text += &certificate;
-    if config.listen.iter().any(|l| l.login != Login::Required) {
+    if config.listen.iter().any(serves_anonymous) {
         let account = &config.anonymous;
         text += &format!(
             "without a login: {}; {}\n",
@@ -97,6 +97,11 @@ fn of_the_walls(config: &Config, library: &Library, landlock: bool) -> String {
     )
 }
 
+/// True where clients are let in without a name.
+fn serves_anonymous(listen: &Listen) -> bool {
+    listen.login != Login::Required && listen.http.redirect.is_none()
+}
+
 fn of_a_listener(listen: &Listen) -> String {
     let (scheme, tls) = match listen.tls {
         Encryption::Off => (listen.protocol.as_str(), ""),
@@ -114,10 +119,42 @@ fn of_a_listener(listen: &Listen) -> String {
         Login::Optional => "login optional",
         Login::Required => "login required",
     };
-    format!(
-        "listen {scheme}://{}: {tls}{proof}{login}\n",
-        listen.address
-    )
+    let does = match &listen.http.redirect {
+        Some(origin) => format!("sends all on to {origin}"),
+        None => format!("{proof}{login}"),
+    };
+    let at = &listen.address;
+    format!("listen {scheme}://{at}: {tls}{does}\n") + &of_http(&listen.http)
+}
+
+/// What HTTP has besides, a line each.
+fn of_http(http: &Http) -> String {
+    let mut text = String::new();
+    if http.site {
+        text += "  a static site: files by their names, and nothing else\n";
+    }
+    if http.hsts_seconds > 0 {
+        let seconds = http.hsts_seconds;
+        text += &format!("  browsers come by TLS alone for {seconds} seconds after each visit\n");
+    }
+    let networks = http.trusted_proxies.networks.iter();
+    let mut proxies: Vec<_> = networks.map(ToString::to_string).collect();
+    if http.trusted_proxies.local {
+        proxies.push("whoever comes by the Unix socket".into());
+    }
+    if !proxies.is_empty() {
+        let proxies = proxies.join(", ");
+        text += &format!("  who the client is, say these proxies: {proxies}\n");
+    }
+    if !http.metrics_networks.is_empty() {
+        let networks: Vec<_> = http
+            .metrics_networks
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        text += &format!("  /-/metrics for {}\n", networks.join(", "));
+    }
+    text
 }
 
 /// What is allowed, and should be meant.
@@ -131,7 +168,7 @@ fn warnings(config: &Config, library: &Library, users: Option<&Users>) -> Vec<St
     }
     for listen in &config.listen {
         let at = &listen.address;
-        if !listen.tls.is_certain() && !at.is_local() {
+        if !listen.tls.is_certain() && !at.is_local() && listen.http.redirect.is_none() {
             let login = match (listen.login, listen.protocol) {
                 (Login::None, _) => "",
                 (_, Protocol::Drive) => ", and can try passwords against a login it has seen",
@@ -150,7 +187,7 @@ fn warnings(config: &Config, library: &Library, users: Option<&Users>) -> Vec<St
     }
     let named = users.into_iter().flat_map(Users::iter);
     let named = named.map(|(name, user)| (name, &user.account));
-    let anonymous = config.listen.iter().any(|l| l.login != Login::Required);
+    let anonymous = config.listen.iter().any(serves_anonymous);
     let anonymous = anonymous.then_some(("anonymous", &config.anonymous));
     for (name, account) in named.chain(anonymous) {
         said.extend(of_an_account(name, account, config, library));

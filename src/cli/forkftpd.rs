@@ -350,6 +350,8 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
             config: &config,
             listen: &listen,
             tls: tls.as_ref(),
+            began: process::monotonic_millis(),
+            totals: None,
         },
         &client,
         &sandbox,

@@ -3,7 +3,7 @@
 
 use super::check::Checker;
 use super::file::{FileListen, Proof};
-use super::{Ftp, Http, Login};
+use super::{Ftp, Http, Login, http};
 pub use crate::wire::Protocol;
 use crate::wire::drive::PORT;
 use serde::{Deserialize, Serialize};
@@ -188,13 +188,16 @@ pub(super) fn listeners(
         }
         match Address::parse(table.address.get_ref()) {
             Ok(address) => {
+                let written = http::Written::of(&table);
                 let spoken = spoken(c, &mut table, &place, no_secret);
                 let backlog = table.backlog.map_or(1024, toml::Spanned::into_inner);
+                let sends_on = spoken.http.redirect.is_some();
+                let login = if sends_on { Login::None } else { default.login };
                 listen.push(Listen {
                     address,
                     protocol: table.protocol,
                     proof: spoken.proof,
-                    login: table.login.unwrap_or(default.login),
+                    login: table.login.unwrap_or(login),
                     tls: spoken.tls,
                     ftp: spoken.ftp,
                     http: spoken.http,
@@ -202,6 +205,12 @@ pub(super) fn listeners(
                     mode: mode.unwrap_or(0o660),
                     backlog,
                 });
+                for what in listen
+                    .last()
+                    .map_or(Vec::new(), |made| written.against(made))
+                {
+                    c.wrong(Some(&place), what);
+                }
                 places.push(place);
             }
             Err(what) => c.wrong(Some(&place), what),

@@ -16,6 +16,7 @@ use crate::sys::net::Peer;
 use crate::sys::privs::Identity;
 use crate::sys::{Result, channel};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -129,6 +130,35 @@ pub enum Ask {
     },
     /// May this client go on without a login? In `Login`.
     Anonymous,
+    /// The client comes by a proxy that is trusted, and this is who it is. In `Login`, before anything else, once.
+    Forwarded {
+        /// Its address.
+        address: IpAddr,
+        /// It speaks TLS with the proxy.
+        secure: bool,
+    },
+    /// Is this the user's password? Then a session for the browser it was typed into, please, and not the library: the connection may
+    /// be another visitor's. In `Login` and in `In`, for HTTP.
+    SignIn {
+        /// Who they say they are.
+        user: String,
+        /// As it was typed.
+        password: Zeroizing<String>,
+        /// The session that the browser had, which ends where the new one begins.
+        old: Option<Zeroizing<String>>,
+    },
+    /// Whose session is this? In `Login` it lets them in; in `In` it has to be that of who is in.
+    Session {
+        /// What the browser keeps.
+        token: Zeroizing<String>,
+    },
+    /// That session is over. In `Login` and in `In`.
+    SignOut {
+        /// What the browser keeps.
+        token: Zeroizing<String>,
+        /// All of the same user are.
+        everywhere: bool,
+    },
     /// Is there room in the quota for this much more? In `In`. What is reserved is given back by `Spent`, or when the child ends.
     Reserve {
         /// Bytes of an upload.
@@ -216,14 +246,24 @@ pub enum Answer {
         /// For the client.
         message: String,
     },
-    /// To `LoginFinal`, `Password` and `Anonymous`: the client is in. With it comes the library.
+    /// To `LoginFinal`, `Password`, `Anonymous` and, in `Login`, to `Session`: the client is in. With it comes the library.
     Welcome {
         /// The server's last message of SCRAM, if it was that.
         message: Option<String>,
         /// What this client may do.
         entry: Grant,
     },
-    /// To `Reserve`, `Spent` and `Give`, and to `Secured` where there is no hello: it is done.
+    /// To `SignIn`: a new session.
+    Session {
+        /// For the browser to keep.
+        token: Zeroizing<String>,
+        /// Whose it is.
+        user: String,
+        /// How long it holds at most.
+        seconds: u64,
+    },
+    /// To `Reserve`, `Spent`, `Give`, `Forwarded` and `SignOut`, in `In` to `Session`, and to `Secured` where there is no hello: it is
+    /// so, or it is done.
     Noted,
     /// Not so.
     Refused {
@@ -258,6 +298,8 @@ impl Client {
                 tls => tls,
             },
             signs_data: listen.protocol == Protocol::Ftp && listen.ftp.reuse != Reuse::Require,
+            by_proxy: peer != Peer::Pipe && listen.http.trusted_proxies.include(address),
+            session_hours: listen.http.session_hours,
         }
     }
 }
@@ -290,6 +332,10 @@ pub struct Client {
     pub tls: Encryption,
     /// Whether its data connections may be TLS sessions of their own, which have to be signed for.
     pub signs_data: bool,
+    /// Whether it is a proxy whose word is taken for who its clients are.
+    pub by_proxy: bool,
+    /// Hours for which a login in a browser holds.
+    pub session_hours: u32,
 }
 
 /// What the listener tells the broker, over their own channel.

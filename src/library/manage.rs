@@ -9,6 +9,8 @@
 //! pipe or a device, and a file is never taken for a folder, nor a folder for a file. What is left is that of two clients who
 //! change one name at the same time, one may free what the other has just put there, as if it had come a moment later.
 
+mod remove;
+
 use super::Library;
 use super::upload::make_folders;
 use crate::config::Durability;

@@ -22,7 +22,7 @@ pub use listing::Walk;
 pub use manage::Removed;
 pub use partial::kept_bytes;
 pub use publish::{Give, Published, Ready};
-pub use streamed::{From, Streamed};
+pub use streamed::{Expected, From, Streamed};
 pub use upload::{Announced, Upload};
 
 use crate::config::Files;
@@ -352,6 +352,28 @@ impl Library {
             Err(Errno::ENOENT) => partial::look(self.staging_folder(true).ok()?, path),
             _ => None,
         }
+    }
+
+    /// Bytes of the owner's cut upload of `path`, whatever is published under that name; 0 when nothing is kept.
+    #[must_use]
+    pub fn kept(&self, path: &RelPath) -> u64 {
+        let partials = self.staging_folder(true);
+        let there = partials
+            .ok()
+            .and_then(|partials| partial::look(partials, path));
+        there.map_or(0, |facts| facts.size)
+    }
+
+    /// Throws the owner's cut upload of `path` away, if there is one.
+    ///
+    /// # Errors
+    /// `InUse` when somebody is just going on with it.
+    pub fn forget(&self, path: &RelPath) -> std::result::Result<(), Refusal> {
+        if self.kept(path) > 0 {
+            let (kept, _) = partial::open(self.staging_folder(true)?, path, partial::Wanted::Kept)?;
+            kept.remove(self);
+        }
+        Ok(())
     }
 
     /// Bytes that an upload may take now: what is free, less what the operator wants kept free.

@@ -228,12 +228,12 @@ fn replace(library: &Library, upload: &Ready) -> std::result::Result<Option<u64>
 }
 
 /// Takes away what is left of an upload. What could not be shown stays for resuming, if it can be resumed, and is worth it,
-/// and its name was not taken meanwhile: resuming it would meet the same.
+/// and its name was not taken or changed meanwhile: resuming it would meet the same.
 fn tidy(library: &Library, upload: &Ready, outcome: &Outcome) {
     if let Err(refusal) = outcome {
         let stays = upload.staged.is_resumable()
             && upload.size >= partial::SMALLEST
-            && refusal.code != Code::Exists;
+            && !matches!(refusal.code, Code::Exists | Code::Changed);
         if !stays {
             upload.staged.remove(library);
         }

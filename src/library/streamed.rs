@@ -1,4 +1,4 @@
-//! Uploads of clients that say neither how long a file is nor what its digest is, but may say where in it they begin: what is
+//! Uploads of clients that need not say how long a file is nor what its digest is, but may say where in it they begin: what is
 //! already there is taken from the owner's cut upload, or from a copy of the published file, which itself stays as it is until
 //! the whole is shown. Run by children.
 //!
@@ -9,10 +9,10 @@ use super::Library;
 use super::download::Download;
 use super::partial::{self, Wanted};
 use super::stage::{self, Staged};
-use super::upload::{IfTaken, Target, Upload};
+use super::upload::{IfTaken, Target, Upload, make_folders};
 use crate::digest::Kind;
 use crate::error::{Code, Refusal};
-use crate::sys::file::{self, Facts, Purpose};
+use crate::sys::file::{self, Facts, Purpose, Stamp};
 use crate::sys::{Errno, copy};
 use crate::wire::path::RelPath;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -29,13 +29,58 @@ pub struct Streamed {
     pub from: From,
     /// Bytes that are to come, if announced: only to see whether there is room for them.
     pub size: Option<u64>,
+    /// Time of change to give it.
+    pub modified: Option<Stamp>,
     /// Digest to compute of the whole.
     pub digest: Option<Kind>,
     /// Replace a file of that name.
     pub overwrite: bool,
+    /// What has to have the name: otherwise it is refused (`Changed`), when it begins and right before it is shown. Not together
+    /// with `rename_taken`.
+    pub expected: Option<Expected>,
     /// Where the name is taken, take the next free one: `name-1.ext` and so on. Nothing is replaced then, and what is published
     /// under the name is never gone on with.
     pub rename_taken: bool,
+    /// Make the folders on the way.
+    pub parents: bool,
+}
+
+impl Default for Streamed {
+    /// From the beginning, nothing known, nothing replaced.
+    fn default() -> Streamed {
+        Streamed {
+            from: From::Start,
+            size: None,
+            modified: None,
+            digest: None,
+            overwrite: false,
+            expected: None,
+            rename_taken: false,
+            parents: false,
+        }
+    }
+}
+
+/// What an upload may take the place of, where its client said that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expected {
+    /// Any file.
+    File,
+    /// The file that was found to be this, unchanged.
+    This(Facts),
+}
+
+impl Expected {
+    /// True when `there` is that.
+    pub(super) fn is(&self, there: &Facts) -> bool {
+        match self {
+            Expected::File => true,
+            Expected::This(known) => {
+                let version = |facts: &Facts| (facts.identity(), facts.size, facts.modified);
+                version(known) == version(there)
+            }
+        }
+    }
 }
 
 /// Where a client's bytes begin.
@@ -47,6 +92,8 @@ pub enum From {
     Offset(u64),
     /// After all bytes of the published file, or else of the owner's cut upload.
     End,
+    /// After all bytes of the owner's cut upload, which have to be so many. The published file has no part in it.
+    Kept(u64),
 }
 
 /// What is to be copied before the client's bytes.
@@ -67,8 +114,12 @@ pub(super) fn begin(
     let Some((above, name)) = path.split_last() else {
         return Err(Code::IsFolder.into());
     };
+    let folder = match library.open_folder(&above) {
+        Err(Errno::ENOENT) if streamed.parents => make_folders(library, &above)?,
+        opened => opened?,
+    };
     let target = Target {
-        folder: library.open_folder(&above)?,
+        folder,
         name: name.to_vec(),
         if_taken: if streamed.rename_taken {
             IfTaken::Rename
@@ -77,6 +128,7 @@ pub(super) fn begin(
         } else {
             IfTaken::Refuse
         },
+        expected: streamed.expected,
     };
     let replaces = target.check()?.is_some();
     let begun = match streamed.from {
@@ -86,6 +138,7 @@ pub(super) fn begin(
         From::Offset(offset) => after_kept(library, path, Some(offset))?,
         From::End if replaces => after_last(library, path, None)?,
         From::End => after_kept(library, path, None)?,
+        From::Kept(size) => after_all_kept(library, path, size)?,
     };
     Upload::streamed(library, target, replaces, begun, streamed)
 }
@@ -130,6 +183,17 @@ fn from_start(library: &Library, path: &RelPath, if_taken: IfTaken) -> Result<Be
 fn after_kept(library: &Library, path: &RelPath, offset: Option<u64>) -> Result<Begun, Refusal> {
     let (kept, facts) = partial::open(library.staging_folder(true)?, path, Wanted::Kept)?;
     go_on(library, kept, facts.size, offset.unwrap_or(facts.size))
+}
+
+/// The same after all of it, if that is `size` bytes, whatever is published.
+fn after_all_kept(library: &Library, path: &RelPath, size: u64) -> Result<Begun, Refusal> {
+    let (kept, facts) = partial::open(library.staging_folder(true)?, path, Wanted::Kept)?;
+    if facts.size != size {
+        kept.remove_if_empty(library);
+        let what = format!("{} bytes are kept of that upload", facts.size);
+        return Err(Refusal::new(Code::Range, what));
+    }
+    Ok(Begun::of(kept, size))
 }
 
 fn go_on(library: &Library, kept: Staged, size: u64, offset: u64) -> Result<Begun, Refusal> {

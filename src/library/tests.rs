@@ -117,10 +117,7 @@ pub(super) fn code<T: std::fmt::Debug>(result: Answer<T>) -> Code {
 pub(super) fn from(from: From) -> Streamed {
     Streamed {
         from,
-        size: None,
-        digest: None,
-        overwrite: false,
-        rename_taken: false,
+        ..Streamed::default()
     }
 }
 

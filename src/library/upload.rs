@@ -5,7 +5,7 @@ use super::download::{Scratch, hash_range};
 use super::partial::{self, Wanted};
 use super::publish::Ready;
 use super::stage::{self, Staged};
-use super::streamed::{Begun, Source, Streamed};
+use super::streamed::{Begun, Expected, Source, Streamed};
 use crate::config::Durability;
 use crate::digest::{Hasher, Kind as DigestKind, Value};
 use crate::error::{Code, Refusal};
@@ -42,6 +42,7 @@ pub(super) struct Target {
     pub(super) folder: OwnedFd,
     pub(super) name: Vec<u8>,
     pub(super) if_taken: IfTaken,
+    pub(super) expected: Option<Expected>,
 }
 
 /// What is done where the name is taken.
@@ -105,6 +106,7 @@ impl Upload {
             } else {
                 IfTaken::Refuse
             },
+            expected: None,
         };
         let replaces = target.check()?.is_some();
         let (staged, kept) = if announced.size.is_some_and(|size| size < partial::SMALLEST) {
@@ -140,7 +142,8 @@ impl Upload {
         streamed: Streamed,
     ) -> Result<Upload, Refusal> {
         let coming = streamed.size.unwrap_or(0);
-        let upload = Upload::new(library, target, replaces, begun, streamed.digest);
+        let mut upload = Upload::new(library, target, replaces, begun, streamed.digest);
+        upload.modified = streamed.modified;
         let copied = upload.source.as_ref().map_or(0, |_| upload.written);
         upload.begun(library, coming, copied)
     }
@@ -279,6 +282,24 @@ impl Upload {
             self.discard(library);
             return Err(refusal);
         }
+        self.stamped(library)
+    }
+
+    /// Ends an upload of which the caller has a proof of its own that it is whole, and whose client may have said what digest it
+    /// has: of the kind that was to be computed.
+    ///
+    /// # Errors
+    /// `Digest`: what was received is thrown away, since it is proved wrong. `Io`.
+    pub fn finish_whole(self, library: &Library, said: Option<&Value>) -> Result<Ready, Refusal> {
+        if said.is_some() && self.digest().as_ref() != said {
+            self.discard(library);
+            return Err(Code::Digest.into());
+        }
+        self.stamped(library)
+    }
+
+    /// Gives it the time of change that its client said.
+    fn stamped(self, library: &Library) -> Result<Ready, Refusal> {
         if let Some(stamp) = self.modified
             && let Err(errno) = file::set_modified(self.staged.fd(), stamp)
         {
@@ -288,8 +309,8 @@ impl Upload {
         Ok(self.finish_streamed())
     }
 
-    /// Ends an upload of which the caller has a proof of its own that it is whole. One that was not taken over, though
-    /// there was something to copy, is refused by `publish`.
+    /// The same without a word of the client's on digest or time. One that was not taken over, though there was something to copy,
+    /// is refused by `publish`.
     #[must_use]
     pub fn finish_streamed(self) -> Ready {
         let digest = self.digest();
@@ -315,6 +336,29 @@ impl Upload {
     pub fn abandon(self, library: &Library) {
         if !self.staged.is_resumable() || self.written < partial::SMALLEST {
             self.discard(library);
+        }
+    }
+
+    /// Ends an upload whose rest is to come later: what there is stays, however little, as safe as the operator wants files to
+    /// be. Returns how many bytes it is.
+    ///
+    /// # Errors
+    /// `Io`: it is thrown away.
+    pub fn keep(self, library: &Library) -> Result<u64, Refusal> {
+        let kept = if !self.staged.is_resumable() {
+            Err(Errno::EOPNOTSUPP)
+        } else if self.durability == Durability::None {
+            Ok(())
+        } else {
+            file::sync_data(self.staged.fd())
+        };
+        let size = self.written;
+        match kept {
+            Ok(()) => Ok(size),
+            Err(errno) => {
+                self.discard(library);
+                Err(errno.into())
+            }
         }
     }
 
@@ -348,6 +392,10 @@ impl Target {
             return Ok(None);
         }
         match file::facts_at(self.folder.as_fd(), &self.name) {
+            Err(Errno::ENOENT) if self.expected.is_some() => {
+                let what = "there is no file of that name";
+                Err(Refusal::new(Code::Changed, what))
+            }
             Err(Errno::ENOENT) => Ok(None),
             Err(other) => Err(other.into()),
             Ok(there) => match there.kind {
@@ -356,6 +404,10 @@ impl Target {
                     Code::Exists,
                     "the name is taken by something that is not served",
                 )),
+                Kind::File if self.expected.is_some_and(|expected| !expected.is(&there)) => {
+                    let what = "the file of that name is not the one that was expected";
+                    Err(Refusal::new(Code::Changed, what))
+                }
                 Kind::File if self.if_taken == IfTaken::Replace => Ok(Some(there.size)),
                 Kind::File => Err(Code::Exists.into()),
             },

@@ -8,11 +8,12 @@ use crate::child::{self, Birth, Sandbox, Tls};
 use crate::config::{Config, Encryption, Listen};
 use crate::ipc::Client;
 use crate::log::{self, Level, Role};
-use crate::scoreboard::{Phase, Slot};
+use crate::scoreboard::{Ledger, Phase, Slot, Totals};
 use crate::sys::net::{Peer, Source};
 use crate::sys::process::{self, Ending, Spawned};
 use crate::sys::shared::Pages;
 use crate::sys::{Errno, Result, signal};
+use crate::wire::Protocol;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, OwnedFd};
 
@@ -25,6 +26,8 @@ pub(super) struct Child {
     pub(super) since: u64,
     /// Its client; none while it is warm.
     pub(super) client: Option<Peer>,
+    /// What its client speaks; none before it is counted.
+    pub(super) protocol: Option<Protocol>,
     /// Admitted and counted under this.
     pub(super) counted: Option<Source>,
     /// The number the broker knows it by.
@@ -54,6 +57,8 @@ pub(super) struct Newcomer {
     pub(super) promised: Option<Promised>,
     /// What it begins with.
     pub(super) phase: Phase,
+    /// It is shown what all children did.
+    pub(super) sees_totals: bool,
 }
 
 /// All living children.
@@ -76,12 +81,16 @@ pub(super) struct World<'a> {
     /// Readable in every child once the listener drains or is gone. There as long as the process: a child that is shut in cannot
     /// always make a second descriptor of it.
     pub(super) drain: &'static OwnedFd,
+    /// When the service began, on the monotonic clock, in milliseconds.
+    pub(super) began: u64,
 }
 
 impl Children {
     /// A table for at most `most` children at once.
     pub(super) fn new(most: u32) -> Result<Children> {
-        let pages = Pages::new(most as usize)?;
+        // The last one is for the totals.
+        let pages = Pages::new(most as usize + 1)?;
+        Ledger::of(&pages).begin();
         let table = (0..most).map(|_| None).collect();
         Ok(Children {
             pages,
@@ -95,6 +104,16 @@ impl Children {
     /// In a process that is no child: gives up the scoreboard.
     pub(super) fn give_up_pages(&self) {
         self.pages.keep_none();
+    }
+
+    /// The page of what all children did.
+    pub(super) fn ledger(&self) -> Ledger<'_> {
+        Ledger::of(&self.pages)
+    }
+
+    /// The page of a child, also of one that has just ended.
+    pub(super) fn slot(&self, place: Place) -> Slot<'_> {
+        Slot::of(&self.pages, place.index as usize)
     }
 
     /// Living children.
@@ -140,7 +159,8 @@ impl Children {
             .filter(|child| child.tenant == place.tenant)
     }
 
-    /// Forks a child. `life` runs in it with its page of the scoreboard; what it returns, it never does.
+    /// Forks a child. `life` runs in it with its page of the scoreboard, and with the totals if the newcomer sees them; what it
+    /// returns, it never does.
     ///
     /// # Errors
     /// EAGAIN, ENOMEM, EMFILE as clone(2); ENFILE when the table is full.
@@ -148,18 +168,19 @@ impl Children {
         &mut self,
         events: &Events,
         newcomer: Newcomer,
-        life: impl FnOnce(Slot<'static>) -> Infallible,
+        life: impl FnOnce(Slot<'static>, Option<Totals>) -> Infallible,
     ) -> Result<Place> {
         let index = self.free.pop().ok_or(Errno::ENFILE)?;
         let slot = Slot::of(&self.pages, index as usize);
         slot.reset(newcomer.phase);
         let since = process::monotonic_millis();
         // Until the child has made the signals its own, none may reach it.
-        let pages = &self.pages;
+        let (pages, shown) = (&self.pages, newcomer.sees_totals);
         let spawned = signal::block_all().and_then(|blocked| {
             process::spawn(move || {
                 std::mem::forget(blocked);
-                life(prepare(pages, index))
+                let (slot, totals) = prepare(pages, index, shown);
+                life(slot, totals)
             })
         });
         let process = match spawned {
@@ -192,6 +213,7 @@ impl Children {
             tenant: place.tenant,
             since,
             client,
+            protocol: None,
             counted: None,
             number,
             channel,
@@ -250,13 +272,16 @@ impl Children {
 }
 
 /// The first steps of every child.
-fn prepare(pages: &Pages, index: u32) -> Slot<'static> {
+fn prepare(pages: &Pages, index: u32, shown: bool) -> (Slot<'static>, Option<Totals>) {
     log::become_role(Role::Child);
     process::set_name(c"forkftpd:child");
     if let Err(errno) = signal::child_defaults() {
         unfit("signals", errno);
     }
-    Slot::keep_only(pages, index as usize)
+    match Slot::keep_only(pages, index as usize, shown) {
+        Ok(kept) => kept,
+        Err(errno) => unfit("scoreboard", errno),
+    }
 }
 
 /// Ends a child that could not be set up: it serves nobody.
@@ -292,11 +317,13 @@ pub(super) struct Channels {
 /// The rest of a child's life, once it has a client. `sandbox` is what it still has to enter.
 pub(super) fn serve(
     world: World<'_>,
-    slot: Slot<'static>,
+    (slot, totals): (Slot<'static>, Option<Totals>),
     channels: Channels,
     arrival: Arrival<'_>,
     sandbox: Option<&Sandbox>,
 ) -> Infallible {
+    // Given back by those whose client may not see it.
+    let totals = totals.filter(|_| sees_totals(arrival.listen, arrival.client.peer));
     let Arrival {
         socket,
         listen,
@@ -329,11 +356,25 @@ pub(super) fn serve(
             config: world.config,
             listen,
             tls,
+            began: world.began,
+            totals: totals.as_ref(),
         },
         sandbox,
         broker,
         dialer,
     })
+}
+
+/// True when a client of `peer` may see what all children did, or is a proxy that may come for somebody who may.
+fn sees_totals(listen: &Listen, peer: Peer) -> bool {
+    let http = &listen.http;
+    let address = peer.address().map(|address| address.to_canonical());
+    let named = |address| {
+        let networks = &http.metrics_networks;
+        networks.iter().any(|network| network.contains(&address))
+    };
+    !http.metrics_networks.is_empty()
+        && (address.is_some_and(named) || http.trusted_proxies.include(address))
 }
 
 /// Forks a child for a client that has been accepted and admitted.
@@ -353,9 +394,10 @@ pub(super) fn spawn_for(
         channel: None,
         promised: None,
         phase: Phase::Handshake,
+        sees_totals: sees_totals(arrival.listen, arrival.client.peer),
     };
-    children.spawn(events, birth, |slot| {
+    children.spawn(events, birth, |slot, totals| {
         let sandbox = Some(world.sandbox);
-        serve(world, slot, channels, arrival, sandbox)
+        serve(world, (slot, totals), channels, arrival, sandbox)
     })
 }

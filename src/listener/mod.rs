@@ -2,6 +2,7 @@
 //! children that outlive a deadline; drains and reloads. It has one thread, and never reads a byte from a client.
 
 mod admission;
+mod books;
 mod children;
 mod control;
 mod deadlines;

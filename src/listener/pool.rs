@@ -4,6 +4,7 @@
 //! Over a warm child's channel the listener sends its verdict, or the word to leave, and the child says once who its client
 //! is: the counts stay the listener's.
 
+use super::books;
 use super::children::{Arrival, Channels, Children, Newcomer, World, serve, unfit};
 use super::dialing::Dialing;
 use super::events::{Event, Events};
@@ -14,7 +15,7 @@ use crate::dialer;
 use crate::error::{Code, Refusal};
 use crate::ipc::{self, Client};
 use crate::log::{self, Level};
-use crate::scoreboard::{Phase, Slot};
+use crate::scoreboard::{Phase, Slot, Totals};
 use crate::sys::net::Peer;
 use crate::sys::{Errno, Result, channel, net, process};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -61,10 +62,11 @@ pub(super) fn spawn_warm(
         channel: Some(ours),
         promised,
         phase: Phase::Waiting,
+        sees_totals: books::are_shown(world.config),
     };
-    let place = children.spawn(events, newcomer, |slot| {
+    let place = children.spawn(events, newcomer, |slot, totals| {
         let dialing = dialing.control().map(Rc::as_ref);
-        wait_for_client(world, slot, channels, &theirs, sockets, dialing)
+        wait_for_client(world, (slot, totals), channels, &theirs, sockets, dialing)
     })?;
     if let Some(child) = children.get_mut(place)
         && let Some(channel) = &child.channel
@@ -77,7 +79,7 @@ pub(super) fn spawn_warm(
 /// A warm child's life until it has a client.
 fn wait_for_client(
     world: World<'_>,
-    slot: Slot<'static>,
+    (slot, totals): (Slot<'static>, Option<Totals>),
     mut channels: Channels,
     channel: &OwnedFd,
     sockets: &[Socket],
@@ -100,7 +102,7 @@ fn wait_for_client(
     }
     let client = arrival.client;
     match ask(channel, Entrance { client, newcomer }) {
-        Ok(None) => serve(world, slot, channels, arrival, None),
+        Ok(None) => serve(world, (slot, totals), channels, arrival, None),
         Ok(Some(reason)) => {
             let refusal = Refusal::new(Code::Busy, reason);
             turn_away(arrival.socket.as_fd(), arrival.client.protocol, &refusal);

@@ -1,6 +1,7 @@
 //! The listener's life, from top to bottom.
 
 use super::admission::Admission;
+use super::books::Books;
 use super::children::{Arrival, Children, World, spawn_for};
 use super::control::{Desk, Door, Hall};
 use super::dialing::{self, Dialing};
@@ -99,6 +100,9 @@ struct Listener {
     events: Events,
     children: Children,
     admission: Admission,
+    books: Books,
+    /// When the service began, on the monotonic clock, in milliseconds.
+    began: u64,
     signals: Signals,
     /// Every child holds the read end; dropping the write end wakes them all.
     drain: (&'static OwnedFd, Option<OwnedFd>),
@@ -141,6 +145,8 @@ impl Listener {
             events,
             children,
             admission: Admission::default(),
+            books: Books::default(),
+            began: monotonic_millis(),
             signals,
             drain,
             most_clients,
@@ -192,6 +198,7 @@ impl Listener {
                 self.desk.hurry(&self.events, &mut self.weather);
                 self.look_again = monotonic_millis() + u64::from(TICK);
             }
+            self.books.publish(&mut self.children, &self.service.config);
             if self.ending_by.is_none() {
                 let now = monotonic_millis();
                 if self.renewal.look(&mut self.service, &self.broker, now) {
@@ -257,6 +264,7 @@ impl Listener {
                 sandbox: &self.service.sandbox,
                 tls: self.service.tls.as_ref(),
                 drain: self.drain.0,
+                began: self.began,
             };
             if let Err(errno) = pool::spawn_warm(
                 &mut self.children,
@@ -281,6 +289,10 @@ impl Listener {
         if child.client.is_none() && !child.retired && self.ending_by.is_none() {
             // Another at once might end as soon, and so on.
             self.pause("a warm child ended", "it had no client yet");
+        }
+        if let Some(protocol) = child.protocol {
+            self.books
+                .ended(protocol, self.children.slot(place).tally());
         }
         if let Some(source) = child.counted {
             self.admission.leave(source);
@@ -345,6 +357,7 @@ impl Listener {
                 sandbox: &self.service.sandbox,
                 tls: self.service.tls.as_ref(),
                 drain: self.drain.0,
+                began: self.began,
             };
             let from = self.service.sockets.get(socket);
             let dialer = from.and_then(|from| self.dialing.introduce(from, &fd, peer));
@@ -365,7 +378,7 @@ impl Listener {
                 )
             });
             match born {
-                Ok(place) => self.count(place, peer),
+                Ok(place) => self.count(place, client),
                 Err(errno) => {
                     self.admission.leave(peer.source());
                     self.turn_away(&fd, client, &Code::Busy.into());
@@ -393,12 +406,14 @@ impl Listener {
         self.weather.refill();
     }
 
-    /// Gives the place that `peer` was admitted to into the keeping of its child: when that ends, the place is free. At once, if it
+    /// Gives the place that `client` was admitted to into the keeping of its child: when that ends, the place is free. At once, if it
     /// has ended.
-    fn count(&mut self, place: Place, peer: Peer) {
-        let source = peer.source();
+    fn count(&mut self, place: Place, client: Client) {
+        let (peer, source) = (client.peer, client.peer.source());
+        self.books.accepted(client.protocol);
         if let Some(child) = self.children.get_mut(place) {
             child.client = Some(peer);
+            child.protocol = Some(client.protocol);
             child.counted = Some(source);
             child.since = monotonic_millis();
         } else {
@@ -408,7 +423,8 @@ impl Listener {
     }
 
     /// Tells a client that it cannot be served. A new connection has room for it: nothing here waits.
-    fn turn_away(&self, fd: &OwnedFd, client: Client, refusal: &Refusal) {
+    fn turn_away(&mut self, fd: &OwnedFd, client: Client, refusal: &Refusal) {
+        self.books.turned_away(client.protocol);
         sockets::turn_away(fd.as_fd(), client.protocol, refusal);
         let peer = client.peer;
         log::event(
@@ -441,18 +457,21 @@ impl Listener {
         };
         match &verdict {
             Ok(()) => {
-                self.count(place, peer);
+                self.count(place, client);
                 // A broker that cannot hear it does not answer the child either.
                 let _ = self.broker.accepted(number, client, pid);
                 if let (Some(promised), Some(newcomer)) = (promised, newcomer) {
                     dialing::keep_promise(&promised, &newcomer);
                 }
             }
-            Err(refusal) => log::event(
-                Level::Warn,
-                "turned away",
-                &[("peer", &peer), ("reason", &refusal.message)],
-            ),
+            Err(refusal) => {
+                self.books.turned_away(client.protocol);
+                log::event(
+                    Level::Warn,
+                    "turned away",
+                    &[("peer", &peer), ("reason", &refusal.message)],
+                );
+            }
         }
         pool::answer(channel.as_fd(), &verdict);
     }

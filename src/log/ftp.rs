@@ -185,11 +185,16 @@ fn write(mut file: &File, line: &str) {
     let _ = file.write_all(line.as_bytes());
 }
 
+/// This moment, in this machine's time.
+#[must_use]
+pub fn now_here() -> jiff::Zoned {
+    let zone = ZONE.get().cloned().unwrap_or(jiff::tz::TimeZone::UTC);
+    jiff::Timestamp::now().to_zoned(zone)
+}
+
 /// As ctime(3) has it, in this machine's time.
 fn now() -> String {
-    let zone = ZONE.get().cloned().unwrap_or(jiff::tz::TimeZone::UTC);
-    let now = jiff::Timestamp::now().to_zoned(zone);
-    now.strftime("%a %b %e %H:%M:%S %Y").to_string()
+    now_here().strftime("%a %b %e %H:%M:%S %Y").to_string()
 }
 
 fn address(peer: Option<IpAddr>) -> String {

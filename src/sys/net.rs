@@ -22,6 +22,8 @@ pub enum Peer {
     Local(u32),
     /// A session started by another program (`forkftpd session`).
     Pipe,
+    /// A client that a proxy speaks for, which is trusted about its address.
+    Forwarded(IpAddr),
 }
 
 /// What limits per address are counted by: an IPv4 address, an IPv6 /64 (which one host owns whole), or a local user.
@@ -41,6 +43,7 @@ impl Peer {
     pub fn address(&self) -> Option<IpAddr> {
         match self {
             Peer::Net(address) => Some(address.ip()),
+            Peer::Forwarded(address) => Some(*address),
             Peer::Local(_) | Peer::Pipe => None,
         }
     }
@@ -51,10 +54,17 @@ impl Peer {
         match self {
             Peer::Local(uid) => Source::Uid(*uid),
             Peer::Pipe => Source::Uid(u32::MAX),
-            Peer::Net(address) => match address.ip().to_canonical() {
-                IpAddr::V4(ip) => Source::V4(ip.to_bits()),
-                IpAddr::V6(ip) => Source::V6((ip.to_bits() >> 64) as u64),
-            },
+            Peer::Net(address) => Source::of(address.ip()),
+            Peer::Forwarded(address) => Source::of(*address),
+        }
+    }
+}
+
+impl Source {
+    fn of(address: IpAddr) -> Source {
+        match address.to_canonical() {
+            IpAddr::V4(ip) => Source::V4(ip.to_bits()),
+            IpAddr::V6(ip) => Source::V6((ip.to_bits() >> 64) as u64),
         }
     }
 }
@@ -68,6 +78,7 @@ impl std::fmt::Display for Peer {
             },
             Peer::Local(uid) => write!(f, "uid:{uid}"),
             Peer::Pipe => f.write_str("pipe"),
+            Peer::Forwarded(address) => write!(f, "{}", address.to_canonical()),
         }
     }
 }
@@ -433,6 +444,9 @@ mod tests {
         assert_eq!(source("[2001:db8::1]:1"), source("[2001:db8::ffff:1]:1"));
         assert_ne!(source("[2001:db8::1]:1"), source("[2001:db8:0:1::1]:1"));
         assert_ne!(Peer::Local(0).source(), source("0.0.0.0:1"));
+        let forwarded = Peer::Forwarded("::ffff:10.0.0.1".parse().expect("address"));
+        assert_eq!(forwarded.source(), source("10.0.0.1:1"));
+        assert_eq!(forwarded.to_string(), "10.0.0.1");
     }
 
     #[test]

@@ -92,6 +92,8 @@ impl Broker {
             login: at.login,
             tls: forkftp::config::Encryption::Off,
             signs_data: false,
+            by_proxy: false,
+            session_hours: 1,
         };
         let (channel, _) = self.tell_child(Some(client));
         let talk = Talk(channel);

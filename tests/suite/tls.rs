@@ -545,6 +545,8 @@ impl Broker {
                 forkftp::config::Encryption::Off
             },
             signs_data: false,
+            by_proxy: false,
+            session_hours: 1,
         };
         let told = Tell::Child {
             child: self.next,

@@ -242,6 +242,7 @@ impl Session<'_> {
                 digest: self.line.world.config.receipt.kind(),
                 overwrite: guest.grant.rights.has(Right::Overwrite) && !rename_taken,
                 rename_taken,
+                ..Streamed::default()
             },
         )?;
         let reserved = upload

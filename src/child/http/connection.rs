@@ -10,6 +10,7 @@ use crate::wire::frame::Sink;
 use crate::wire::http::chunked::Chunked;
 use crate::wire::http::head::{Broken, Framing, Head, LONGEST_HEAD};
 use std::io::{self, Read};
+use zeroize::Zeroize;
 
 /// Of a body that nobody wanted, so much is read for the sake of the connection; for more it is closed.
 const WASTE: u64 = 256 * 1024;
@@ -186,6 +187,13 @@ impl Connection {
         }
     }
 
+    /// Overwrites what was read and is used: there was a password in it.
+    pub(super) fn forget(&mut self) {
+        self.buffer.drain(..self.at);
+        self.at = 0;
+        self.buffer.spare_capacity_mut().zeroize();
+    }
+
     /// The connection ends after the answer under way.
     pub(super) fn close_after(&mut self) {
         self.closes = true;
@@ -209,10 +217,10 @@ impl Connection {
         Ok(self.stream.output.send(&bytes, false)?)
     }
 
-    /// The head of an answer whose content follows.
-    pub(super) fn begin(&mut self, reply: &Reply, length: Length) -> Handled {
+    /// The head of an answer whose content follows; `head_only` for what was asked for by HEAD.
+    pub(super) fn begin(&mut self, reply: &Reply, length: Length, head_only: bool) -> Handled {
         let bytes = self.begin_bytes(reply, length);
-        let more = length != Length::Known(0);
+        let more = !head_only && length != Length::Known(0);
         Ok(self.stream.output.send(&bytes, more)?)
     }
 

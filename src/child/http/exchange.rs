@@ -4,6 +4,7 @@ use super::connection::Connection;
 use super::reply::{Length, Reply};
 use super::{End, Handled, refusal};
 use crate::child::run::World;
+use crate::config::Encryption;
 use crate::error::Refusal;
 use crate::wire::http::head::{Head, Method};
 
@@ -12,6 +13,8 @@ pub(super) struct Exchange<'a> {
     pub(super) connection: &'a mut Connection,
     pub(super) head: Head,
     pub(super) world: World<'a>,
+    /// What is said is encrypted, on the whole way to the client.
+    pub(super) secure: bool,
 }
 
 impl<'a> Exchange<'a> {
@@ -24,6 +27,7 @@ impl<'a> Exchange<'a> {
             connection,
             head,
             world,
+            secure: world.listen.tls == Encryption::Implicit,
         }
     }
 
@@ -37,8 +41,15 @@ impl<'a> Exchange<'a> {
     /// The head of the answer, whose content follows by way of the connection. Returns whether it is wanted.
     pub(super) fn begin(&mut self, reply: Reply, length: Length) -> Result<bool, End> {
         let reply = self.dressed(reply);
-        self.connection.begin(&reply, length)?;
-        Ok(self.head.method != Method::Head)
+        let head_only = self.head.method == Method::Head;
+        self.connection.begin(&reply, length, head_only)?;
+        Ok(!head_only)
+    }
+
+    /// Answers with why not, under a status that the refusal alone does not tell.
+    pub(super) fn refuse_as(&mut self, status: u16, refusal: &Refusal) -> Handled {
+        let reply = refusal::reply(self, refusal).with_status(status);
+        self.reply(reply)
     }
 
     /// Answers with why not.
@@ -50,9 +61,17 @@ impl<'a> Exchange<'a> {
     /// With the fields that every answer of this listening socket has.
     fn dressed(&self, reply: Reply) -> Reply {
         match self.world.listen.http.hsts_seconds {
+            // In the clear it means nothing (RFC 6797, section 7.2).
+            _ if !self.secure => reply,
             0 => reply,
             seconds => reply.field("Strict-Transport-Security", format!("max-age={seconds}")),
         }
+    }
+
+    /// True when that word stands in the query, with or without a value.
+    pub(super) fn asks(&self, word: &str) -> bool {
+        let mut pairs = self.head.query.split('&');
+        pairs.any(|pair| pair.split('=').next() == Some(word))
     }
 
     /// True when the client would rather have this type of content than any other that stands in its Accept (RFC 9110, section 12.5.1).

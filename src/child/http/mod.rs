@@ -8,9 +8,19 @@ mod connection;
 mod entrance;
 mod exchange;
 mod files;
+mod forwarded;
+mod incoming;
+mod login;
+mod manage;
+mod metrics;
+mod origin;
 mod own;
+mod put;
+mod receipt;
+mod redirect;
 mod refusal;
 mod reply;
+mod service;
 mod tables;
 
 use super::ask::Broker;
@@ -20,6 +30,7 @@ use crate::error::{Code, Refusal};
 use crate::ipc::Client;
 use crate::log::{self, Level};
 use crate::scoreboard::Phase;
+use crate::sys::net::Peer;
 use connection::Connection;
 use entrance::Visitor;
 use exchange::Exchange;
@@ -56,17 +67,17 @@ impl From<io::Error> for End {
 /// Serves the client at the other end of `stream` until it leaves.
 pub(super) fn serve(stream: Stream, world: World<'_>, client: &Client, broker: Broker) -> Exit {
     let mut connection = Connection::new(stream);
-    let mut visitor = Visitor::new(client, broker);
+    let mut visitor = Visitor::new(*client, broker);
     let end = loop {
         if let Err(end) = turn(&mut connection, world, &mut visitor) {
             break end;
         }
     };
-    close(connection, client, end)
+    close(connection, visitor.peer(), end)
 }
 
 /// One request and its answer.
-fn turn(connection: &mut Connection, world: World<'_>, visitor: &mut Visitor<'_>) -> Handled {
+fn turn(connection: &mut Connection, world: World<'_>, visitor: &mut Visitor) -> Handled {
     let head = match connection.head()? {
         None => return Err(End::Goodbye),
         Some(Ok(head)) => head,
@@ -78,6 +89,7 @@ fn turn(connection: &mut Connection, world: World<'_>, visitor: &mut Visitor<'_>
     };
     connection.enter(Phase::Busy);
     let mut exchange = Exchange::new(connection, head, world);
+    visitor.arrive(&mut exchange)?;
     tables::dispatch(&mut exchange, visitor)?;
     connection.settle()?;
     if connection.slot().asked_to_end() {
@@ -87,8 +99,7 @@ fn turn(connection: &mut Connection, world: World<'_>, visitor: &mut Visitor<'_>
     Ok(())
 }
 
-fn close(mut connection: Connection, client: &Client, end: End) -> Exit {
-    let peer = client.peer;
+fn close(mut connection: Connection, peer: Peer, end: End) -> Exit {
     let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("peer", &peer)];
     let exit = match &end {
         End::Goodbye => {

@@ -3,8 +3,9 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, files, own};
+use super::{Handled, files, manage, origin, own, put, redirect};
 use crate::child::guest::Guest;
+use crate::error::{Code, Refusal};
 use crate::wire::http::head::{Method, Target};
 use crate::wire::path::RelPath;
 
@@ -14,23 +15,54 @@ struct Row {
     handle: fn(&mut Exchange<'_>, &mut Guest, &RelPath) -> Handled,
 }
 
-const ROWS: [Row; 2] = [
+const ROWS: [Row; 6] = [
     Row {
         method: Method::Get,
         handle: files::get,
     },
     Row {
         method: Method::Head,
-        handle: files::get,
+        handle: head,
+    },
+    Row {
+        method: Method::Put,
+        handle: put::put,
+    },
+    Row {
+        method: Method::Delete,
+        handle: manage::delete,
+    },
+    Row {
+        method: Method::Mkcol,
+        handle: manage::mkcol,
+    },
+    Row {
+        method: Method::Move,
+        handle: manage::rename,
     },
 ];
 
+/// HEAD: of a file, or of what is kept of an upload to its name.
+fn head(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
+    if exchange.asks("upload") {
+        return put::offset(exchange, guest, path);
+    }
+    files::get(exchange, guest, path)
+}
+
 /// Has a request carried out by who can do that.
-pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor<'_>) -> Handled {
+pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Handled {
+    if !exchange.head.method.is_safe() && !origin::is_ours(&exchange.head, exchange.secure) {
+        let what = "another site's page asked for that";
+        return exchange.refuse(&Refusal::new(Code::Denied, what));
+    }
     let allowed = || {
         let methods: Vec<_> = ROWS.iter().map(|row| row.method.as_str()).collect();
         format!("{}, OPTIONS", methods.join(", "))
     };
+    if let Some(origin) = &exchange.world.listen.http.redirect {
+        return redirect::send_on(exchange, origin);
+    }
     match exchange.head.target.clone() {
         Target::Own(name) => own::handle(exchange, visitor, &name),
         Target::Server => exchange.reply(Reply::new(204).field("Allow", allowed())),

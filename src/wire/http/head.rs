@@ -4,6 +4,7 @@
 //! hide in another one (request smuggling, RFC 9112 section 11.2).
 
 use crate::wire::path::{Bad, RelPath};
+use zeroize::Zeroize;
 
 /// Most bytes of a head.
 pub const LONGEST_HEAD: usize = 16 * 1024;
@@ -285,6 +286,16 @@ impl Head {
         std::str::from_utf8(self.one(name)?).ok()
     }
 
+    /// Overwrites and takes out the fields of that name: there was a password in them.
+    pub fn forget(&mut self, name: &str) {
+        for (known, value) in &mut self.fields {
+            if known == name {
+                value.zeroize();
+            }
+        }
+        self.fields.retain(|(known, _)| known != name);
+    }
+
     /// The members of a list that may stand in several fields (RFC 9110, section 5.6.1), in small letters.
     pub fn listed<'a>(&'a self, name: &'a str) -> impl Iterator<Item = String> + use<'a> {
         self.all(name)
@@ -380,6 +391,19 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     sound.then(|| percent_encoding::percent_decode(text).collect())
 }
 
+/// A path of the library as it stands in a target, with a slash before it: every byte that could mean something else is escaped.
+#[must_use]
+pub fn encode(path: &RelPath) -> String {
+    const NAMES: percent_encoding::AsciiSet = percent_encoding::NON_ALPHANUMERIC
+        .remove(b'/')
+        .remove(b'-')
+        .remove(b'.')
+        .remove(b'_')
+        .remove(b'~');
+    let path = percent_encoding::percent_encode(path.as_bytes(), &NAMES);
+    format!("/{path}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -425,6 +449,25 @@ mod tests {
             }
         );
         assert_eq!(Head::parse(b"GET / HTTP/1.1\r\nHost: h\r\n"), Ok(None));
+    }
+
+    #[test]
+    fn a_path_that_was_escaped_leads_where_it_did() {
+        for (path, escaped) in [
+            ("", "/"),
+            ("a/b", "/a/b"),
+            ("a b/ü?#%", "/a%20b/%C3%BC%3F%23%25"),
+            // Browsers take two slashes, and a backslash for one of them, for the beginning of a host's name.
+            ("\\example.org", "/%5Cexample.org"),
+            ("-", "/-"),
+        ] {
+            let path = RelPath::parse(path.as_bytes()).expect("path");
+            assert_eq!(encode(&path), escaped);
+            if escaped != "/-" {
+                let found = resolve(&escaped[1..]).expect("target");
+                assert!(matches!(found, Target::Library { path: p, .. } if p == path));
+            }
+        }
     }
 
     #[test]

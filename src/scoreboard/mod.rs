@@ -3,7 +3,14 @@
 //!
 //! A child that lies here lies about itself alone; counts and limits do not rest on it, and its client's address is never taken
 //! from here. Nothing is locked: a reading that meets a writing is a mixture of both, and harms nobody.
+//!
+//! The listener writes a page of its own, with what all children did together, for those that may show it (`totals`).
 
+mod totals;
+
+pub use totals::{Ledger, Sum, Totals};
+
+use crate::sys::Result;
 use crate::sys::process::monotonic_millis;
 use crate::sys::shared::{Cells, Pages};
 use crate::wire::Protocol;
@@ -21,6 +28,9 @@ const PROTOCOL: usize = 8;
 const USER_LENGTH: usize = 9;
 const USER: usize = 10;
 const USER_END: usize = USER + LONGEST_USER / 8;
+const REFUSED: usize = USER_END;
+const UPLOADS: usize = USER_END + 1;
+const DOWNLOADS: usize = USER_END + 2;
 
 /// Bytes of a user's name that are told; a longer one is cut.
 pub const LONGEST_USER: usize = 64;
@@ -50,6 +60,21 @@ pub fn cut_user(name: &str) -> &str {
 /// One child's page, in the child or in the listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Slot<'a>(&'a Cells);
+
+/// What a child did so far, as it says itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tally {
+    /// Bytes from the client.
+    pub received: u64,
+    /// Bytes to the client, as far as the kernel took them.
+    pub sent: u64,
+    /// Logins and proofs that were refused.
+    pub refused: u64,
+    /// Files that came, whole.
+    pub uploads: u64,
+    /// Files that went, as far as they were wanted.
+    pub downloads: u64,
+}
 
 /// What a page says at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,10 +113,17 @@ impl<'a> Slot<'a> {
         )))
     }
 
-    /// In a new child: keeps its own page and gives the others back.
-    #[must_use]
-    pub fn keep_only(pages: &Pages, index: usize) -> Slot<'static> {
-        Slot(pages.keep_only(index))
+    /// In a new child: keeps its own page and gives the others back, but the totals if they are `shown` to it.
+    ///
+    /// # Errors
+    /// As mprotect(2).
+    pub fn keep_only(
+        pages: &Pages,
+        index: usize,
+        shown: bool,
+    ) -> Result<(Slot<'static>, Option<Totals>)> {
+        let (own, shown) = pages.keep_only(index, shown)?;
+        Ok((Slot(own), shown.map(Totals::of)))
     }
 
     /// Makes the page that of a new child. Called by the listener before it forks.
@@ -105,6 +137,9 @@ impl<'a> Slot<'a> {
             WAITED,
             PROTOCOL,
             USER_LENGTH,
+            REFUSED,
+            UPLOADS,
+            DOWNLOADS,
         ] {
             self.0[cell].store(0, Relaxed);
         }
@@ -170,6 +205,34 @@ impl<'a> Slot<'a> {
     /// Says that the child waited for its client within a request, in milliseconds.
     pub fn waited(self, millis: u64) {
         self.0[WAITED].fetch_add(millis, Relaxed);
+    }
+
+    /// Says that a login or a proof was refused.
+    pub fn refused(self) {
+        self.0[REFUSED].fetch_add(1, Relaxed);
+    }
+
+    /// Says that a file came, whole.
+    pub fn uploaded(self) {
+        self.0[UPLOADS].fetch_add(1, Relaxed);
+    }
+
+    /// Says that a file went.
+    pub fn downloaded(self) {
+        self.0[DOWNLOADS].fetch_add(1, Relaxed);
+    }
+
+    /// What the child says it did.
+    #[must_use]
+    pub fn tally(self) -> Tally {
+        let cell = |index: usize| self.0[index].load(Relaxed);
+        Tally {
+            received: cell(RECEIVED),
+            sent: cell(SENT),
+            refused: cell(REFUSED),
+            uploads: cell(UPLOADS),
+            downloads: cell(DOWNLOADS),
+        }
     }
 
     /// What the page says. An impossible phase counts as the one with the shortest deadline.

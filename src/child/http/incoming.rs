@@ -1,0 +1,282 @@
+//! A file on its way in, however its bytes come: room is reserved for it, it is staged, and shown when it is whole. Run by a child.
+
+use super::exchange::Exchange;
+use super::{End, refusal};
+use crate::child::ask::Unanswered;
+use crate::child::guest::Guest;
+use crate::child::quota::{Reserved, Spending};
+use crate::digest::Value;
+use crate::error::{Code, Refusal};
+use crate::library::{Published, Ready, Streamed, Upload};
+use crate::scoreboard::Slot;
+use crate::sys::file::{self, Facts};
+use crate::sys::random;
+use crate::wire::name;
+use crate::wire::path::RelPath;
+use std::cell::Cell;
+use std::fmt::Display;
+
+/// Read from the connection and written to the disk at once.
+pub(super) const PIECE: usize = 256 * 1024;
+
+/// Why nothing is stored.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The client is told, and the connection goes on.
+    Refused { status: u16, refusal: Refusal },
+    /// The connection does not.
+    Over(End),
+}
+
+impl Stop {
+    pub(super) fn refused(status: u16, refusal: Refusal) -> Stop {
+        Stop::Refused { status, refusal }
+    }
+}
+
+impl From<Refusal> for Stop {
+    fn from(refusal: Refusal) -> Stop {
+        let status = match refusal.code {
+            // The way there, and what is kept: the file itself need not be there.
+            Code::NotFound | Code::Range => 409,
+            // The client said what had to be there.
+            Code::Changed => 412,
+            _ => refusal::status_of(&refusal),
+        };
+        Stop::Refused { status, refusal }
+    }
+}
+
+impl From<End> for Stop {
+    fn from(end: End) -> Stop {
+        Stop::Over(end)
+    }
+}
+
+impl From<Unanswered> for Stop {
+    fn from(why: Unanswered) -> Stop {
+        match why {
+            Unanswered::Refused(refusal) => refusal.into(),
+            Unanswered::Gone(reason) => Stop::Over(End::Forsaken(reason)),
+        }
+    }
+}
+
+/// A file on its way in. It is stored, kept or dropped, and in each case what was reserved for it is given back.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Incoming {
+    path: RelPath,
+    upload: Upload,
+    reserved: Reserved,
+}
+
+/// A file that was stored.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// Where: beside what was asked for, where that was taken and the file was to get another name.
+    pub(super) path: RelPath,
+    pub(super) published: Published,
+    /// What it was when it was shown.
+    pub(super) facts: Facts,
+    /// What its receipt is known by.
+    pub(super) id: String,
+}
+
+impl Incoming {
+    /// Begins. `size` is that of the whole, if it is known.
+    pub(super) fn begin(
+        guest: &Guest,
+        slot: Slot<'static>,
+        path: &RelPath,
+        streamed: Streamed,
+        size: Option<u64>,
+    ) -> Result<Incoming, Stop> {
+        let library = guest.library;
+        let mut upload = library.begin_streamed(path, streamed)?;
+        let reserved = match guest.reserve(&upload, size) {
+            Ok(reserved) => reserved,
+            Err(why) => {
+                // What was kept before stays; what is not worth it goes.
+                upload.abandon(library);
+                return Err(why.into());
+            }
+        };
+        let taken_over = upload.take_over(|n| slot.moved(n));
+        let incoming = Incoming {
+            path: path.clone(),
+            upload,
+            reserved,
+        };
+        match taken_over {
+            Ok(_) => Ok(incoming),
+            Err(refusal) => {
+                incoming.cut(guest)?;
+                Err(refusal.into())
+            }
+        }
+    }
+
+    /// The next bytes.
+    pub(super) fn write(&mut self, guest: &Guest, bytes: &[u8]) -> Result<(), Stop> {
+        let end = self.upload.written().saturating_add(bytes.len() as u64);
+        guest.grow(&mut self.reserved, end)?;
+        Ok(self.upload.write(bytes)?)
+    }
+
+    /// The whole has come: it is shown, if it is what its client `said`.
+    pub(super) fn store(self, guest: &Guest, said: Option<&Value>) -> Result<Stored, Stop> {
+        let Incoming {
+            path,
+            upload,
+            reserved,
+        } = self;
+        let stored = upload
+            .finish_whole(guest.library, said)
+            .and_then(|ready| publish(guest, path, ready));
+        let mut spent = Spending::default();
+        spent.release(reserved);
+        if let Ok(stored) = &stored {
+            spent.stored(stored.published.size, stored.published.replaced);
+        }
+        guest.spend(spent)?;
+        Ok(stored?)
+    }
+
+    /// A part has come, and the rest will later. Returns how many bytes there are.
+    pub(super) fn keep(self, guest: &Guest) -> Result<u64, Stop> {
+        let kept = self.upload.keep(guest.library);
+        give_back(guest, self.reserved)?;
+        Ok(kept?)
+    }
+
+    /// The client is gone in the middle: what is worth it is kept.
+    pub(super) fn cut(self, guest: &Guest) -> Result<(), Stop> {
+        self.upload.abandon(guest.library);
+        give_back(guest, self.reserved)
+    }
+
+    /// It is refused: kept, it would only take room.
+    pub(super) fn drop(self, guest: &Guest) -> Result<(), Stop> {
+        self.upload.discard(guest.library);
+        give_back(guest, self.reserved)
+    }
+
+    /// After `stop`: one of the last two. Returns why nothing is stored.
+    pub(super) fn end(self, guest: &Guest, stop: Stop) -> Stop {
+        let ended = match &stop {
+            Stop::Refused { .. } => self.drop(guest),
+            Stop::Over(_) => self.cut(guest),
+        };
+        ended.err().unwrap_or(stop)
+    }
+}
+
+fn give_back(guest: &Guest, reserved: Reserved) -> Result<(), Stop> {
+    let mut spent = Spending::default();
+    spent.release(reserved);
+    Ok(guest.spend(spent)?)
+}
+
+fn publish(guest: &Guest, path: RelPath, ready: Ready) -> Result<Stored, Refusal> {
+    let mut id = [0; 8];
+    random::fill(&mut id)?;
+    let facts = Cell::new(None);
+    let give = |fd: std::os::fd::BorrowedFd<'_>| {
+        facts.set(Some(file::facts(fd)?));
+        guest.give(fd)
+    };
+    let outcome = guest.library.publish(vec![ready], &give).pop();
+    let published = outcome.unwrap_or_else(|| Err(Code::Io.into()))?;
+    Ok(Stored {
+        path: beside(path, &published.name),
+        facts: facts.get().ok_or(Code::Io)?,
+        published,
+        id: hex::encode(id),
+    })
+}
+
+/// The path of `name` in the folder of `path`.
+fn beside(path: RelPath, name: &[u8]) -> RelPath {
+    let above = match path.split_last() {
+        Some((_, last)) if last == name => None,
+        Some((above, _)) => Some(above),
+        None => None,
+    };
+    match above {
+        None => path,
+        Some(above) => below(&above, name).unwrap_or(path),
+    }
+}
+
+/// The path of `name` in `folder`.
+pub(super) fn below(folder: &RelPath, name: &[u8]) -> Result<RelPath, Refusal> {
+    let joined = match folder.is_root() {
+        true => name.to_vec(),
+        false => [folder.as_bytes(), b"/", name].concat(),
+    };
+    let path = RelPath::parse(&joined);
+    path.map_err(crate::wire::path::Bad::when_writing)
+}
+
+/// Fills `piece` from the body as far as the guest's pace lets it. Returns how many bytes came, fewer than there is room for at its end
+/// alone; and why it ends before, if it does.
+pub(super) fn fill(
+    exchange: &mut Exchange<'_>,
+    guest: &mut Guest,
+    piece: &mut [u8],
+) -> (usize, Option<End>) {
+    let most = guest.uploads.piece(piece.len());
+    let mut filled = 0;
+    let mut end = None;
+    while filled < most {
+        match exchange.connection.read_body(&mut piece[filled..most]) {
+            Ok(0) => break,
+            Ok(came) => filled += came,
+            Err(why) => {
+                end = Some(why);
+                break;
+            }
+        }
+    }
+    let slot = exchange.connection.slot();
+    guest.uploads.take(filled).run(slot);
+    (filled, end)
+}
+
+/// One line for an upload that was stored or not, of which `came` bytes came.
+pub(super) fn note(guest: &Guest, path: &RelPath, outcome: Result<&Stored, &Stop>, came: u64) {
+    match outcome {
+        Ok(stored) => {
+            let shown = name::encode(stored.path.as_bytes());
+            let published = &stored.published;
+            let digest = published.digest.as_ref();
+            let hex = digest.map(|digest| digest.to_hex()).unwrap_or_default();
+            let mut fields: Vec<(&str, &dyn Display)> = vec![
+                ("path", &shown),
+                ("bytes", &published.size),
+                ("id", &stored.id),
+            ];
+            if let Some(digest) = digest {
+                fields.push((digest.kind().as_str(), &hex));
+            }
+            guest.log("put", &fields, None);
+        }
+        Err(stop) => {
+            let shown = name::encode(path.as_bytes());
+            let refusal = match stop {
+                Stop::Refused { refusal, .. } | Stop::Over(End::HangUp(refusal)) => refusal.clone(),
+                Stop::Over(End::Lost(reason) | End::Forsaken(reason)) => {
+                    Refusal::new(Code::Cancelled, reason.clone())
+                }
+                Stop::Over(End::Goodbye) => Code::Cancelled.into(),
+            };
+            let fields: [(&str, &dyn Display); 3] = [
+                ("path", &shown),
+                ("bytes", &came),
+                ("reason", &refusal.message),
+            ];
+            guest.log("put", &fields, Some(&refusal));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Logging in and out, for browsers: `/-/login` and `/-/logout`. Run by a child, through whose memory the password goes once, on its way
+//! from the form to the broker.
+
+use super::entrance::Visitor;
+use super::exchange::Exchange;
+use super::reply::Reply;
+use super::{End, Handled, refusal};
+use crate::config::Login;
+use crate::error::{Code, Refusal};
+use crate::log::{self, Level};
+use crate::wire::http::basic::{Basic, LONGEST};
+use crate::wire::http::head::{Framing, Method};
+use crate::wire::http::{cookie, form, location};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+/// Most bytes of a form.
+const LONGEST_FORM: usize = 8 * 1024;
+
+type Fields = Vec<(String, Zeroizing<String>)>;
+
+/// Shows the form, or takes what was typed into it.
+pub(super) fn login(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Handled {
+    if visitor.login() == Login::None {
+        return exchange.reply(Reply::text(404, "nobody logs in here"));
+    }
+    match exchange.head.method {
+        Method::Get | Method::Head => {
+            let query = form::pairs(&exchange.head.query);
+            let to = destination(&query);
+            if visitor.is_signed_in(exchange)? {
+                return exchange.reply(private(see_other(to)));
+            }
+            let page = login_page(200, &to, None);
+            exchange.reply(page)
+        }
+        Method::Post => sign_in(exchange, visitor),
+        _ => not_allowed(exchange),
+    }
+}
+
+fn sign_in(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Handled {
+    let Some(fields) = fields(exchange)? else {
+        return Ok(());
+    };
+    let field = |name| form::value(&fields, name).unwrap_or_default();
+    let (user, password) = (field("user"), field("password"));
+    let answer = if user.len() > LONGEST || password.len() > LONGEST {
+        Err(Code::Login.into())
+    } else {
+        let basic = Basic {
+            user: user.to_owned(),
+            password: Zeroizing::new(password.to_owned()),
+        };
+        visitor.sign_in(exchange, basic)?
+    };
+    let to = destination(&fields);
+    let wants_json = exchange.wants("application/json");
+    let session = match answer {
+        Ok(session) => session,
+        Err(refused) => {
+            let reply = if wants_json {
+                refusal::reply(exchange, &refused)
+            } else {
+                login_page(refusal::status_of(&refused), &to, Some(&refused))
+            };
+            return exchange.reply(match refused.code {
+                Code::Login => reply.field("WWW-Authenticate", "Cookie"),
+                _ => reply,
+            });
+        }
+    };
+    log::event(
+        Level::Info,
+        "signed in",
+        &[("peer", &visitor.peer()), ("user", &session.user)],
+    );
+    end_bound(exchange, visitor);
+    let reply = if wants_json {
+        Reply::json(200, &json!({"user": session.user}))
+    } else {
+        see_other(to)
+    };
+    let cookie = cookie::keep(&session.token, session.seconds, exchange.secure);
+    exchange.reply(private(reply.field("Set-Cookie", cookie)))
+}
+
+/// Ends the session of the browser, or all of its user's.
+pub(super) fn logout(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Handled {
+    if visitor.login() == Login::None {
+        return exchange.reply(Reply::text(404, "nobody logs in here"));
+    }
+    match exchange.head.method {
+        Method::Get | Method::Head => return exchange.reply(logout_page()),
+        Method::Post => {}
+        _ => return not_allowed(exchange),
+    }
+    let Some(fields) = fields(exchange)? else {
+        return Ok(());
+    };
+    let everywhere = form::value(&fields, "everywhere") == Some("1");
+    visitor.sign_out(exchange, everywhere)?;
+    end_bound(exchange, visitor);
+    let reply = if exchange.wants("application/json") {
+        Reply::json(200, &json!({"user": null}))
+    } else {
+        see_other(destination(&fields))
+    };
+    let cookie = cookie::drop(exchange.secure);
+    exchange.reply(private(reply.field("Set-Cookie", cookie)))
+}
+
+/// The next request is another visitor's to the connection: spares the browser to be sent on.
+fn end_bound(exchange: &mut Exchange<'_>, visitor: &Visitor) {
+    if visitor.is_bound() {
+        exchange.connection.close_after();
+    }
+}
+
+/// What was sent in a form; None when what was sent is none, which was answered.
+fn fields(exchange: &mut Exchange<'_>) -> Result<Option<Fields>, End> {
+    if matches!(exchange.head.framing, Framing::None | Framing::Length(0)) {
+        return Ok(Some(Vec::new()));
+    }
+    if !form::is_one(&exchange.head) {
+        let what = format!("that is sent as {}", form::TYPE);
+        return exchange.reply(Reply::text(415, &what)).map(|()| None);
+    }
+    let mut body = Zeroizing::new(vec![0; LONGEST_FORM]);
+    let mut filled = 0;
+    while filled < body.len() {
+        match exchange.connection.read_body(&mut body[filled..])? {
+            0 => break,
+            came => filled += came,
+        }
+    }
+    exchange.connection.forget();
+    if filled == body.len() {
+        exchange.connection.close_after();
+        let what = "a form is not that long";
+        return exchange.reply(Reply::text(413, what)).map(|()| None);
+    }
+    let Ok(text) = std::str::from_utf8(&body[..filled]) else {
+        return exchange
+            .reply(Reply::text(400, "the form is not UTF-8"))
+            .map(|()| None);
+    };
+    Ok(Some(form::secret_pairs(text)))
+}
+
+/// Where somebody goes on: on this server, whatever stands there.
+fn destination<V: AsRef<str>>(fields: &[(String, V)]) -> String {
+    form::value(fields, "to")
+        .and_then(location::local)
+        .unwrap_or_else(|| "/".to_owned())
+}
+
+fn see_other(to: String) -> Reply {
+    Reply::new(303).field("Location", to)
+}
+
+fn private(reply: Reply) -> Reply {
+    reply.field("Cache-Control", "no-store")
+}
+
+fn not_allowed(exchange: &mut Exchange<'_>) -> Handled {
+    exchange.reply(
+        Reply::text(405, "that cannot be done here").field("Allow", "GET, HEAD, POST, OPTIONS"),
+    )
+}
+
+/// The form, and why what was typed into it before was not taken.
+fn login_page(status: u16, to: &str, refused: Option<&Refusal>) -> Reply {
+    let why = match refused {
+        Some(refused) => format!("<p role=\"alert\">{}</p>\n", escape(&refused.message)),
+        None => String::new(),
+    };
+    let form = format!(
+        "{why}<form method=\"post\" action=\"/-/login\">\n\
+         <input type=\"hidden\" name=\"to\" value=\"{}\">\n\
+         <p><label>Name <input name=\"user\" autocomplete=\"username\" required autofocus></label></p>\n\
+         <p><label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label></p>\n\
+         <p><button>Log in</button></p>\n</form>\n",
+        escape(to),
+    );
+    page(status, "Log in", &form)
+}
+
+fn logout_page() -> Reply {
+    let form = "<form method=\"post\" action=\"/-/logout\">\n\
+         <p><label><input type=\"checkbox\" name=\"everywhere\" value=\"1\"> in all browsers</label></p>\n\
+         <p><button>Log out</button></p>\n</form>\n";
+    page(200, "Log out", form)
+}
+
+fn page(status: u16, title: &str, content: &str) -> Reply {
+    let html = format!(
+        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<h1>{title}</h1>\n{content}</html>\n"
+    );
+    private(Reply::with_content(
+        status,
+        "text/html; charset=utf-8",
+        html,
+    ))
+    .field(
+        "Content-Security-Policy",
+        "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    )
+}
+
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => escaped.push_str("&amp;"),
+            '<' => escaped.push_str("&lt;"),
+            '>' => escaped.push_str("&gt;"),
+            '"' => escaped.push_str("&quot;"),
+            c => escaped.push(c),
+        }
+    }
+    escaped
+}

@@ -1,0 +1,302 @@
+//! PUT: a file from the client, whole or the next part of it, shown when it is whole and on the disk; and what is kept of an upload
+//! that was cut. Run by a child.
+//!
+//! A body says where it ends, by its length or its last chunk: an upload whose connection ends before is cut, whatever else is said.
+//! All that can be refused by the head alone is refused before the client is told to go on.
+
+use super::Handled;
+use super::exchange::Exchange;
+use super::incoming::{self, Incoming, PIECE, Stop, Stored};
+use super::receipt;
+use super::refusal;
+use super::reply::Reply;
+use crate::child::guest::Guest;
+use crate::config::OnTaken;
+use crate::digest::Value;
+use crate::error::{Code, Refusal};
+use crate::library::{Expected, From as Begin, Streamed};
+use crate::rights::{Operation, Right};
+use crate::sys::file::Stamp;
+use crate::wire::http::conditions::{Verdict, judge};
+use crate::wire::http::content_range::ContentRange;
+use crate::wire::http::digest;
+use crate::wire::http::head::{Framing, Head, Target};
+use crate::wire::path::RelPath;
+
+/// A time of change that no file has: some 30,000 years from now, or before.
+const FAR: i64 = 1 << 40;
+
+/// What is asked of an upload.
+struct Asked {
+    streamed: Streamed,
+    /// It is a part of the file.
+    range: Option<ContentRange>,
+    /// Bytes of the whole, if that is known.
+    size: Option<u64>,
+    /// The digest of the whole, as the client says.
+    said: Option<Value>,
+    /// Nothing may have the name.
+    is_new: bool,
+}
+
+/// What came of it.
+enum Done {
+    Stored(Box<Stored>),
+    /// So many bytes are kept until the rest comes.
+    Kept(u64),
+}
+
+pub(super) fn put(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
+    let mut came = 0;
+    match receive(exchange, guest, path, &mut came) {
+        Ok(Done::Stored(stored)) => {
+            incoming::note(guest, path, Ok(&stored), came);
+            let asked = path.split_last().map_or(&b""[..], |(_, name)| name);
+            receipt::answer(exchange, &stored, asked)
+        }
+        Ok(Done::Kept(offset)) => {
+            let line = format!("kept: {offset} bytes");
+            exchange.reply(Reply::text(202, &line).field("Upload-Offset", offset.to_string()))
+        }
+        Err(stop) => {
+            incoming::note(guest, path, Err(&stop), came);
+            match stop {
+                Stop::Over(end) => Err(end),
+                Stop::Refused { status, refusal } => {
+                    let mut reply = refusal::reply(exchange, &refusal).with_status(status);
+                    if refusal.code == Code::Range {
+                        let kept = guest.library.kept(path).to_string();
+                        reply = reply.field("Upload-Offset", kept);
+                    }
+                    exchange.reply(reply)
+                }
+            }
+        }
+    }
+}
+
+/// HEAD with `?upload`: what is kept of the client's own cut upload.
+pub(super) fn offset(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
+    match guest.allow(Operation::Put { overwrite: false }) {
+        Ok(()) => {
+            let kept = guest.library.kept(path).to_string();
+            let reply = Reply::new(204).field("Upload-Offset", kept);
+            exchange.reply(reply.field("Cache-Control", "no-store"))
+        }
+        Err(refusal) => exchange.refuse(&refusal),
+    }
+}
+
+/// DELETE with `?upload`: throws it away.
+pub(super) fn forget(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
+    let forgotten = guest
+        .allow(Operation::Put { overwrite: false })
+        .and_then(|()| guest.library.forget(path));
+    match forgotten {
+        Ok(()) => exchange.reply(Reply::new(204)),
+        Err(refusal) => exchange.refuse(&refusal),
+    }
+}
+
+fn receive(
+    exchange: &mut Exchange<'_>,
+    guest: &mut Guest,
+    path: &RelPath,
+    came: &mut u64,
+) -> Result<Done, Stop> {
+    guest.allow(Operation::Put { overwrite: false })?;
+    let asked = understand(exchange, guest, path)?;
+    let slot = exchange.connection.slot();
+    let begun = Incoming::begin(guest, slot, path, asked.streamed, asked.size);
+    let mut incoming = begun.map_err(|stop| asked.explain(stop, exchange, guest))?;
+    if let Err(stop) = receive_body(exchange, guest, &mut incoming, came) {
+        return Err(incoming.end(guest, stop));
+    }
+    if asked.range.is_some_and(|range| !range.is_end()) {
+        return Ok(Done::Kept(incoming.keep(guest)?));
+    }
+    let stored = incoming.store(guest, asked.said.as_ref());
+    let stored = stored.map_err(|stop| asked.explain(stop, exchange, guest))?;
+    Ok(Done::Stored(Box::new(stored)))
+}
+
+fn receive_body(
+    exchange: &mut Exchange<'_>,
+    guest: &mut Guest,
+    incoming: &mut Incoming,
+    came: &mut u64,
+) -> Result<(), Stop> {
+    let length = exchange.connection.body_left().unwrap_or(u64::MAX);
+    let mut piece = vec![0; usize::try_from(length).unwrap_or(PIECE).min(PIECE)];
+    loop {
+        let (filled, end) = incoming::fill(exchange, guest, &mut piece);
+        *came += filled as u64;
+        incoming.write(guest, &piece[..filled])?;
+        match end {
+            Some(end) => return Err(end.into()),
+            None if filled == 0 => return Ok(()),
+            None => {}
+        }
+    }
+}
+
+/// What the head asks for.
+fn understand(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> Result<Asked, Stop> {
+    let head = &exchange.head;
+    if let Target::Library {
+        is_folder: true, ..
+    } = head.target
+    {
+        return Err(Refusal::from(Code::IsFolder).into());
+    }
+    if let Some(coding) = head.one("content-encoding")
+        && !coding.eq_ignore_ascii_case(b"identity")
+    {
+        let what = "files are stored as they are sent: without a Content-Encoding";
+        return Err(Stop::refused(415, Refusal::new(Code::Request, what)));
+    }
+    let length = match head.framing {
+        Framing::Length(length) => Some(length),
+        Framing::Chunked => None,
+        Framing::None => return Err(length_required()),
+    };
+    let range = range(head, length)?;
+    let said = digest::parse(head.all("repr-digest"))
+        .map_err(|_| Refusal::new(Code::Request, "Repr-Digest has no sha-256=:base64:"))?;
+    let modified = modified(head)?;
+    let expected = precondition(exchange, guest, path)?;
+    let is_new = head.one("if-none-match") == Some(b"*");
+    let rename_taken = guest.grant.on_taken == OnTaken::Rename && expected.is_none() && !is_new;
+    let rights = guest.grant.rights;
+    let streamed = Streamed {
+        from: range.map_or(Begin::Start, |range| Begin::Kept(range.first)),
+        size: range.map_or(length, |range| Some(range.total - range.first)),
+        modified,
+        // A part says nothing of the whole.
+        digest: if range.is_none_or(|range| range.is_end()) {
+            let receipt = exchange.world.config.receipt.kind();
+            said.map(|value| value.kind()).or(receipt)
+        } else {
+            None
+        },
+        overwrite: rights.has(Right::Overwrite) && !rename_taken && !is_new,
+        expected,
+        rename_taken,
+        parents: exchange.asks("parents") && rights.has(Right::Mkdir),
+    };
+    Ok(Asked {
+        streamed,
+        range,
+        size: range.map_or(length, |range| Some(range.total)),
+        said,
+        is_new,
+    })
+}
+
+fn length_required() -> Stop {
+    let what = "a body says how long it is: by Content-Length, or in chunks";
+    Stop::refused(411, Refusal::new(Code::Request, what))
+}
+
+/// The part of the file that comes; None where it is the whole.
+fn range(head: &Head, length: Option<u64>) -> Result<Option<ContentRange>, Stop> {
+    if head.all("content-range").next().is_none() {
+        return Ok(None);
+    }
+    let range = head.one("content-range").and_then(ContentRange::parse);
+    let Some(range) = range else {
+        let what = "Content-Range: bytes FIRST-LAST/TOTAL";
+        return Err(Refusal::new(Code::Request, what).into());
+    };
+    match length {
+        None => Err(length_required()),
+        Some(length) if length != range.len() => {
+            let what = "Content-Range and Content-Length do not fit together";
+            Err(Refusal::new(Code::Request, what).into())
+        }
+        Some(_) => Ok(Some(range)),
+    }
+}
+
+/// The time of change that the file is to have.
+fn modified(head: &Head) -> Result<Option<Stamp>, Refusal> {
+    if head.all("x-oc-mtime").next().is_none() {
+        return Ok(None);
+    }
+    let text = head.text("x-oc-mtime").unwrap_or("");
+    match text.parse::<i64>() {
+        Ok(seconds) if (-FAR..=FAR).contains(&seconds) => Ok(Some(Stamp { seconds, nanos: 0 })),
+        _ => Err(Refusal::new(
+            Code::Request,
+            "X-OC-Mtime is a number of seconds since 1970",
+        )),
+    }
+}
+
+/// Sees whether the conditions of the request hold (RFC 9110, section 13.1). Returns what If-Match wants to be there still when
+/// the act is done.
+///
+/// # Errors
+/// 412 where they do not.
+pub(super) fn precondition(
+    exchange: &Exchange<'_>,
+    guest: &Guest,
+    path: &RelPath,
+) -> Result<Option<Expected>, Stop> {
+    let head = &exchange.head;
+    let says = |field: &str| head.all(field).next().is_some();
+    if !["if-match", "if-none-match", "if-unmodified-since"]
+        .into_iter()
+        .any(says)
+    {
+        return Ok(None);
+    }
+    let there = match guest.library.stat(path) {
+        Ok(facts) => Some(facts),
+        Err(refusal) if matches!(refusal.code, Code::NotFound | Code::NotFolder) => None,
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let known = there.map(|facts| receipt::validators(&facts));
+    if judge(head, known.as_ref()) == Verdict::Go {
+        return Ok(there
+            .filter(|_| says("if-match"))
+            .map(|facts| match head.one("if-match") {
+                Some(b"*") => Expected::File,
+                _ => Expected::This(facts),
+            }));
+    }
+    let code = match there {
+        Some(_) if says("if-none-match") => Code::Exists,
+        _ => Code::Changed,
+    };
+    let what = match there {
+        Some(_) => "what has the name is not what the request was meant for",
+        None => "nothing has the name, and the request was meant for something",
+    };
+    Err(Stop::refused(412, Refusal::new(code, what)))
+}
+
+impl Asked {
+    /// A refusal in the words of HTTP, where it means something else by what was asked.
+    fn explain(&self, stop: Stop, exchange: &Exchange<'_>, guest: &Guest) -> Stop {
+        let Stop::Refused { status, refusal } = stop else {
+            return stop;
+        };
+        match refusal.code {
+            Code::Exists if self.is_new => Stop::refused(412, refusal),
+            Code::Exists => {
+                let what = "the name is taken, and you may not replace files";
+                Stop::refused(status, Refusal::new(Code::Exists, what))
+            }
+            Code::NotFound if exchange.asks("parents") && !guest.grant.rights.has(Right::Mkdir) => {
+                let what = "the folder is not there, and you may not make folders";
+                Refusal::new(Code::Denied, what).into()
+            }
+            Code::NotFound => {
+                let what = "the folder that it is to go to is not there: ?parents makes it";
+                Stop::refused(status, Refusal::new(Code::NotFound, what))
+            }
+            _ => Stop::Refused { status, refusal },
+        }
+    }
+}
