@@ -4,6 +4,7 @@
 mod ask;
 mod dial;
 mod drive;
+mod forward;
 mod ftp;
 mod guest;
 mod http;

@@ -195,11 +195,16 @@ const POLICY: [Rule; 65] = [
 /// What the child of an FTP client may do besides. Its data connections come from the dialer: none of these makes, binds or connects
 /// a socket.
 #[rustfmt::skip]
-const FTP: [Rule; 4] = [
+const FTP: [Rule; 8] = [
     only(libc::SYS_getsockopt, Only::Is(2, libc::TCP_INFO as u32), "how long a round trip takes, at the end of an upload"),
     row(libc::SYS_accept4, "the data connection, of a listening socket that the dialer made"),
     only(libc::SYS_fchmod, Only::Without(1, 0o7000), "SITE CHMOD, of an open file; never whose a program is when it runs"),
     row(libc::SYS_copy_file_range, "the part of a file that an upload goes on after"),
+    // Both move bytes between descriptors that it has anyway.
+    row(libc::SYS_pipe2, "files to a fast client"),
+    row(libc::SYS_splice, "files to a fast client"),
+    only(libc::SYS_fcntl, Only::Is(1, libc::F_SETPIPE_SZ as u32), "how much that pipe holds"),
+    only(libc::SYS_setsockopt, Only::Is(2, libc::TCP_CORK as u32), "files to a fast client, in whole packets"),
 ];
 
 /// What a warm child may do besides, to come to its client. It holds listening sockets until then, and none after.

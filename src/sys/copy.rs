@@ -1,7 +1,8 @@
 //! Moving file bytes without touching them. Run by children.
 
 use super::{Errno, Result};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use nix::fcntl::{FcntlArg, OFlag, SpliceFFlags, fcntl, splice};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 /// Sends up to `count` bytes of `file` from `offset` to `to`, inside the kernel (sendfile(2)). Returns how many went; 0
 /// means that the file ends there.
@@ -19,6 +20,60 @@ pub fn send_file(
         match nix::sys::sendfile::sendfile64(to, file, Some(&mut position), count) {
             Err(Errno::EINTR) => {}
             result => return result,
+        }
+    }
+}
+
+/// A pipe between a file and a socket: the same way as sendfile's, of a size of our own choice (splice(2)).
+#[derive(Debug)]
+pub struct Pipe {
+    reads: OwnedFd,
+    writes: OwnedFd,
+}
+
+impl Pipe {
+    /// One that holds `size` bytes.
+    ///
+    /// # Errors
+    /// EMFILE, ENFILE, ENOMEM; EPERM when that is more than the system allows, to one pipe or to all of one user.
+    pub fn new(size: usize) -> Result<Pipe> {
+        let size = i32::try_from(size).map_err(|_| Errno::EPERM)?;
+        let (reads, writes) = nix::unistd::pipe2(OFlag::O_CLOEXEC)?;
+        fcntl(&writes, FcntlArg::F_SETPIPE_SZ(size))?;
+        Ok(Pipe { reads, writes })
+    }
+
+    /// Puts up to `count` bytes of `file` from `offset` into the pipe, which is empty. Returns how many; 0 means that the file
+    /// ends there.
+    ///
+    /// # Errors
+    /// EIO from the disk; EINVAL for a file of which this cannot be done.
+    pub fn fill(&self, file: BorrowedFd<'_>, offset: u64, count: usize) -> Result<usize> {
+        let mut position = i64::try_from(offset).map_err(|_| Errno::EOVERFLOW)?;
+        loop {
+            let flags = SpliceFFlags::empty();
+            match splice(file, Some(&mut position), &self.writes, None, count, flags) {
+                Err(Errno::EINTR) => {}
+                result => return result,
+            }
+        }
+    }
+
+    /// Sends up to `count` bytes from the pipe, which holds as many, to `to`. `more` says that further bytes follow at once.
+    ///
+    /// # Errors
+    /// As `send_file`, but for those of the file.
+    pub fn drain(&self, to: BorrowedFd<'_>, count: usize, more: bool) -> Result<usize> {
+        let flags = if more {
+            SpliceFFlags::SPLICE_F_MORE
+        } else {
+            SpliceFFlags::empty()
+        };
+        loop {
+            match splice(&self.reads, None, to, None, count, flags) {
+                Err(Errno::EINTR) => {}
+                result => return result,
+            }
         }
     }
 }

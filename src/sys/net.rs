@@ -400,6 +400,25 @@ pub fn unacknowledged(fd: BorrowedFd<'_>) -> Result<u64> {
     Ok(count.max(0) as u64)
 }
 
+/// Has the socket hold back what does not fill a packet, for 200 ms at most (TCP_CORK, tcp(7)); or not any more. Closing sends it.
+///
+/// # Errors
+/// ENOPROTOOPT when it is not of TCP.
+pub fn cork(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
+    let value = libc::c_int::from(on);
+    // SAFETY: the kernel reads one int from `value`, which outlives the call; the borrow keeps the socket open.
+    let set = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::IPPROTO_TCP,
+            libc::TCP_CORK,
+            (&raw const value).cast(),
+            size_of::<libc::c_int>() as libc::socklen_t,
+        )
+    };
+    Errno::result(set).map(drop)
+}
+
 /// Sends without waiting and without SIGPIPE. `more` says that further bytes follow at once (MSG_MORE, send(2)).
 pub fn send_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
     socket::send(

@@ -4,6 +4,7 @@
 use super::control::{Control, Word};
 use super::line::Line;
 use super::{End, Handled};
+use crate::child::forward::Forward;
 use crate::child::progress::Progress;
 use crate::child::secure::{self, Secure};
 use crate::child::stream::refusal;
@@ -46,7 +47,7 @@ pub(super) fn broken(error: impl std::fmt::Display) -> Stop {
     Stop::Broken(error.to_string())
 }
 
-/// Most bytes of a file that one call sends before the control connection is looked at.
+/// Bytes that are sent before the control connection is looked at, however fast the client is.
 const PIECE: usize = 512 * 1024;
 /// How long nothing comes of what was on its way, in milliseconds, when no more will.
 const SILENCE: u16 = 50;
@@ -78,6 +79,7 @@ pub(super) struct Connection {
     secure: Option<Secure>,
     slot: Slot<'static>,
     progress: Progress,
+    forward: Forward,
     /// Of a file, on the way to be sealed; made when it is needed.
     piece: Vec<u8>,
     /// Bytes sent since the control connection was looked at.
@@ -128,6 +130,7 @@ impl Connection {
             secure: None,
             slot,
             progress: Progress::new(slot, stall),
+            forward: Forward::default(),
             piece: Vec::new(),
             unattended: 0,
         }
@@ -178,11 +181,12 @@ impl Connection {
         let end = offset.saturating_add(count);
         let begin = offset;
         self.progress.begin();
+        self.forward.begin();
         if self.secure.is_some() && self.piece.is_empty() {
             self.piece = secure::piece();
         }
         while offset < end {
-            let most = usize::try_from(end - offset).unwrap_or(PIECE).min(PIECE);
+            let most = usize::try_from(end - offset).unwrap_or(usize::MAX);
             if self.secure.is_some() {
                 let mut piece = std::mem::take(&mut self.piece);
                 let most = most.min(piece.len());
@@ -198,12 +202,12 @@ impl Connection {
                 }
                 continue;
             }
-            match copy::send_file(self.fd.as_fd(), file, offset, most) {
+            match self.forward.send(self.fd.as_fd(), file, offset, most) {
                 Ok(0) => break,
                 Ok(sent) => {
                     self.progress.note(sent);
                     offset += sent as u64;
-                    if sent == most && offset < end {
+                    if offset < end {
                         attend(control)?;
                     }
                 }
@@ -228,7 +232,6 @@ impl Connection {
         self.progress.begin();
         self.unattended += bytes.len();
         if self.unattended >= PIECE {
-            // However fast the client is.
             attend(control)?;
             self.unattended = 0;
         }
