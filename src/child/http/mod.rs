@@ -15,13 +15,16 @@ mod manage;
 mod metrics;
 mod origin;
 mod own;
+mod post;
 mod put;
 mod receipt;
 mod redirect;
 mod refusal;
 mod reply;
 mod service;
+mod site;
 mod tables;
+mod zip;
 
 use super::ask::Broker;
 use super::run::{Exit, World};
