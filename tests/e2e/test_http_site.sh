@@ -69,6 +69,10 @@ done
 answers 400 - '/%2'
 answers 404 404.html /none -H 'If-None-Match: *' -H 'Range: bytes=0-1'
 
+# Of the server's own there is its service, and nobody logs in.
+answers 200 - /-/health
+for target in /-/login /-/shares /-/app.js /-/; do answers 404 404.html "$target"; done
+
 # There is no listing, in whatever form.
 answers 404 404.html '/bare/?json' -H 'Accept: application/json'
 # As of any file: parts and conditions.
