@@ -17,7 +17,6 @@ use crate::digest;
 use crate::error::{Code, Refusal};
 use crate::ipc::Client;
 use crate::log::{self, Level};
-use crate::sys::net::Peer;
 use crate::sys::process::{self, monotonic_millis};
 use crate::sys::{Errno, signal};
 use nix::sys::signal::Signal;
