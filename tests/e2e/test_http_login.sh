@@ -127,7 +127,7 @@ ask 401 -H 'Authorization: Bearer abc' "$HTTP/a.txt"
 # Wrong: the form again, and a scheme that no browser asks its user for; programs are asked anew.
 ask 401 --interface 127.0.0.7 "$HTTP/-/login" -d user=alice -d password=wrong -d to=/a.txt
 has "$BODY" 'value="/a.txt"'
-has "$BODY" 'login refused'
+has "$BODY" 'role="alert"'
 says 'WWW-Authenticate: Cookie'
 says_not Set-Cookie
 ask 401 --interface 127.0.0.7 -u nobody:wrong "$HTTP/a.txt"
