@@ -160,6 +160,7 @@ two '200/1 200/0 ' -b jar "$HTTP/a.txt" --next "${here[@]}" -b mine "$HTTP/a.txt
 two '200/1 200/0 ' -u bob:"$(cat other)" "$HTTP/a.txt" --next "${here[@]}" -u bob:"$(cat other)" "$HTTP/a.txt"
 two '200/1 307/0 ' -u bob:"$(cat other)" "$HTTP/a.txt" --next "${here[@]}" "$HTTP/a.txt"
 two '403/1 307/0 ' "$HTTPS/a.txt" --next "${here[@]}" -b jar.tls "$HTTPS/a.txt"
+two '403/1 307/0 ' "$HTTPS/a.txt" --next "${here[@]}" -b jar.tls "$HTTPS/-/login"
 two '403/1 403/0 ' "$HTTPS/a.txt" --next "${here[@]}" -H "Cookie: __Host-forkftp=$made_up" "$HTTPS/a.txt"
 two '401/1 200/0 ' "$HTTP/a.txt" --next "${here[@]}" -b jar "$HTTP/a.txt"
 # curl goes on by itself, on another one.

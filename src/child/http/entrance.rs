@@ -220,18 +220,26 @@ impl Visitor {
         })
     }
 
-    /// True when the request has the cookie of a session that lives: then there is nobody to log in.
-    pub(super) fn is_signed_in(&mut self, exchange: &mut Exchange<'_>) -> Result<bool, End> {
+    /// True when the request has the cookie of a session that lives: then there is nobody to log in. None when it has, and the
+    /// connection is somebody else's, which was answered.
+    pub(super) fn is_signed_in(
+        &mut self,
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Option<bool>, End> {
         let Some(token) = token(exchange) else {
-            return Ok(false);
+            return Ok(Some(false));
         };
-        if self.guest.is_some() {
-            return Ok(heard(self.broker.ask_same_session(&token))?.is_ok());
+        if self.guest.is_none() {
+            return Ok(Some(match heard(self.broker.ask_session(&token))? {
+                Ok(admitted) => self.seat(exchange, admitted),
+                Err(_) => false,
+            }));
         }
-        Ok(match heard(self.broker.ask_session(&token))? {
-            Ok(admitted) => self.seat(exchange, admitted),
-            Err(_) => false,
-        })
+        match heard(self.broker.ask_same_session(&token))? {
+            Ok(()) => Ok(Some(true)),
+            Err(refusal) if refusal.code == Code::Login => Ok(Some(false)),
+            Err(_) => elsewhere(exchange).map(|()| None),
+        }
     }
 
     /// A session, if that is the user's password.
