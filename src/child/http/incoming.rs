@@ -15,6 +15,9 @@ use crate::wire::path::RelPath;
 use std::cell::Cell;
 use std::fmt::Display;
 
+/// The name at the top of the library that no request can be about.
+const OWN: &[u8] = b"-";
+
 /// Why nothing is stored.
 #[derive(Debug)]
 pub(super) enum Stop {
@@ -218,6 +221,11 @@ fn beside(path: RelPath, name: &[u8]) -> RelPath {
 /// The path of `name` in `folder`.
 pub(super) fn below(folder: &RelPath, name: &[u8]) -> Result<RelPath, Refusal> {
     let joined = match folder.is_root() {
+        // What is there could never be asked for: below it is what is the server's own.
+        true if name == OWN => {
+            let what = "that name is the server's own";
+            return Err(Refusal::new(Code::Name, what));
+        }
         true => name.to_vec(),
         false => [folder.as_bytes(), b"/", name].concat(),
     };
