@@ -5,6 +5,7 @@
 //! is only whether the connection goes on.
 
 mod assets;
+mod body;
 mod connection;
 mod entrance;
 mod exchange;
