@@ -153,7 +153,7 @@ async function attempt(upload, isAgain) {
   let offset = 0;
   if (upload.isLarge && (isAgain || begun.has(upload))) offset = await keptOf(upload);
   if (upload.isOver) return;
-  if (upload.isLarge && offset === 0 && !upload.replaces && (await isThere(upload.target))) {
+  if (upload.isLarge && offset === 0 && !upload.replaces && (await isThere(upload, isAgain))) {
     await settleTaken(upload);
     return;
   }
@@ -194,9 +194,13 @@ async function keptOf(upload) {
 }
 
 // Asked before much is sent in vain. Where names are not shown, this is not, either.
-async function isThere(target) {
+async function isThere(upload, isAgain) {
+  if (list && !isAgain && upload.folder === here() && !upload.below.includes("/") && isComplete()) {
+    return state.entries.some((entry) => entry.name === upload.below);
+  }
+  if (!rights.has("list") && !rights.has("get")) return false;
   try {
-    await request("HEAD", target);
+    await request("HEAD", upload.target);
     return true;
   } catch (error) {
     if (error.status === 0 || error.status >= 500) throw error;
