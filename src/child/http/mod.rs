@@ -19,14 +19,17 @@ mod origin;
 mod own;
 mod packed;
 mod page;
+mod post;
 mod put;
 mod receipt;
 mod redirect;
 mod refusal;
 mod reply;
 mod service;
+mod site;
 mod tables;
 mod words;
+mod zip;
 
 use super::ask::Broker;
 use super::run::{Exit, World};
