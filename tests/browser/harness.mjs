@@ -36,6 +36,7 @@ export function launch() {
 export class Proxy {
   constructor(port) {
     this.cutAfter = Infinity;
+    this.counted = 0;
     this.cuts = 0;
     this.isDown = false;
     this.sockets = new Set();
@@ -44,12 +45,14 @@ export class Proxy {
       const upstream = net.connect(port, "127.0.0.1");
       const both = [client, upstream];
       const end = () => both.forEach((socket) => (socket.destroy(), this.sockets.delete(socket)));
-      let came = 0;
+      let [came, counted] = [0, this.counted];
       both.forEach((socket) => {
         this.sockets.add(socket);
         socket.on("error", end).on("close", end);
       });
       client.on("data", (bytes) => {
+        // From when it was said on: a connection may have carried much before.
+        if (counted !== this.counted) [came, counted] = [0, this.counted];
         came += bytes.length;
         if (came >= this.cutAfter) {
           this.cutAfter = Infinity;
@@ -72,6 +75,7 @@ export class Proxy {
   }
   cut(after, staysDown = false) {
     this.cutAfter = after;
+    this.counted += 1;
     this.staysDown = staysDown;
   }
   close() {
