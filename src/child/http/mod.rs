@@ -26,6 +26,7 @@ mod redirect;
 mod refusal;
 mod reply;
 mod service;
+mod shares;
 mod site;
 mod tables;
 mod words;

@@ -2,7 +2,7 @@
 
 use super::entrance::Visitor;
 use super::exchange::Exchange;
-use super::{Handled, assets, login, metrics, service};
+use super::{Handled, assets, login, metrics, service, shares};
 use crate::error::Code;
 
 /// Answers a request about `name`.
@@ -14,6 +14,9 @@ pub(super) fn handle(exchange: &mut Exchange<'_>, visitor: &mut Visitor, name: &
         "health" => service::health(exchange),
         "time" => service::time(exchange),
         "metrics" => metrics::show(exchange, visitor.peer()),
+        "shares" => shares::manage(exchange, visitor, ""),
+        _ if let Some(id) = name.strip_prefix("shares/") => shares::manage(exchange, visitor, id),
+        _ if let Some(link) = name.strip_prefix("s/") => shares::open(exchange, visitor, link),
         _ => exchange.refuse(&Code::NotFound.into()),
     }
 }

@@ -56,6 +56,9 @@ fn head(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handl
 
 /// Has a request carried out by who can do that.
 pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Handled {
+    if let Some(origin) = &exchange.world.listen.http.redirect {
+        return redirect::send_on(exchange, origin);
+    }
     if !exchange.head.method.is_safe() && !origin::is_ours(&exchange.head, exchange.secure) {
         let what = "another site's page asked for that";
         return exchange.refuse(&Refusal::new(Code::Denied, what));
@@ -68,9 +71,6 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
         let methods: Vec<_> = ROWS.iter().map(|row| row.method.as_str()).collect();
         format!("{}, OPTIONS", methods.join(", "))
     };
-    if let Some(origin) = &exchange.world.listen.http.redirect {
-        return redirect::send_on(exchange, origin);
-    }
     match exchange.head.target.clone() {
         Target::Own(name) => own::handle(exchange, visitor, &name),
         Target::Server => exchange.reply(Reply::new(204).field("Allow", allowed())),
