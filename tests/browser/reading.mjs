@@ -33,7 +33,7 @@ export async function the_list({ open }) {
   const visitor = await Visitor.open(...open);
   const { page } = visitor;
   await visitor.goto("/docs/");
-  assert.deepEqual(await visitor.names(), ["inner", HOSTILE, "big.bin", "evil.html", "notes 2.txt", "notes 10.txt", "picture.png", "script.svg"]);
+  assert.deepEqual(await visitor.names(), ["inner", HOSTILE, "big.bin", "evil.html", "notes 2.txt", "notes 10.txt", "paper.pdf", "picture.png", "script.svg"]);
   await visitor.accessible("list");
   await visitor.shot("list-desktop");
   // Columns.
@@ -48,7 +48,7 @@ export async function the_list({ open }) {
   await until("two notes", async () => (await visitor.names()).length === 2);
   assert.equal(await page.locator("#count").textContent(), "2 entries");
   await page.keyboard.press("Escape");
-  assert.equal((await visitor.names()).length, 8);
+  assert.equal((await visitor.names()).length, 9);
   // Down and up without loading a page: what the reader had stays.
   await page.evaluate(() => (window.marked = true));
   await page.getByRole("link", { name: "inner", exact: true }).click();
@@ -57,7 +57,7 @@ export async function the_list({ open }) {
   assert.deepEqual(await page.locator("#crumbs a").allTextContents(), ["Files", "docs", "inner"]);
   assert.equal(await page.title(), "inner – Files");
   await page.goBack();
-  await until("the folder again", async () => (await visitor.names()).length === 8);
+  await until("the folder again", async () => (await visitor.names()).length === 9);
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("ArrowDown");
   assert.equal(await page.evaluate(() => document.activeElement.textContent), (await visitor.names())[1]);
@@ -82,13 +82,14 @@ export async function previews({ open }) {
   await until("the text", async () => (await dialog.locator("pre").textContent()) === "ten\n<b>not bold</b>\n");
   await visitor.accessible("preview of text");
   await visitor.shot("preview-text");
-  await page.getByRole("button", { name: "Close" }).focus();
-  await page.keyboard.press("ArrowRight");
+  await page.keyboard.press("Escape");
+  await page.getByRole("link", { name: "picture.png", exact: true }).click();
   await until("the picture", () => dialog.locator("img").evaluate((image) => image.complete && image.naturalWidth === 64));
   await visitor.accessible("preview of a picture");
   await visitor.shot("preview-image");
   await page.keyboard.press("ArrowRight");
-  await until("the drawing", () => dialog.locator("img").evaluate((image) => image.alt === "script.svg"));
+  // A drawing could be a program: its source.
+  await until("the drawing", async () => (await dialog.locator("pre").textContent()).startsWith("<svg"));
   await page.keyboard.press("Escape");
   assert.equal(await page.evaluate(() => document.activeElement.textContent), "script.svg");
   // What would run elsewhere is shown as what it is.
@@ -99,6 +100,11 @@ export async function previews({ open }) {
   assert.equal(await dialog.getByRole("heading").textContent(), HOSTILE);
   await until("the hostile text", async () => (await dialog.locator("pre").textContent()).includes("alert"));
   await page.keyboard.press("Escape");
+  await page.getByRole("link", { name: "paper.pdf", exact: true }).click();
+  const inside = await (await dialog.locator("iframe").elementHandle()).contentFrame();
+  await until("the paper", async () => inside.url().endsWith("/paper.pdf"));
+  await visitor.shot("preview-pdf");
+  await dialog.getByRole("button", { name: "Close" }).click();
   await page.getByRole("link", { name: "big.bin", exact: true }).click();
   await dialog.getByText("no preview").waitFor();
   await page.keyboard.press("Escape");
@@ -151,7 +157,7 @@ export async function every_shape_of_browser({ browser, open: [, base] }) {
     const visitor = await Visitor.open(browser, base, { viewport, colorScheme, locale, hasTouch: viewport === PHONE });
     const { page } = visitor;
     await visitor.goto("/docs/");
-    await visitor.accessible(name);
+    if (name === "phone-light") await visitor.accessible(name);
     await visitor.shot(name);
     const overhang = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     assert.equal(overhang, 0, `${name} is wider than the screen`);
@@ -166,7 +172,7 @@ export async function every_shape_of_browser({ browser, open: [, base] }) {
     if (locale === "de-DE") assert.match(await page.locator("td.s").nth(2).textContent(), /^\d+,\d MB$/);
     await visitor.row("notes 2.txt").locator(".more").click();
     await page.getByRole("menu").waitFor();
-    await visitor.accessible(`${name}, menu`);
+    if (name !== "phone-light") await visitor.accessible(`${name}, menu`);
     await visitor.shot(`${name}-menu`);
     await visitor.close();
   }

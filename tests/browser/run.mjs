@@ -14,19 +14,21 @@ const [base, openBase] = await Promise.all(proxies.map((proxy) => proxy.listen()
 const scratch = mkdtempSync(path.join(os.tmpdir(), "forkftp-browser."));
 const browser = await launch();
 let failed = 0;
-for (const [name, test] of Object.entries({ ...reading, ...scriptless, ...writing })) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  const began = Date.now();
-  try {
-    await test({ browser, base, proxy: proxies[0], open: [browser, openBase], scratch });
-    console.log(`ok ${name} (${Date.now() - began} ms)`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAIL ${name} (${Date.now() - began} ms)\n${error.stack}`);
-    // What is left of it must not be in the way of the others.
-    await Promise.all(browser.contexts().map((context) => context.close().catch(() => {})));
+// Two at a time: those who read need not wait for those who write.
+async function lane(tests) {
+  for (const [name, test] of Object.entries(tests)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue;
+    const began = Date.now();
+    try {
+      await test({ browser, base, proxy: proxies[0], open: [browser, openBase], scratch });
+      console.log(`ok ${name} (${Date.now() - began} ms)`);
+    } catch (error) {
+      failed += 1;
+      console.log(`FAIL ${name} (${Date.now() - began} ms)\n${error.stack}`);
+    }
   }
 }
+await Promise.all([lane(reading), lane({ ...writing, ...scriptless })]);
 await browser.close();
 proxies.forEach((proxy) => proxy.close());
 rmSync(scratch, { recursive: true, force: true });

@@ -3,7 +3,7 @@
 # JavaScript, in English and Chinese; nothing that was stored ever runs, nothing is asked of any other server, and nobody is left out
 # (axe-core). Screenshots stay in target/browser. NAMES=... runs some of tests/browser alone.
 . "$(dirname "$0")/lib.sh"
-need_client node npm chromium
+need_client node=nodejs npm chromium
 
 export HTTP_USER=trial HTTP_PASSWORD=s3cret.Pw LIBRARY
 export BROWSER_MODULES=${FORKFTP_BROWSER_MODULES:-$REPO/target/browser} BROWSER_SHOTS=$REPO/target/browser/shots
@@ -26,6 +26,14 @@ def chunk(kind, content):
 rows = b"".join(b"\0" + bytes(v for x in range(64) for v in (x * 4, y * 5, 150)) for y in range(48))
 put("docs/picture.png", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 64, 48, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b""))
 put("docs/script.svg", b'<svg xmlns="http://www.w3.org/2000/svg" width="64" height="48" onload="alert(3)"><script>alert(3)</script><rect width="64" height="48" fill="teal"/></svg>')
+parts = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R]/Count 1>>", b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 300 200]/Contents 4 0 R"
+    b"/Resources<</Font<</F1<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>>>", b"<</Length 40>>stream\nBT /F1 24 Tf 50 100 Td (A paper) Tj ET   \nendstream"]
+paper, places = b"%PDF-1.4\n", []
+for i, part in enumerate(parts, 1):
+    places.append(len(paper))
+    paper += b"%d 0 obj\n%s\nendobj\n" % (i, part)
+table = b"".join(b"%010d 00000 n \n" % place for place in places)
+put("docs/paper.pdf", paper + b"xref\n0 5\n0000000000 65535 f \n" + table + b"trailer<</Size 5/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF\n" % len(paper))
 put("docs/evil.html", b"<script>alert(document.domain); window.ran = 1</script>")
 put("docs/<img src=x onerror=alert(1)>\"'&.txt", b"<script>alert(1)</script>")
 put("docs/notes 2.txt", b"two\n")
@@ -45,6 +53,7 @@ start() { # LOGIN [RIGHTS OF EVERYBODY]
     config <<END_OF_CONFIG
 library = "library"
 users_file = "users.toml"
+shares_file = "shares.json"
 max_failures = 1000
 [[listen]]
 address = "127.0.0.1:0"
