@@ -400,6 +400,11 @@ mod tests {
                 "/nowhere/f.toml:3: ",
                 "octal",
             ),
+            (
+                "[[listen]]\naddress = \"127.0.0.1:1\"\nprotocol = \"http\"\nsite = true\nlogin = \"required\"\n[anonymous]\nrights = [\"get\"]",
+                "/nowhere/f.toml:2: ",
+                "for everybody",
+            ),
         ] {
             let said = load(text, &open).expect_err(text);
             assert!(

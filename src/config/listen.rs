@@ -192,7 +192,9 @@ pub(super) fn listeners(
                 let spoken = spoken(c, &mut table, &place, no_secret);
                 let backlog = table.backlog.map_or(1024, toml::Spanned::into_inner);
                 let sends_on = spoken.http.redirect.is_some();
-                let login = if sends_on { Login::None } else { default.login };
+                // Nobody logs in to a site, whoever may elsewhere.
+                let for_all = sends_on || spoken.http.site;
+                let login = if for_all { Login::None } else { default.login };
                 listen.push(Listen {
                     address,
                     protocol: table.protocol,
@@ -234,6 +236,12 @@ pub(super) fn listeners(
                 c.wrong(
                     Some(place),
                     "FTP makes connections besides: it needs an IP address",
+                );
+            }
+            if listener.http.site && listener.login != Login::None {
+                c.wrong(
+                    Some(place),
+                    "site = true is for everybody: login = \"none\"",
                 );
             }
             if listener.login == Login::None && !anonymous && listener.http.redirect.is_none() {

@@ -149,7 +149,7 @@ launch() {
     start_in_background "${RUN_AS[@]}" "$FORKFTPD" "$@" 2>"$LOG"
     SERVER=$STARTED_PID
     wait_for 20 listens_or_ended
-    PORT=$(port_of '(drive|ftp)s?') || fail "the server did not start: $(tail -n 5 "$LOG")"
+    PORT=$(port_of '(drive|ftp|http)s?') || fail "the server did not start: $(tail -n 5 "$LOG")"
     URL=drive://127.0.0.1:$PORT
     HOUSEHOLD=$(children | tr '\n' ' ')
 }

@@ -18,7 +18,7 @@ pub struct Broker {
     process: Child,
     control: OwnedFd,
     next: u64,
-    folder: tempfile::TempDir,
+    pub folder: tempfile::TempDir,
 }
 
 /// What a client's socket asks for.
@@ -68,7 +68,7 @@ impl Broker {
         self.tell_child(None)
     }
 
-    fn tell_child(&mut self, client: Option<Client>) -> (OwnedFd, u64) {
+    pub fn tell_child(&mut self, client: Option<Client>) -> (OwnedFd, u64) {
         let (ours, theirs) = channel::pair().expect("channel");
         // Nobody waits here for ever.
         let patience = nix::sys::time::TimeVal::new(20, 0);
@@ -102,6 +102,14 @@ impl Broker {
         talk
     }
 
+    /// It reads everything again.
+    pub fn reload(&mut self) {
+        ipc::send(self.control.as_fd(), &Tell::Reload, &[], true).expect("tell");
+        let report = ipc::receive::<Report>(self.control.as_fd(), true).expect("report");
+        let ready = matches!(report, Some((Report::Ready { .. }, _)));
+        assert!(ready, "{report:?}");
+    }
+
     /// A child whose client has logged in.
     fn inside(&mut self, user: &str) -> Talk {
         let talk = self.child(LOGIN);
@@ -114,7 +122,7 @@ impl Broker {
     }
 
     /// It goes on for others as if nothing had been.
-    fn serves(&mut self) {
+    pub fn serves(&mut self) {
         self.inside("alice");
         assert_eq!(self.process.try_wait().expect("wait"), None);
     }
@@ -128,7 +136,7 @@ impl Drop for Broker {
 }
 
 /// A child's end of its channel.
-struct Talk(OwnedFd);
+pub struct Talk(pub OwnedFd);
 
 impl Talk {
     /// What comes next; None when the channel was cut.
@@ -145,7 +153,7 @@ impl Talk {
         let _ = ipc::send(self.0.as_fd(), question, &[], true);
     }
 
-    fn ask(&self, question: &Ask) -> Option<Answer> {
+    pub fn ask(&self, question: &Ask) -> Option<Answer> {
         self.say(question);
         self.hear()
     }
@@ -170,21 +178,21 @@ impl Talk {
     }
 }
 
-fn of_password(user: &str, password: &str) -> Ask {
+pub fn of_password(user: &str, password: &str) -> Ask {
     Ask::Password {
         user: user.into(),
         password: password.to_owned().into(),
     }
 }
 
-fn refused(answer: Option<Answer>, wanted: Code) {
+pub fn refused(answer: Option<Answer>, wanted: Code) {
     match answer {
         Some(Answer::Refused { code, .. }) => assert_eq!(code, wanted),
         other => panic!("{other:?}, not {wanted:?}"),
     }
 }
 
-fn welcomed(answer: Option<Answer>) {
+pub fn welcomed(answer: Option<Answer>) {
     assert!(matches!(answer, Some(Answer::Welcome { .. })), "{answer:?}");
 }
 
@@ -235,6 +243,23 @@ fn questions() -> Vec<Ask> {
         Ask::Anonymous,
         reserve(1, 1),
         spent(0, 0, 0, 0),
+        // Of browsers, of which there are none here.
+        Ask::SignIn {
+            user: "alice".into(),
+            password: "pencil".to_owned().into(),
+            old: None,
+        },
+        Ask::Session {
+            token: "00".repeat(32).into(),
+        },
+        Ask::SignOut {
+            token: "00".repeat(32).into(),
+            everywhere: true,
+        },
+        Ask::Forwarded {
+            address: [192, 0, 2, 1].into(),
+            secure: true,
+        },
     ]
 }
 
@@ -483,12 +508,7 @@ fn hashing_holds_nobody_up_and_a_right_password_is_remembered() {
     let mut text = std::fs::read_to_string(&users).expect("users");
     text += &format!("[users.slow]\npassword = \"{slow}\"\nrights = [\"get\"]\n");
     std::fs::write(&users, text).expect("users");
-    ipc::send(broker.control.as_fd(), &Tell::Reload, &[], true).expect("tell");
-    let report = ipc::receive::<Report>(broker.control.as_fd(), true).expect("report");
-    assert!(
-        matches!(report, Some((Report::Ready { .. }, _))),
-        "{report:?}"
-    );
+    broker.reload();
     let hashing: Vec<_> = (0..4).map(|_| broker.child(LOGIN)).collect();
     let begun = Instant::now();
     for talk in &hashing {

@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 mod broker;
+mod browsers;
 mod config;
 mod control;
 mod dialing;

@@ -149,6 +149,9 @@ pub(super) fn send_open(
     let (inode, size, modified) = (facts.inode, facts.size, facts.modified);
     let validators = Validators::new(inode, size, modified.seconds, modified.nanos, now);
     let identified = |reply: Reply| {
+        if shown.status != 200 {
+            return reply;
+        }
         let reply = match shown.cache {
             Some(cache) => reply.field("Cache-Control", cache),
             None => reply,
@@ -181,11 +184,12 @@ pub(super) fn send_open(
             }
         }
     }
-    let mut reply = identified(Reply::new(status))
-        .field("Content-Type", shown.kind.as_str())
-        .field("Accept-Ranges", "bytes");
-    if let Some(date) = validators.last_modified() {
-        reply = reply.field("Last-Modified", date);
+    let mut reply = identified(Reply::new(status)).field("Content-Type", shown.kind.as_str());
+    if shown.status == 200 {
+        reply = reply.field("Accept-Ranges", "bytes");
+        if let Some(date) = validators.last_modified() {
+            reply = reply.field("Last-Modified", date);
+        }
     }
     if let Some(disposition) = &shown.disposition {
         reply = reply
@@ -216,7 +220,9 @@ pub(super) fn send_open(
         Some(Err(refusal)) => return refuse(exchange, record, path, &refusal),
         None => send_large(exchange, sending, file, wanted, reply, &mut sent),
     };
-    log_content(record, path, from, sent, &outcome);
+    if shown.status == 200 {
+        log_content(record, path, from, sent, &outcome);
+    }
     outcome
 }
 

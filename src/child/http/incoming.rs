@@ -280,3 +280,10 @@ pub(super) fn note(guest: &Guest, path: &RelPath, outcome: Result<&Stored, &Stop
         }
     }
 }
+
+/// One line for a part of an upload, of `came` bytes, that is kept until the rest comes.
+pub(super) fn note_kept(guest: &Guest, path: &RelPath, came: u64, kept: u64) {
+    let shown = name::encode(path.as_bytes());
+    let fields: [(&str, &dyn Display); 3] = [("path", &shown), ("bytes", &came), ("kept", &kept)];
+    guest.log("put-part", &fields, None);
+}

@@ -15,6 +15,7 @@ mod manage;
 mod metrics;
 mod origin;
 mod own;
+mod post;
 mod put;
 mod receipt;
 mod redirect;
@@ -22,7 +23,9 @@ mod refusal;
 mod reply;
 mod service;
 mod shares;
+mod site;
 mod tables;
+mod zip;
 
 use super::ask::Broker;
 use super::run::{Exit, World};

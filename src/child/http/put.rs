@@ -55,6 +55,7 @@ pub(super) fn put(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
             receipt::answer(exchange, &stored, asked)
         }
         Ok(Done::Kept(offset)) => {
+            incoming::note_kept(guest, path, came, offset);
             let line = format!("kept: {offset} bytes");
             exchange.reply(Reply::text(202, &line).field("Upload-Offset", offset.to_string()))
         }
@@ -193,7 +194,8 @@ fn understand(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> Result<
     })
 }
 
-fn length_required() -> Stop {
+/// Nothing says where the body ends.
+pub(super) fn length_required() -> Stop {
     let what = "a body says how long it is: by Content-Length, or in chunks";
     Stop::refused(411, Refusal::new(Code::Request, what))
 }

@@ -3,7 +3,7 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, files, manage, origin, own, put, redirect};
+use super::{Handled, files, manage, origin, own, post, put, redirect, site, zip};
 use crate::child::guest::Guest;
 use crate::error::{Code, Refusal};
 use crate::wire::http::head::{Method, Target};
@@ -15,7 +15,7 @@ struct Row {
     handle: fn(&mut Exchange<'_>, &mut Guest, &RelPath) -> Handled,
 }
 
-const ROWS: [Row; 6] = [
+const ROWS: [Row; 7] = [
     Row {
         method: Method::Get,
         handle: files::get,
@@ -27,6 +27,10 @@ const ROWS: [Row; 6] = [
     Row {
         method: Method::Put,
         handle: put::put,
+    },
+    Row {
+        method: Method::Post,
+        handle: post::post,
     },
     Row {
         method: Method::Delete,
@@ -59,7 +63,11 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
         let what = "another site's page asked for that";
         return exchange.refuse(&Refusal::new(Code::Denied, what));
     }
+    let is_site = exchange.world.listen.http.site;
     let allowed = || {
+        if is_site {
+            return site::ALLOWED.to_owned();
+        }
         let methods: Vec<_> = ROWS.iter().map(|row| row.method.as_str()).collect();
         format!("{}, OPTIONS", methods.join(", "))
     };
@@ -73,7 +81,14 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
             let Some(guest) = visitor.enter(exchange)? else {
                 return Ok(());
             };
+            if is_site {
+                return site::handle(exchange, guest, &target);
+            }
             let path = match target {
+                Target::Library {
+                    path,
+                    is_folder: true,
+                } if zip::is_asked_for(exchange) => return zip::get(exchange, guest, &path),
                 Target::Library { path, .. } => path,
                 Target::Nowhere(bad) if exchange.head.method.is_safe() => {
                     return exchange.refuse(&bad.when_reading());

@@ -295,3 +295,42 @@ fn the_long_ways_round_replace_nothing_either() {
     let mode = s.at("e").metadata().expect("facts").mode();
     assert_ne!(mode & 0o077, 0, "it kept its own permissions");
 }
+
+#[test]
+fn a_folder_goes_with_all_that_is_served_in_it() {
+    let s = Scratch::new();
+    for folder in ["d", "d/e", "d/e/f", "d/empty"] {
+        s.mkdir(folder);
+    }
+    for number in 0..300 {
+        s.write(&format!("d/e/{number}"), "12345");
+    }
+    s.write("d/e/f/g", "1");
+    s.write("beside", "x");
+    let (mut files, mut bytes, mut folders) = (0, 0, 0);
+    let mut remove = |name: &str| {
+        s.library.remove_all(&path(name), |gone| match gone.kind {
+            Kind::Folder => folders += 1,
+            _ => (files, bytes) = (files + 1, bytes + gone.size),
+        })
+    };
+    assert_eq!(remove("d").expect("removed").kind, Kind::Folder);
+    assert_eq!(remove("beside").expect("removed").size, 1);
+    assert_eq!(code(remove("d")), Code::NotFound);
+    assert_eq!(code(remove("")), Code::Denied);
+    assert_eq!((files, bytes, folders), (302, 1502, 4));
+    assert!(!s.exists("d") && s.exists(".forkftp/stage"));
+    // What clients cannot see stays, and the way to it.
+    for folder in ["d", "d/e", "d/e/.git", "out"] {
+        s.mkdir(folder);
+    }
+    s.write("out/kept", "x");
+    s.write("d/e/.git/config", "x");
+    symlink("../out", s.at("d/link")).expect("symlink");
+    let remove = |name: &str| s.library.remove_all(&path(name), |_| ());
+    assert_eq!(code(remove("d")), Code::NotEmpty);
+    assert!(s.exists("d/e/.git/config") && s.exists("d/link") && s.exists("out/kept"));
+    let deep = vec!["n"; 130].join("/");
+    s.library.make_folder(&path(&deep), true).expect("mkdir");
+    assert_eq!(code(remove("n")), Code::Depth);
+}

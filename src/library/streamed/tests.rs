@@ -2,6 +2,7 @@
 //! descriptors and does nothing else: that is what dropping an upload is here.
 
 use super::*;
+use crate::config::Durability;
 use crate::digest::{Hasher, Kind as DigestKind};
 use crate::library::tests::{LARGE, Served, bytes, code, from, over, rel};
 
@@ -284,4 +285,148 @@ fn the_file_system_of_old_is_enough() {
         let beyond = copy_bytes(from.as_fd(), to.as_fd(), size + 2, in_kernel, |_| ());
         assert_eq!(code(beyond), Code::Changed);
     }
+}
+
+#[test]
+fn a_file_comes_in_parts_which_its_owner_alone_has_sent() {
+    for durability in [Durability::None, Durability::Full] {
+        let s = Served::with(|files| files.durability = durability);
+        let content = bytes(1, 5000);
+        s.write("f", b"published");
+        let mut at = 0;
+        for part in content[..4999].chunks(2500) {
+            assert_eq!(s.library.kept(&rel("f")), at);
+            for other in [at + 1, at.wrapping_sub(1)] {
+                let refusal = s.begin("f", over(From::Kept(other))).expect_err("offset");
+                assert_eq!(refusal.code, Code::Range);
+                assert!(refusal.message.contains(&at.to_string()));
+            }
+            let mut upload = s.begin("f", over(From::Kept(at))).expect("begin");
+            assert_eq!(code(s.begin("f", over(From::Kept(at)))), Code::InUse);
+            upload.write(part).expect("write");
+            at += part.len() as u64;
+            assert_eq!(upload.keep(&s.library), Ok(at));
+            assert_eq!(s.read("f"), b"published", "it does not show");
+        }
+        assert_eq!(s.library.kept(&rel("f")), 4999);
+        assert_eq!(s.kept("f"), None, "for those who go on with either");
+        let streamed = Streamed {
+            digest: Some(DigestKind::Sha256),
+            modified: Some(stamp(1_000_000_000)),
+            ..over(From::Kept(4999))
+        };
+        let mut upload = s.begin("f", streamed).expect("the last");
+        assert_eq!(upload.take_over(|_| ()), Ok(4999));
+        upload.write(&content[4999..]).expect("write");
+        let mut hasher = Hasher::new(DigestKind::Sha256);
+        hasher.update(&content);
+        let ready = upload.finish_whole(&s.library, Some(&hasher.finish()));
+        let mut outcomes = s.library.publish(vec![ready.expect("whole")], &|_| Ok(()));
+        let stored = outcomes.pop().expect("an outcome").expect("stored");
+        assert_eq!((stored.size, stored.replaced), (5000, Some(9)));
+        assert_eq!((s.read("f"), s.staged()), (content, (0, 0)));
+        let facts = s.library.stat(&rel("f")).expect("stat");
+        assert_eq!(facts.modified, stamp(1_000_000_000));
+    }
+}
+
+fn stamp(seconds: i64) -> Stamp {
+    Stamp { seconds, nanos: 0 }
+}
+
+#[test]
+fn what_is_proved_wrong_is_neither_shown_nor_kept() {
+    let s = Served::new();
+    s.write("f", b"old");
+    let streamed = Streamed {
+        digest: Some(DigestKind::Sha256),
+        ..over(From::Start)
+    };
+    let mut upload = s.begin("f", streamed).expect("begin");
+    upload.write(&bytes(1, LARGE)).expect("write");
+    let other = Hasher::new(DigestKind::Sha256).finish();
+    let outcome = upload.finish_whole(&s.library, Some(&other)).map(drop);
+    assert_eq!(code(outcome), Code::Digest);
+    assert_eq!((s.read("f"), s.staged()), (b"old".to_vec(), (0, 0)));
+    // One that was not even to be computed proves nothing.
+    let mut upload = s.begin("f", over(From::Start)).expect("begin");
+    upload.write(b"").expect("write");
+    let outcome = upload.finish_whole(&s.library, Some(&other)).map(drop);
+    assert_eq!(code(outcome), Code::Digest);
+}
+
+#[test]
+fn what_is_kept_is_thrown_away_when_its_owner_says_so() {
+    let s = Served::new();
+    s.write("f", b"old");
+    assert_eq!(s.library.forget(&rel("f")), Ok(()), "nothing is kept");
+    s.cut("f", over(From::Start), &bytes(1, LARGE));
+    assert_eq!(s.library.kept(&rel("f")), LARGE as u64);
+    let going_on = s.begin("f", over(From::Kept(LARGE as u64))).expect("begin");
+    assert_eq!(code(s.library.forget(&rel("f"))), Code::InUse);
+    going_on.abandon(&s.library);
+    assert_eq!(s.library.forget(&rel("f")), Ok(()));
+    assert_eq!((s.library.kept(&rel("f")), s.staged()), (0, (0, 0)));
+    assert_eq!(s.read("f"), b"old");
+}
+
+#[test]
+fn only_what_was_expected_is_replaced() {
+    for named in [false, true] {
+        let s = Served::with(|files| files.named = named);
+        let expecting = |expected| Streamed {
+            expected: Some(expected),
+            ..over(From::Start)
+        };
+        assert_eq!(code(s.begin("f", expecting(Expected::File))), Code::Changed);
+        s.write("f", b"first");
+        let first = Expected::This(s.library.stat(&rel("f")).expect("stat"));
+        let refused = Streamed {
+            overwrite: false,
+            ..expecting(first)
+        };
+        assert_eq!(code(s.begin("f", refused)), Code::Exists);
+        s.put("f", expecting(first), b"second").expect("put");
+        assert_eq!(code(s.begin("f", expecting(first))), Code::Changed);
+        s.put("f", expecting(Expected::File), b"third")
+            .expect("put");
+        // Another comes while the bytes do, or it goes.
+        let third = Expected::This(s.library.stat(&rel("f")).expect("stat"));
+        for (expected, other) in [
+            (third, Some(&b"theirs"[..])),
+            (third, None),
+            (Expected::File, None),
+        ] {
+            s.write("f", b"third");
+            let expected = match expected {
+                Expected::File => Expected::File,
+                Expected::This(_) => Expected::This(s.library.stat(&rel("f")).expect("stat")),
+            };
+            let mut upload = s.begin("f", expecting(expected)).expect("begin");
+            upload.write(&bytes(1, LARGE)).expect("write");
+            std::fs::remove_file(s.at("f")).expect("remove");
+            if let Some(other) = other {
+                s.write("f", other);
+            }
+            assert_eq!(code(s.publish(upload)), Code::Changed);
+            assert_eq!(s.staged(), (0, 0));
+            match other {
+                Some(other) => assert_eq!(s.read("f"), other),
+                None => assert!(s.names().is_empty()),
+            }
+        }
+    }
+}
+
+#[test]
+fn folders_on_the_way_are_made_when_asked() {
+    let s = Served::new();
+    let parents = |parents| Streamed {
+        parents,
+        ..from(From::Start)
+    };
+    assert_eq!(code(s.begin("a/b/f", parents(false))), Code::NotFound);
+    s.put("a/b/f", parents(true), b"x").expect("put");
+    assert_eq!(s.read("a/b/f"), b"x");
+    assert_eq!(code(s.begin("a/b/f/g", parents(true))), Code::NotFolder);
 }

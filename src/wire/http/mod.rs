@@ -11,8 +11,10 @@ pub mod form;
 pub mod head;
 pub mod location;
 pub mod media;
+pub mod multipart;
 pub mod range;
 pub mod status;
+pub mod zip;
 
 #[cfg(test)]
 mod fuzz;

@@ -1,0 +1,201 @@
+//! GET of a folder as a zip archive, which is made while it goes out, and never compressed. Run by a child.
+//!
+//! Before the first byte the folder is walked once, so that what cannot be had whole is refused while that can still be said. After it, the
+//! end of the archive is sent only when every file in it was whole: otherwise the connection is cut, and so is the archive.
+
+use super::exchange::Exchange;
+use super::files::why_cut;
+use super::reply::{Length, Reply};
+use super::{End, Handled};
+use crate::child::guest::Guest;
+use crate::error::{Code, Refusal};
+use crate::rights::Operation;
+use crate::scoreboard::Slot;
+use crate::sys::file::{self, Kind};
+use crate::wire::http::media::SANDBOX;
+use crate::wire::http::zip::{Archive, entry_name, weight};
+use crate::wire::http::{Method, disposition};
+use crate::wire::name;
+use crate::wire::path::RelPath;
+use std::fmt::Display;
+
+/// Bytes that the directory of an archive may take, which is kept until the end: some half a million files with names as they are.
+const LARGEST_DIRECTORY: u64 = 64 * 1024 * 1024;
+/// So much is gathered for one chunk.
+const CHUNK: usize = 256 * 1024;
+/// After so many entries of a walk the scoreboard hears that this child is alive.
+const SIGN: u64 = 256;
+
+/// The folder `path`, with all below it.
+pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
+    let slot = exchange.connection.slot();
+    let sound = guest
+        .allow(Operation::List)
+        .and_then(|()| guest.allow(Operation::Get))
+        .and_then(|()| survey(guest, path, slot));
+    if let Err(refusal) = sound {
+        let shown = name::encode(path.as_bytes());
+        guest.log("zip", &[("path", &shown)], Some(&refusal));
+        return exchange.refuse(&refusal);
+    }
+    let called = match path.split_last() {
+        Some((_, name)) => [name, b".zip"].concat(),
+        None => b"files.zip".to_vec(),
+    };
+    let reply = Reply::new(200)
+        .field("Content-Type", "application/zip")
+        .field("Content-Disposition", disposition::value(false, &called))
+        .field("Content-Security-Policy", SANDBOX)
+        .field("Cache-Control", "no-store");
+    if !exchange.begin(reply, Length::Unknown)? {
+        return Ok(());
+    }
+    let mut sending = Sending {
+        archive: Archive::default(),
+        chunk: Vec::with_capacity(CHUNK),
+        files: 0,
+        sent: 0,
+    };
+    let outcome = sending.run(exchange, guest, path);
+    let shown = name::encode(path.as_bytes());
+    let Sending { files, sent, .. } = sending;
+    let fields: [(&str, &dyn Display); 3] = [("path", &shown), ("bytes", &sent), ("files", &files)];
+    guest.log("zip", &fields, why_cut(&outcome).as_ref());
+    outcome
+}
+
+/// True when it is that what the client asks for.
+pub(super) fn is_asked_for(exchange: &Exchange<'_>) -> bool {
+    matches!(exchange.head.method, Method::Get | Method::Head) && exchange.asks("zip")
+}
+
+/// Looks whether the folder can be had whole.
+fn survey(guest: &Guest, path: &RelPath, slot: Slot<'_>) -> Result<(), Refusal> {
+    if guest.library.stat(path)?.kind != Kind::Folder {
+        return Err(Code::NotFound.into());
+    }
+    let mut walk = guest.library.walk(path, true)?;
+    let (mut weighs, mut entries) = (0, 0_u64);
+    while let Some((below, _)) = walk.next_entry()? {
+        entries += 1;
+        if entries.is_multiple_of(SIGN) {
+            slot.moved(1);
+        }
+        // With the slash of a folder.
+        weighs += weight(&entry_name(&below)) + 1;
+        if weighs > LARGEST_DIRECTORY {
+            let what = "there is too much in that folder for one archive";
+            return Err(Refusal::new(Code::TooLarge, what));
+        }
+    }
+    match walk.unreadable() {
+        0 => Ok(()),
+        _ => Err(Refusal::new(
+            Code::Denied,
+            "something in that folder cannot be read",
+        )),
+    }
+}
+
+struct Sending {
+    archive: Archive,
+    /// What is ready to go out.
+    chunk: Vec<u8>,
+    files: u64,
+    sent: u64,
+}
+
+impl Sending {
+    fn run(&mut self, exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
+        let mut walk = guest.library.walk(path, true).map_err(End::HangUp)?;
+        let mut directory = 0;
+        while let Some((below, facts)) = walk.next_entry().map_err(End::HangUp)? {
+            let name = entry_name(&below);
+            directory += weight(&name) + 1;
+            if directory > LARGEST_DIRECTORY || walk.unreadable() > 0 {
+                return Err(End::HangUp(Code::Changed.into()));
+            }
+            match facts.kind {
+                Kind::File => {
+                    let below = beneath(path, &below).map_err(End::HangUp)?;
+                    self.file(exchange, guest, &below, name)?;
+                }
+                _ => {
+                    let head = self.archive.folder(&name, facts.modified.seconds);
+                    self.chunk.extend_from_slice(&head);
+                }
+            }
+            if self.chunk.len() >= CHUNK {
+                self.flush(exchange, guest)?;
+            }
+        }
+        let end = std::mem::take(&mut self.archive).finish();
+        self.flush(exchange, guest)?;
+        self.chunk = end;
+        self.flush(exchange, guest)?;
+        exchange.connection.end()
+    }
+
+    fn file(
+        &mut self,
+        exchange: &mut Exchange<'_>,
+        guest: &mut Guest,
+        path: &RelPath,
+        name: String,
+    ) -> Handled {
+        let file = guest.library.open_file(path).map_err(End::HangUp)?;
+        let facts = file.facts();
+        let head = self.archive.file(name, facts.modified.seconds, facts.size);
+        self.chunk.extend_from_slice(&head);
+        let mut at = 0;
+        while at < facts.size {
+            if self.chunk.len() >= CHUNK {
+                self.flush(exchange, guest)?;
+            }
+            let filled = self.chunk.len();
+            let left = usize::try_from(facts.size - at).unwrap_or(usize::MAX);
+            self.chunk.resize(filled + left.min(CHUNK - filled), 0);
+            let got = file::read_at(file.fd(), &mut self.chunk[filled..], at);
+            let got = got.map_err(|errno| End::HangUp(errno.into()))?;
+            if got == 0 {
+                return Err(End::HangUp(Code::Changed.into()));
+            }
+            self.chunk.truncate(filled + got);
+            self.archive.content(&self.chunk[filled..]);
+            at += got as u64;
+        }
+        // Here the client does not have its end, and sees no archive if it is spoiled.
+        file.unchanged().map_err(End::HangUp)?;
+        let tail = self.archive.end_file();
+        let tail = tail.map_err(|_| End::HangUp(Code::Changed.into()))?;
+        self.chunk.extend_from_slice(&tail);
+        self.files += 1;
+        Ok(())
+    }
+
+    /// Sends what is ready, as fast as may be.
+    fn flush(&mut self, exchange: &mut Exchange<'_>, guest: &mut Guest) -> Handled {
+        let mut rest = &self.chunk[..];
+        while !rest.is_empty() {
+            let most = rest.len().min(CHUNK);
+            let (now, later) = rest.split_at(guest.downloads.piece(most));
+            let wait = guest.downloads.take(now.len());
+            wait.run(exchange.connection.slot());
+            exchange.connection.write(now)?;
+            self.sent += now.len() as u64;
+            rest = later;
+        }
+        self.chunk.clear();
+        Ok(())
+    }
+}
+
+/// What a walk of `folder` called that.
+fn beneath(folder: &RelPath, below: &[u8]) -> Result<RelPath, Refusal> {
+    let whole = if folder.is_root() {
+        below.to_vec()
+    } else {
+        [folder.as_bytes(), b"/", below].concat()
+    };
+    RelPath::parse(&whole).map_err(|bad| bad.when_reading())
+}
