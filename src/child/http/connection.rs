@@ -29,12 +29,23 @@ pub(super) struct Connection {
     word_due: bool,
     /// It ends after the answer under way.
     closes: bool,
-    /// An answer has begun for the request under way.
-    answered: bool,
+    /// How far the request under way has come.
+    turn: Turn,
     /// The request under way is of HTTP/1.0.
     is_old: bool,
     /// What is left to send of the answer is in chunks.
     chunks: bool,
+}
+
+/// Whose turn it is to say something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// The client's: for its next request.
+    Asking,
+    /// Ours: it has asked.
+    Answering,
+    /// An answer has begun, and nothing else can be said.
+    Answered,
 }
 
 /// What is left of the body of the request under way.
@@ -53,7 +64,7 @@ impl Connection {
             body: Body::Length(0),
             word_due: false,
             closes: false,
-            answered: false,
+            turn: Turn::Asking,
             is_old: false,
             chunks: false,
         }
@@ -69,7 +80,7 @@ impl Connection {
 
     /// The head of the next request; None at the end of the connection.
     pub(super) fn head(&mut self) -> Result<Option<Result<Head, Broken>>, End> {
-        self.answered = false;
+        self.turn = Turn::Asking;
         if self.closes {
             return Ok(None);
         }
@@ -86,6 +97,7 @@ impl Connection {
                     self.word_due = head.expects_continue;
                     self.closes = !head.keep_alive;
                     self.is_old = !head.is_1_1;
+                    self.turn = Turn::Answering;
                     return Ok(Some(Ok(head)));
                 }
                 Ok(None) => {}
@@ -229,7 +241,7 @@ impl Connection {
         if length == Length::Unknown && self.is_old {
             self.closes = true;
         }
-        self.answered = true;
+        self.turn = Turn::Answered;
         let last = self.is_last();
         reply.head(length, self.chunks, last, self.is_old)
     }
@@ -274,8 +286,13 @@ impl Connection {
 
     /// Tells a client that is cut off why, if it has asked for something and has had no answer yet.
     pub(super) fn say_why(&mut self, refusal: &Refusal) {
-        let asked = self.at < self.buffer.len() || !self.body_is_over();
-        if self.answered || !asked && refusal.code == Code::Timeout {
+        // Said to nobody's question, it would be taken for the answer to the next one.
+        let is_owed = match self.turn {
+            Turn::Asking => self.at < self.buffer.len(),
+            Turn::Answering => true,
+            Turn::Answered => false,
+        };
+        if !is_owed {
             return;
         }
         self.closes = true;

@@ -3,7 +3,7 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, files, manage, origin, own, post, put, redirect, site, zip};
+use super::{Handled, files, folder, manage, origin, own, post, put, redirect, site, zip};
 use crate::child::guest::Guest;
 use crate::error::{Code, Refusal};
 use crate::wire::http::head::{Method, Target};
@@ -89,6 +89,12 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
                     path,
                     is_folder: true,
                 } if zip::is_asked_for(exchange) => return zip::get(exchange, guest, &path),
+                Target::Library {
+                    path,
+                    is_folder: true,
+                } if matches!(exchange.head.method, Method::Get | Method::Head) => {
+                    return folder::get(exchange, guest, &path);
+                }
                 Target::Library { path, .. } => path,
                 Target::Nowhere(bad) if exchange.head.method.is_safe() => {
                     return exchange.refuse(&bad.when_reading());

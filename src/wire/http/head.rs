@@ -345,7 +345,8 @@ fn about(method: &Method, target: &str) -> Result<(Target, String, String), Brok
         None => target,
     };
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let Some(below) = path.strip_prefix('/').or(path.is_empty().then_some("")) else {
+    let is_bare = origin.is_some() && path.is_empty();
+    let Some(below) = path.strip_prefix('/').or(is_bare.then_some("")) else {
         return broken(400, "a target begins with a slash");
     };
     let found = resolve(below)?;
