@@ -18,8 +18,8 @@ build: ## the two programs, optimised, in target/release
 	$(CARGO) build --release --locked --bin forkftp
 	$(CARGO) rustc --release --locked --bin forkftpd -- $(STATIC)
 
-run-server: build ## set up ./run and serve it until Ctrl-C: drive on 127.0.0.1:8888, FTP on 2121 (PORT=N FTP_PORT=N for others)
-	@exec scripts/run-server target/release $(or $(PORT),8888) $(FTP_PORT)
+run-server: build ## set up ./run and serve it until Ctrl-C: drive on 127.0.0.1:8888, FTP on 2121, HTTP on 8080 (PORT=N FTP_PORT=N HTTP_PORT=N for others)
+	@exec scripts/run-server target/release $(or $(PORT),8888) $(or $(FTP_PORT),2121) $(or $(HTTP_PORT),8080)
 
 test: lint build ## everything: lints, unit tests, the suite, the end-to-end scripts
 	$(CARGO) test --locked

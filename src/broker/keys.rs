@@ -1,5 +1,6 @@
 //! What the broker alone holds. Loaded whole or not at all: a damaged part means no service.
 
+use super::shares::Shares;
 use super::sign::Pairs;
 use crate::config::{Account, Config, Flags};
 use crate::library::Library;
@@ -19,6 +20,8 @@ pub(super) struct Keys {
     pub(super) secret: Option<Secret>,
     pub(super) tls: Pairs,
     pub(super) library: Library,
+    /// None where there are none.
+    pub(super) shares: Option<Shares>,
     users: Users,
     /// Makes the verifiers of users that there are not.
     nobody: [u8; 32],
@@ -44,12 +47,15 @@ impl Keys {
         let users = users.transpose()?.unwrap_or_default();
         let nobody = proof::nonce().map_err(|error| one(format!("no randomness: {error}")))?;
         let tls = Pairs::load(config.tls.as_ref()).map_err(one)?;
+        let shares = config.shares_file.as_deref().map(Shares::open);
+        let shares = shares.transpose().map_err(one)?;
         let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
         let keys = Keys {
             config,
             secret,
             tls,
             library,
+            shares,
             users,
             nobody,
         };
@@ -87,6 +93,12 @@ impl Keys {
     /// What is decided about `name`.
     pub(super) fn account(&self, name: &str) -> Option<&Account> {
         self.users.get(name).map(|user| &user.account)
+    }
+
+    /// What is decided about `name`, who is not shut out.
+    pub(super) fn active(&self, name: &str) -> Option<&Account> {
+        let user = self.users.get(name).filter(|user| !user.disabled);
+        user.map(|user| &user.account)
     }
 
     /// True when `name` is a user, not shut out, and at an address they may come from.

@@ -13,12 +13,15 @@ mod quota;
 mod remembered;
 mod run;
 mod sessions;
+mod shares;
+mod sharing;
 mod sign;
 mod start;
 mod throttle;
 mod walls;
 
 pub use run::run;
+pub use shares::count_shares;
 pub use sign::Pair;
 pub use start::{Control, Setup};
 pub use walls::ruleset;

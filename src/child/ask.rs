@@ -30,7 +30,7 @@ impl From<Errno> for Unanswered {
     }
 }
 
-fn unexpected<T>(answer: Answer) -> Result<T, Unanswered> {
+pub(super) fn unexpected<T>(answer: Answer) -> Result<T, Unanswered> {
     match answer {
         Answer::Refused { code, message } => Err(Unanswered::Refused(Refusal::new(code, message))),
         _ => Err(Unanswered::Gone(
@@ -195,7 +195,7 @@ impl Broker {
                 user,
                 seconds,
             }),
-            (other, _) => unexpected(other),
+            (other, _) => self.unproved(other),
         }
     }
 
@@ -253,7 +253,7 @@ impl Broker {
         unexpected(answer)
     }
 
-    fn note(&self, ask: &Ask, file: &[BorrowedFd<'_>]) -> Result<(), Unanswered> {
+    pub(super) fn note(&self, ask: &Ask, file: &[BorrowedFd<'_>]) -> Result<(), Unanswered> {
         match ipc::call(&self.0, ask, file)? {
             (Answer::Noted, _) => Ok(()),
             (other, _) => unexpected(other),

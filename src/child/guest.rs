@@ -97,13 +97,67 @@ impl Guest {
         about: &[(&str, &dyn Display)],
         refusal: Option<&Refusal>,
     ) {
+        self.record().log(verb, about, refusal);
+    }
+
+    /// Whose requests are logged and counted.
+    pub(super) fn record(&self) -> Record<'_> {
+        Record {
+            peer: self.peer,
+            user: self.grant.user.as_deref(),
+            slot: self.slot,
+        }
+    }
+
+    /// The same for one who is sent a file.
+    pub(super) fn sending(&mut self) -> Sending<'_> {
+        Sending {
+            record: Record {
+                peer: self.peer,
+                user: self.grant.user.as_deref(),
+                slot: self.slot,
+            },
+            pace: &mut self.downloads,
+        }
+    }
+}
+
+/// Whose requests are logged and counted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Record<'a> {
+    peer: Peer,
+    user: Option<&'a str>,
+    slot: Slot<'static>,
+}
+
+/// Who is sent a file, and how fast.
+#[derive(Debug)]
+pub(super) struct Sending<'a> {
+    pub(super) record: Record<'a>,
+    pub(super) pace: &'a mut Pace,
+}
+
+impl<'a> Sending<'a> {
+    /// To somebody who has a share link, and was not let in for it.
+    pub(super) fn to_stranger(peer: Peer, pace: &'a mut Pace, slot: Slot<'static>) -> Sending<'a> {
+        let user = None;
+        let record = Record { peer, user, slot };
+        Sending { record, pace }
+    }
+}
+
+impl Record<'_> {
+    /// One line for a request with these `fields`, and why it was refused, if it was.
+    pub(super) fn log(self, verb: &str, about: &[(&str, &dyn Display)], refusal: Option<&Refusal>) {
         let mut fields: Vec<(&str, &dyn Display)> = vec![("peer", &self.peer)];
-        if let Some(user) = &self.grant.user {
+        if let Some(user) = &self.user {
             fields.push(("user", user));
         }
         fields.extend_from_slice(about);
         let Some(refusal) = refusal else {
+            let moved = about.iter().any(|(key, _)| *key == "bytes");
             match verb {
+                _ if !moved => {}
                 "get" => self.slot.downloaded(),
                 "put" => self.slot.uploaded(),
                 _ => {}

@@ -14,6 +14,7 @@ mod quota;
 mod run;
 mod sandbox;
 mod secure;
+mod sharing;
 mod signer;
 mod stream;
 mod tickets;

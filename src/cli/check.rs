@@ -20,6 +20,8 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     let secret = config.secret_file.as_deref().map(Secret::from_file);
     secret.transpose().map_err(one)?;
     let users = config.users_file.as_deref().map(Users::load).transpose()?;
+    let shares = config.shares_file.as_deref().map(broker::count_shares);
+    let shares = shares.transpose().map_err(one)?;
     let certificate = config.tls.as_ref().map(certificate::describe).transpose();
     let certificate = certificate.map_err(one)?.unwrap_or_default();
     let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
@@ -45,6 +47,9 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     if let Some(users) = &users {
         let disabled = users.iter().filter(|(_, user)| user.disabled).count();
         text += &format!("users: {} ({disabled} disabled)\n", users.iter().count());
+    }
+    if let Some(shares) = shares {
+        text += &format!("share links: {shares}\n");
     }
     let mode = if config.prefork == 0 {
         "one child forked for each client".to_owned()

@@ -3,7 +3,8 @@
 
 use super::file::{File, Placed, place};
 use super::listen::listeners;
-use super::{Account, Config, Encryption, Files, Flags, Listen, Login, Tls};
+use super::private::{private, shares, tls};
+use super::{Account, Config, Files, Flags, Listen, Login};
 use crate::log::{self, Format};
 use crate::rights::Rights;
 use crate::sys::privs::{self, Identity};
@@ -32,9 +33,9 @@ impl std::fmt::Display for Problem {
 }
 
 /// A value, and where the operator wrote it; nowhere for a default.
-struct Set<T> {
-    value: T,
-    place: Option<String>,
+pub(super) struct Set<T> {
+    pub(super) value: T,
+    pub(super) place: Option<String>,
 }
 
 pub(super) struct Checker<'a> {
@@ -101,7 +102,7 @@ impl Checker<'_> {
     }
 
     /// A path of the file is relative to the file's folder, one of the command line to the current folder.
-    fn path(
+    pub(super) fn path(
         &self,
         flag: Option<PathBuf>,
         name: &str,
@@ -163,6 +164,7 @@ pub(super) fn check(
         &library,
         "clients are to log in, and there are no users: name their file with users_file or --users-file, and make them with forkftpd user add",
     );
+    let shares_file = shares(c, &listen, file.shares_file, &library);
     let anonymous = anonymous(c, file.anonymous, &listen);
     let tls = tls(c, &listen, file.tls_certificate, file.tls_key, &library);
     let control = c
@@ -242,6 +244,7 @@ pub(super) fn check(
         sandbox: flags.sandbox.or(file.sandbox).unwrap_or_default(),
         secret_file,
         users_file,
+        shares_file,
         anonymous,
         tls,
         control,
@@ -304,30 +307,6 @@ fn identity(c: &mut Checker<'_>, flag: Option<String>, file: Placed<String>) -> 
     found
 }
 
-/// A file that the broker alone may read, when it is wanted.
-fn private(
-    c: &mut Checker<'_>,
-    wanted: bool,
-    file: Option<Set<PathBuf>>,
-    library: &Path,
-    missing: &str,
-) -> Option<PathBuf> {
-    if !wanted {
-        return None;
-    }
-    let Some(Set { value: path, place }) = file else {
-        c.wrong(None, missing);
-        return None;
-    };
-    if let (Ok(file), Ok(library)) = (path.canonicalize(), library.canonicalize())
-        && file.starts_with(&library)
-    {
-        let what = "lies in the library, where clients could get it: move it";
-        c.wrong(place.as_deref(), format!("{} {what}", path.display()));
-    }
-    Some(path)
-}
-
 fn anonymous(
     c: &mut Checker<'_>,
     table: Option<toml::Spanned<super::FileAccount>>,
@@ -358,33 +337,6 @@ fn anonymous(
             }
         }
     }
-}
-
-fn tls(
-    c: &mut Checker<'_>,
-    listen: &[Listen],
-    certificate: Placed<PathBuf>,
-    key: Placed<PathBuf>,
-    library: &Path,
-) -> Option<Tls> {
-    let wanted = listen
-        .iter()
-        .any(|listener| listener.tls != Encryption::Off);
-    let certificate = c.path(None, "tls_certificate", certificate);
-    let key = c.path(None, "tls_key", key);
-    let missing = "clients are to speak TLS, and there is no key: make one with forkftpd cert new, and name the files with tls_certificate and tls_key";
-    let key = private(c, wanted, key, library, missing)?;
-    let Some(certificate) = certificate else {
-        c.wrong(
-            None,
-            "tls_key is there, and tls_certificate is not: name the chain that belongs to it",
-        );
-        return None;
-    };
-    Some(Tls {
-        certificate: certificate.value,
-        key,
-    })
 }
 
 #[cfg(test)]

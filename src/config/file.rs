@@ -20,6 +20,8 @@ secret_file = "/etc/forkftp/secret"
 
 # Users who log in, mode 0600: forkftpd user add. Without it nobody logs in.
 # users_file = "/etc/forkftp/users.toml"
+# Links that users of HTTP give to others, mode 0600: made when it is not there. Without it there are none.
+# shares_file = "/var/lib/forkftp/shares.json"
 # The certificate of listeners with tls = true, and its private key, mode 0600: forkftpd cert new. Read again when they change.
 # tls_certificate = "/etc/forkftp/tls.crt"
 # tls_key = "/etc/forkftp/tls.key"
@@ -162,6 +164,7 @@ pub(super) struct File {
     pub(super) library: Placed<PathBuf>,
     pub(super) secret_file: Placed<PathBuf>,
     pub(super) users_file: Placed<PathBuf>,
+    pub(super) shares_file: Placed<PathBuf>,
     pub(super) anonymous: Option<Spanned<FileAccount>>,
     pub(super) tls_certificate: Placed<PathBuf>,
     pub(super) tls_key: Placed<PathBuf>,

@@ -7,6 +7,7 @@ mod file;
 mod ftp;
 mod http;
 mod listen;
+mod private;
 
 pub use account::{Account, FileAccount, OnHangup, OnTaken};
 pub use check::Problem;
@@ -165,6 +166,8 @@ pub struct Config {
     pub secret_file: Option<PathBuf>,
     /// The users' file, which the broker alone reads; none when no listener lets users log in.
     pub users_file: Option<PathBuf>,
+    /// The file of share links, which the broker alone reads and writes; none when there are none.
+    pub shares_file: Option<PathBuf>,
     /// What those may do who do not log in.
     pub anonymous: Account,
     /// The certificate; none when no listener speaks TLS.

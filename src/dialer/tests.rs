@@ -202,7 +202,7 @@ fn the_client_and_nobody_else_is_connected_to() {
             local.parse::<SocketAddr>().expect("address").ip()
         );
         assert_eq!(net::local_address(socket.as_fd()), Ok(from));
-        net::send_now(socket.as_fd(), b"x").expect("send");
+        net::send_now(socket.as_fd(), b"x", false).expect("send");
         drop(socket);
         let mut all = Vec::new();
         taken

@@ -130,6 +130,32 @@ pub enum Ask {
     },
     /// May this client go on without a login? In `Login`.
     Anonymous,
+    /// A share link, please. In `In`, for users.
+    ShareNew {
+        /// A file below the user's home, in the letters of `wire::name`.
+        path: String,
+        /// For how long.
+        seconds: u64,
+        /// How often it may be opened; none for as often as anybody likes.
+        count: Option<u32>,
+    },
+    /// The user's own share links. In `In`.
+    Shares {
+        /// Those behind this one.
+        after: Option<String>,
+    },
+    /// One of the user's own share links ends. In `In`.
+    ShareEnd {
+        /// Which.
+        id: String,
+    },
+    /// The file of a share link. In `Login`, and nothing else is answered then; and in `In`.
+    ShareOpen {
+        /// What stands in the link.
+        token: String,
+        /// Its content is wanted, which counts; otherwise only what tells of it.
+        reads: bool,
+    },
     /// The client comes by a proxy that is trusted, and this is who it is. In `Login`, before anything else, once.
     Forwarded {
         /// Its address.
@@ -253,6 +279,26 @@ pub enum Answer {
         /// What this client may do.
         entry: Grant,
     },
+    /// To `ShareNew`: it is made.
+    Shared(Share),
+    /// To `Shares`.
+    Shares {
+        /// As many as fit.
+        shares: Vec<Share>,
+        /// There are more behind them.
+        more: bool,
+    },
+    /// To `ShareOpen`: the file comes along.
+    Lent {
+        /// Its path, below the home of the user who shares it, in the letters of `wire::name`.
+        path: String,
+        /// Bytes a second for it; none for as fast as it goes.
+        rate: Option<u64>,
+        /// The last descriptor is a Landlock ruleset to be entered first: the child opens nothing any more.
+        alone: bool,
+        /// Nothing else will be answered.
+        is_last: bool,
+    },
     /// To `SignIn`: a new session.
     Session {
         /// For the browser to keep.
@@ -272,6 +318,23 @@ pub enum Answer {
         /// For people.
         message: String,
     },
+}
+
+/// A share link, as its user sees it. Times are seconds since 1970.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Share {
+    /// What it is called.
+    pub id: String,
+    /// The file, in the letters of `wire::name`.
+    pub path: String,
+    /// When it was made.
+    pub made: u64,
+    /// When it ends.
+    pub expires: u64,
+    /// How often it can still be opened; none for as often as anybody likes.
+    pub left: Option<u32>,
+    /// What stands in the link. Who has it gets the file.
+    pub token: String,
 }
 
 impl Client {
@@ -305,7 +368,7 @@ impl Client {
 }
 
 impl Answer {
-    /// True when the library's descriptors go with it.
+    /// True when the library's descriptors go with it, or that of a file.
     #[must_use]
     pub fn opens_library(&self) -> bool {
         matches!(
@@ -313,6 +376,7 @@ impl Answer {
             Answer::Hello { entry: Some(_), .. }
                 | Answer::Proved { entry: Some(_), .. }
                 | Answer::Welcome { .. }
+                | Answer::Lent { .. }
         )
     }
 }

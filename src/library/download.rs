@@ -21,6 +21,24 @@ impl Download {
         Download { fd, facts }
     }
 
+    /// A file that somebody else opened.
+    ///
+    /// # Errors
+    /// `NotFound` for what is no file.
+    pub fn from_descriptor(fd: OwnedFd) -> Result<Download, Refusal> {
+        let facts = file::facts(fd.as_fd())?;
+        match facts.kind {
+            file::Kind::File => Ok(Download { fd, facts }),
+            _ => Err(Code::NotFound.into()),
+        }
+    }
+
+    /// The file, for somebody else.
+    #[must_use]
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     /// The file.
     #[must_use]
     pub fn fd(&self) -> BorrowedFd<'_> {

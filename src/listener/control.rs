@@ -275,7 +275,7 @@ impl Guest {
     /// True when everything was said.
     fn say(&mut self, events: &Events, place: Place) -> Result<bool> {
         while self.said < self.reply.len() {
-            match net::send_now(self.fd.as_fd(), &self.reply[self.said..]) {
+            match net::send_now(self.fd.as_fd(), &self.reply[self.said..], false) {
                 Ok(sent) => self.said += sent,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EAGAIN) => {
@@ -300,7 +300,7 @@ fn line(reply: &Reply) -> Vec<u8> {
 /// Tells somebody who is not served why. A new connection has room for it: nothing here waits.
 fn turn_away(fd: BorrowedFd<'_>, why: &str) {
     let message = why.to_owned();
-    let _ = net::send_now(fd, &line(&Reply::Refused { message }));
+    let _ = net::send_now(fd, &line(&Reply::Refused { message }), false);
     net::finish_sending(fd);
 }
 

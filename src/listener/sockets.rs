@@ -93,11 +93,13 @@ pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
 /// Tells a client that it is not served, and why. Nothing of it is read.
 pub(super) fn turn_away(fd: BorrowedFd<'_>, protocol: Protocol, refusal: &Refusal) {
     let _ = match protocol {
-        Protocol::Drive => net::send_now(fd, &refusal_frame(refusal)),
+        Protocol::Drive => net::send_now(fd, &refusal_frame(refusal), false),
         // RFC 959, section 4.2.2.
-        Protocol::Ftp => net::send_now(fd, format!("421 {}\r\n", refusal.message).as_bytes()),
+        Protocol::Ftp => {
+            net::send_now(fd, format!("421 {}\r\n", refusal.message).as_bytes(), false)
+        }
         // RFC 9110, section 15.6.4.
-        Protocol::Http => net::send_now(fd, &unavailable(&refusal.message)),
+        Protocol::Http => net::send_now(fd, &unavailable(&refusal.message), false),
     };
     net::finish_sending(fd);
 }

@@ -420,21 +420,25 @@ pub fn cork(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
 }
 
 /// Sends without waiting and without SIGPIPE. `more` says that further bytes follow at once (MSG_MORE, send(2)).
-pub fn send_now(fd: BorrowedFd<'_>, bytes: &[u8]) -> Result<usize> {
+pub fn send_now(fd: BorrowedFd<'_>, bytes: &[u8], more: bool) -> Result<usize> {
     socket::send(
         fd.as_raw_fd(),
         bytes,
-        socket::MsgFlags::MSG_DONTWAIT | socket::MsgFlags::MSG_NOSIGNAL,
+        socket::MsgFlags::MSG_DONTWAIT | sending(more),
     )
 }
 
-/// Sends, waiting for room; `more` holds a last small piece back for what follows (MSG_MORE, send(2)).
-pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], more: bool) -> Result<usize> {
+fn sending(more: bool) -> socket::MsgFlags {
     let mut flags = socket::MsgFlags::MSG_NOSIGNAL;
     if more {
         flags |= socket::MsgFlags::from_bits_retain(libc::MSG_MORE);
     }
-    socket::send(fd.as_raw_fd(), bytes, flags)
+    flags
+}
+
+/// Sends, waiting for room; `more` holds a last small piece back for what follows (MSG_MORE, send(2)).
+pub fn send(fd: BorrowedFd<'_>, bytes: &[u8], more: bool) -> Result<usize> {
+    socket::send(fd.as_raw_fd(), bytes, sending(more))
 }
 
 /// The same of several pieces in one call (sendmsg(2)).

@@ -5,23 +5,23 @@
 
 chmod 755 "$SCRATCH"
 first_run() { # folder, command that changes the user
-    local folder=$1 url line
+    local folder=$1 url line http
     local as=("${@:2}")
     mkdir -p "$folder/target/release"
     cp -r "$REPO/Makefile" "$REPO/scripts" "$REPO/README.md" "$folder/"
     cp "$BIN/forkftpd" "$BIN/forkftp" "$folder/target/release/"
     [ ${#as[@]} -eq 0 ] || chown -R 65534:65534 "$folder"
     cd "$folder"
-    read -r PORT FTP_PORT < <(python3 -c 'import socket
-s = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]; print(*(one.getsockname()[1] for one in s))')
+    read -r PORT FTP_PORT HTTP_PORT < <(python3 -c 'import socket
+s = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]; print(*(one.getsockname()[1] for one in s))')
     # Building is `make build`, and takes a minute: here the programs are there already.
-    start_in_background "${as[@]}" make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" >"$SCRATCH/make.out" 2>&1
+    start_in_background "${as[@]}" make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" HTTP_PORT="$HTTP_PORT" >"$SCRATCH/make.out" 2>&1
     LOG=$SCRATCH/make.out SERVER=$STARTED_PID
     wait_for 20 grep -q '^Ctrl-C here' "$LOG"
 
-    # Every line as it is printed: list without a login, put as trial, who; list and put by FTP.
+    # Every line as it is printed: list without a login, put as trial, who; list and put by FTP; get and put by HTTP.
     grep '^  ' "$LOG" >"$SCRATCH/lines"
-    [ "$(wc -l <"$SCRATCH/lines")" -eq 5 ] || fail "not five lines to type: $(cat "$LOG")"
+    [ "$(wc -l <"$SCRATCH/lines")" -eq 7 ] || fail "not seven lines to type: $(cat "$LOG")"
     line=$(sed -n 1p "$SCRATCH/lines")
     expect_status 0 env -u FORKFTP_SECRET_FILE "${as[@]}" bash -c "$line"
     has "$OUT" '^welcome.txt$'
@@ -40,7 +40,22 @@ s = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]; print(*(one.gets
         expect_status 0 "${as[@]}" bash -c "$(sed -n 5p "$SCRATCH/lines")"
         same README.md run/library/README.md
     done
-    for file in secret users.toml trial.password; do
+    expect_status 0 "${as[@]}" bash -c "$(sed -n 6p "$SCRATCH/lines")"
+    same "$OUT" run/library/welcome.txt
+    for status in 201 200; do
+        [ "$status" = 200 ] || rm run/library/README.md
+        expect_status 0 "${as[@]}" bash -c "$(sed -n 7p "$SCRATCH/lines") -w '%{http_code}\n'"
+        has "$OUT" "^$status\$"
+        same README.md run/library/README.md
+    done
+    http=$(grep -Eo 'http://127[^ ]+/ ' "$LOG" | head -1)
+    expect_status 0 curl -fsS "${http% }-/health"
+    has "$OUT" '^ok$'
+    # A link to one file, for whoever has it.
+    expect_status 0 curl -fsS --user "trial:$(cat run/trial.password)" -d path=README.md "${http% }-/shares"
+    expect_status 0 curl -fsS "$(cat "$OUT")"
+    same "$OUT" README.md
+    for file in secret users.toml trial.password shares.json; do
         [ "$(stat -c %a "run/$file")" = 600 ] || fail "run/$file has mode $(stat -c %a "run/$file")"
     done
     has "$LOG" "password: $(cat run/trial.password)"
@@ -76,14 +91,14 @@ SESSION
     for name in welcome.txt report.pdf photos/one.jpg; do has "$OUT" "^$name\$"; done
 
     # A second one at the same port does not come up, and prints nothing to type.
-    expect_status 2 "${as[@]}" timeout 20 make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT"
+    expect_status 2 "${as[@]}" timeout 20 make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" HTTP_PORT="$HTTP_PORT"
     ! grep -q '^  ' "$OUT" || fail "it printed lines to type, and did not come up: $(cat "$OUT")"
 
     # Ctrl-C ends it; what was put is still there when it is started again.
     kill -INT -- "-$SERVER"
     wait "$SERVER" || true
     ! (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null || fail "it still listens after Ctrl-C"
-    start_in_background "${as[@]}" make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" >"$SCRATCH/make.out" 2>&1
+    start_in_background "${as[@]}" make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" HTTP_PORT="$HTTP_PORT" >"$SCRATCH/make.out" 2>&1
     SERVER=$STARTED_PID
     wait_for 20 grep -q '^Ctrl-C here' "$LOG"
     expect_status 0 client get "${url/drive:\/\//drive://trial@}/report.pdf" -o back.pdf
@@ -110,7 +125,7 @@ secret_file = "secret"
 address = "127.0.0.1:8888"
 TOML
     before=$(sum run/secret)
-    start_in_background make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" >"$SCRATCH/make.out" 2>&1
+    start_in_background make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" HTTP_PORT="$HTTP_PORT" >"$SCRATCH/make.out" 2>&1
     SERVER=$STARTED_PID
     wait_for 20 grep -q '^Ctrl-C here' "$LOG"
     has "$LOG" 'now run/forkftpd.toml.old'
@@ -120,7 +135,7 @@ TOML
     wait "$SERVER" || true
     sed -i '/^users_file/d; s/^login.*//; /^# FTP/,$d' run/forkftpd.toml
     before=$(sum run/forkftpd.toml)
-    start_in_background make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" >"$SCRATCH/make.out" 2>&1
+    start_in_background make run-server CARGO=true PORT="$PORT" FTP_PORT="$FTP_PORT" HTTP_PORT="$HTTP_PORT" >"$SCRATCH/make.out" 2>&1
     SERVER=$STARTED_PID
     wait_for 20 grep -q '^Ctrl-C here' "$LOG"
     has "$LOG" 'names no users_file'

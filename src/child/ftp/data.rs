@@ -228,7 +228,21 @@ impl Connection {
     }
 
     /// Sends `bytes`.
-    pub(super) fn send(&mut self, control: &mut Control, mut bytes: &[u8]) -> Result<(), Stop> {
+    pub(super) fn send(&mut self, control: &mut Control, bytes: &[u8]) -> Result<(), Stop> {
+        self.send_bytes(control, bytes, false)
+    }
+
+    /// Sends `bytes`, and what is left of them with the end of the connection, which follows at once: one packet fewer.
+    pub(super) fn send_last(&mut self, control: &mut Control, bytes: &[u8]) -> Result<(), Stop> {
+        self.send_bytes(control, bytes, true)
+    }
+
+    fn send_bytes(
+        &mut self,
+        control: &mut Control,
+        mut bytes: &[u8],
+        end: bool,
+    ) -> Result<(), Stop> {
         self.progress.begin();
         self.unattended += bytes.len();
         if self.unattended >= PIECE {
@@ -244,7 +258,7 @@ impl Connection {
             return Ok(());
         }
         while !bytes.is_empty() {
-            match net::send_now(self.fd.as_fd(), bytes) {
+            match net::send_now(self.fd.as_fd(), bytes, end) {
                 Ok(sent) => {
                     self.progress.note(sent);
                     bytes = &bytes[sent..];

@@ -201,7 +201,7 @@ fn send_small(
             Err(errno) => return Err(Refusal::from(errno).into()),
         }
     }
-    connection.send(control, &bytes)?;
+    connection.send_last(control, &bytes)?;
     *sent += got as u64;
     Ok(())
 }

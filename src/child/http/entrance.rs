@@ -82,6 +82,11 @@ impl Visitor {
         self.client.peer
     }
 
+    /// For what needs no library.
+    pub(super) fn broker(&self) -> &Broker {
+        &self.broker
+    }
+
     /// Whether visitors say who they are.
     pub(super) fn login(&self) -> Login {
         self.client.login

@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 use super::reply::{Length, Reply};
 use super::{End, Handled, refusal};
-use crate::child::guest::Guest;
+use crate::child::guest::{Guest, Record, Sending};
 use crate::digest::Kind;
 use crate::error::{Code, Refusal};
 use crate::library::Download;
@@ -63,8 +63,8 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
         {
             return to_folder(exchange, path);
         }
-        Ok(_) => return refuse(exchange, guest, path, &Code::NotFound.into()),
-        Err(refusal) => return refuse(exchange, guest, path, &refusal),
+        Ok(_) => return refuse(exchange, guest.record(), path, &Code::NotFound.into()),
+        Err(refusal) => return refuse(exchange, guest.record(), path, &refusal),
     };
     let shown = of_library(exchange, guest, path);
     send(exchange, guest, path, &file, &shown)
@@ -108,12 +108,12 @@ pub(super) fn of_library(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath)
 
 fn refuse(
     exchange: &mut Exchange<'_>,
-    guest: &Guest,
+    record: Record<'_>,
     path: &RelPath,
     refusal: &Refusal,
 ) -> Handled {
     let shown = name::encode(path.as_bytes());
-    guest.log(verb(exchange), &[("path", &shown)], Some(refusal));
+    record.log(verb(exchange), &[("path", &shown)], Some(refusal));
     exchange.refuse(refusal)
 }
 
@@ -132,6 +132,18 @@ pub(super) fn send(
     file: &Download,
     shown: &Shown,
 ) -> Handled {
+    send_open(exchange, &mut guest.sending(), path, file, shown)
+}
+
+/// The same to somebody who need not have been let in.
+pub(super) fn send_open(
+    exchange: &mut Exchange<'_>,
+    sending: &mut Sending<'_>,
+    path: &RelPath,
+    file: &Download,
+    shown: &Shown,
+) -> Handled {
+    let record = sending.record;
     let now = SystemTime::now();
     let facts = file.facts();
     let (inode, size, modified) = (facts.inode, facts.size, facts.modified);
@@ -157,7 +169,7 @@ pub(super) fn send(
         if let Some(reply) = short {
             let shown = name::encode(path.as_bytes());
             let status = reply.status();
-            guest.log(
+            record.log(
                 verb(exchange),
                 &[("path", &shown), ("status", &status)],
                 None,
@@ -168,7 +180,7 @@ pub(super) fn send(
             match part(&exchange.head, size) {
                 Part::Whole => {}
                 Part::Only(range) => (status, wanted) = (206, range),
-                Part::Beyond => return beyond(exchange, guest, path, size),
+                Part::Beyond => return beyond(exchange, record, path, size),
             }
         }
     }
@@ -198,38 +210,38 @@ pub(super) fn send(
     }
     let from = wanted.start;
     let mut sent = 0;
-    let outcome = match small(guest, file, &wanted) {
+    let outcome = match small(sending, file, &wanted) {
         Some(Ok(content)) => {
-            let wait = guest.downloads.take(content.len());
+            let wait = sending.pace.take(content.len());
             wait.run(exchange.connection.slot());
             sent = content.len() as u64;
             exchange.reply(reply.containing(content))
         }
-        Some(Err(refusal)) => return refuse(exchange, guest, path, &refusal),
-        None => send_large(exchange, guest, file, wanted, reply, &mut sent),
+        Some(Err(refusal)) => return refuse(exchange, record, path, &refusal),
+        None => send_large(exchange, sending, file, wanted, reply, &mut sent),
     };
     if shown.status == 200 {
-        log_content(guest, path, from, sent, &outcome);
+        log_content(record, path, from, sent, &outcome);
     }
     outcome
 }
 
 /// The bytes of a small part, which may go at once; None for a large one.
 fn small(
-    guest: &mut Guest,
+    sending: &mut Sending<'_>,
     file: &Download,
     wanted: &Range<u64>,
 ) -> Option<Result<Vec<u8>, Refusal>> {
     let length = usize::try_from(wanted.end - wanted.start).unwrap_or(usize::MAX);
-    let fits = length <= SMALL && guest.downloads.piece(length) == length;
+    let fits = length <= SMALL && sending.pace.piece(length) == length;
     fits.then(|| read(file, wanted.start, length))
 }
 
 /// RFC 9110, section 15.5.17.
-fn beyond(exchange: &mut Exchange<'_>, guest: &Guest, path: &RelPath, size: u64) -> Handled {
+fn beyond(exchange: &mut Exchange<'_>, record: Record<'_>, path: &RelPath, size: u64) -> Handled {
     let refusal = Refusal::new(Code::Range, format!("there are only {size} bytes"));
     let shown = name::encode(path.as_bytes());
-    guest.log("get", &[("path", &shown)], Some(&refusal));
+    record.log("get", &[("path", &shown)], Some(&refusal));
     let reply = refusal::reply(exchange, &refusal);
     exchange.reply(reply.field("Content-Range", format!("bytes */{size}")))
 }
@@ -237,7 +249,7 @@ fn beyond(exchange: &mut Exchange<'_>, guest: &Guest, path: &RelPath, size: u64)
 /// The head, and the bytes by sendfile. `sent` says how many of these went, also when they were not all.
 fn send_large(
     exchange: &mut Exchange<'_>,
-    guest: &mut Guest,
+    sending: &mut Sending<'_>,
     file: &Download,
     wanted: Range<u64>,
     reply: Reply,
@@ -254,10 +266,10 @@ fn send_large(
             file.unchanged().map_err(End::HangUp)?;
             left
         };
-        let piece = guest
-            .downloads
+        let piece = sending
+            .pace
             .piece(usize::try_from(now).unwrap_or(usize::MAX));
-        guest.downloads.take(piece).run(exchange.connection.slot());
+        sending.pace.take(piece).run(exchange.connection.slot());
         let output = &mut exchange.connection.stream.output;
         let went = output.send_file(file.fd(), at, piece)?;
         // An answer cannot be taken back: the client sees by its length that it is not whole.
@@ -284,13 +296,13 @@ fn read(file: &Download, from: u64, count: usize) -> Result<Vec<u8>, Refusal> {
     Ok(bytes)
 }
 
-fn log_content(guest: &Guest, path: &RelPath, from: u64, sent: u64, outcome: &Handled) {
+fn log_content(record: Record<'_>, path: &RelPath, from: u64, sent: u64, outcome: &Handled) {
     let shown = name::encode(path.as_bytes());
     let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &shown), ("bytes", &sent)];
     if from > 0 {
         fields.push(("from", &from));
     }
-    guest.log("get", &fields, why_cut(outcome).as_ref());
+    record.log("get", &fields, why_cut(outcome).as_ref());
 }
 
 /// Why content did not come to its end, for the log.

@@ -4,9 +4,9 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{End, Handled, refusal};
+use super::{End, Handled, page, refusal};
 use crate::config::Login;
-use crate::error::{Code, Refusal};
+use crate::error::Code;
 use crate::log::{self, Level};
 use crate::wire::http::basic::{Basic, LONGEST};
 use crate::wire::http::head::{Framing, Method};
@@ -31,7 +31,7 @@ pub(super) fn login(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Handl
             if visitor.is_signed_in(exchange)? {
                 return exchange.reply(private(see_other(to)));
             }
-            let page = login_page(200, &to, None);
+            let page = page::login(exchange, 200, &to, "", None);
             exchange.reply(page)
         }
         Method::Post => sign_in(exchange, visitor),
@@ -62,7 +62,13 @@ fn sign_in(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Handled {
             let reply = if wants_json {
                 refusal::reply(exchange, &refused)
             } else {
-                login_page(refusal::status_of(&refused), &to, Some(&refused))
+                page::login(
+                    exchange,
+                    refusal::status_of(&refused),
+                    &to,
+                    user,
+                    Some(&refused),
+                )
             };
             return exchange.reply(match refused.code {
                 Code::Login => reply.field("WWW-Authenticate", "Cookie"),
@@ -91,7 +97,10 @@ pub(super) fn logout(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Hand
         return exchange.reply(Reply::text(404, "nobody logs in here"));
     }
     match exchange.head.method {
-        Method::Get | Method::Head => return exchange.reply(logout_page()),
+        Method::Get | Method::Head => {
+            let page = page::logout(exchange);
+            return exchange.reply(page);
+        }
         Method::Post => {}
         _ => return not_allowed(exchange),
     }
@@ -167,58 +176,4 @@ fn not_allowed(exchange: &mut Exchange<'_>) -> Handled {
     exchange.reply(
         Reply::text(405, "that cannot be done here").field("Allow", "GET, HEAD, POST, OPTIONS"),
     )
-}
-
-/// The form, and why what was typed into it before was not taken.
-fn login_page(status: u16, to: &str, refused: Option<&Refusal>) -> Reply {
-    let why = match refused {
-        Some(refused) => format!("<p role=\"alert\">{}</p>\n", escape(&refused.message)),
-        None => String::new(),
-    };
-    let form = format!(
-        "{why}<form method=\"post\" action=\"/-/login\">\n\
-         <input type=\"hidden\" name=\"to\" value=\"{}\">\n\
-         <p><label>Name <input name=\"user\" autocomplete=\"username\" required autofocus></label></p>\n\
-         <p><label>Password <input name=\"password\" type=\"password\" autocomplete=\"current-password\" required></label></p>\n\
-         <p><button>Log in</button></p>\n</form>\n",
-        escape(to),
-    );
-    page(status, "Log in", &form)
-}
-
-fn logout_page() -> Reply {
-    let form = "<form method=\"post\" action=\"/-/logout\">\n\
-         <p><label><input type=\"checkbox\" name=\"everywhere\" value=\"1\"> in all browsers</label></p>\n\
-         <p><button>Log out</button></p>\n</form>\n";
-    page(200, "Log out", form)
-}
-
-fn page(status: u16, title: &str, content: &str) -> Reply {
-    let html = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width\">\n<title>{title}</title>\n<h1>{title}</h1>\n{content}</html>\n"
-    );
-    private(Reply::with_content(
-        status,
-        "text/html; charset=utf-8",
-        html,
-    ))
-    .field(
-        "Content-Security-Policy",
-        "default-src 'none'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
-    )
-}
-
-fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => escaped.push_str("&amp;"),
-            '<' => escaped.push_str("&lt;"),
-            '>' => escaped.push_str("&gt;"),
-            '"' => escaped.push_str("&quot;"),
-            c => escaped.push(c),
-        }
-    }
-    escaped
 }

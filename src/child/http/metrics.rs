@@ -45,9 +45,11 @@ pub(super) fn show(exchange: &mut Exchange<'_>, peer: Peer) -> Handled {
 fn is_for(exchange: &Exchange<'_>, peer: Peer) -> bool {
     let http = &exchange.world.listen.http;
     let head = &exchange.head;
-    let proxied = ["x-forwarded-for", "forwarded", "via"]
-        .iter()
-        .any(|name| head.all(name).next().is_some());
+    // Behind one that is trusted, it is known who they are.
+    let proxied = !matches!(peer, Peer::Forwarded(_))
+        && ["x-forwarded-for", "forwarded", "via"]
+            .iter()
+            .any(|name| head.all(name).next().is_some());
     let Some(address) = peer.address().map(|address| address.to_canonical()) else {
         return false;
     };

@@ -4,10 +4,12 @@
 //! sent on to a connection of its own. A table has a row for each thing that can be done; a handler answers itself, and what it returns
 //! is only whether the connection goes on.
 
+mod assets;
 mod connection;
 mod entrance;
 mod exchange;
 mod files;
+mod folder;
 mod forwarded;
 mod incoming;
 mod login;
@@ -15,6 +17,8 @@ mod manage;
 mod metrics;
 mod origin;
 mod own;
+mod packed;
+mod page;
 mod post;
 mod put;
 mod receipt;
@@ -22,8 +26,10 @@ mod redirect;
 mod refusal;
 mod reply;
 mod service;
+mod shares;
 mod site;
 mod tables;
+mod words;
 mod zip;
 
 use super::ask::Broker;

@@ -1,6 +1,7 @@
 //! What a refusal is called in HTTP, and how it is said. Run by a child.
 
 use super::exchange::Exchange;
+use super::page;
 use super::reply::Reply;
 use crate::error::{Code, Refusal};
 use serde_json::json;
@@ -30,6 +31,8 @@ pub(super) fn reply(exchange: &Exchange<'_>, refusal: &Refusal) -> Reply {
     if exchange.wants("application/json") {
         let told = json!({"error": refusal.code.as_str(), "message": refusal.message});
         Reply::json(status, &told)
+    } else if exchange.wants("text/html") {
+        page::refusal(exchange, status, refusal)
     } else {
         Reply::text(status, &refusal.message)
     }

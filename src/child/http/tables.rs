@@ -3,7 +3,7 @@
 use super::entrance::Visitor;
 use super::exchange::Exchange;
 use super::reply::Reply;
-use super::{Handled, files, manage, origin, own, post, put, redirect, site, zip};
+use super::{Handled, files, folder, manage, origin, own, post, put, redirect, site, zip};
 use crate::child::guest::Guest;
 use crate::error::{Code, Refusal};
 use crate::wire::http::head::{Method, Target};
@@ -56,6 +56,9 @@ fn head(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handl
 
 /// Has a request carried out by who can do that.
 pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Handled {
+    if let Some(origin) = &exchange.world.listen.http.redirect {
+        return redirect::send_on(exchange, origin);
+    }
     if !exchange.head.method.is_safe() && !origin::is_ours(&exchange.head, exchange.secure) {
         let what = "another site's page asked for that";
         return exchange.refuse(&Refusal::new(Code::Denied, what));
@@ -68,9 +71,6 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
         let methods: Vec<_> = ROWS.iter().map(|row| row.method.as_str()).collect();
         format!("{}, OPTIONS", methods.join(", "))
     };
-    if let Some(origin) = &exchange.world.listen.http.redirect {
-        return redirect::send_on(exchange, origin);
-    }
     match exchange.head.target.clone() {
         Target::Own(name) => own::handle(exchange, visitor, &name),
         Target::Server => exchange.reply(Reply::new(204).field("Allow", allowed())),
@@ -89,6 +89,12 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
                     path,
                     is_folder: true,
                 } if zip::is_asked_for(exchange) => return zip::get(exchange, guest, &path),
+                Target::Library {
+                    path,
+                    is_folder: true,
+                } if matches!(exchange.head.method, Method::Get | Method::Head) => {
+                    return folder::get(exchange, guest, &path);
+                }
                 Target::Library { path, .. } => path,
                 Target::Nowhere(bad) if exchange.head.method.is_safe() => {
                     return exchange.refuse(&bad.when_reading());
