@@ -4,6 +4,8 @@ mod accidents;
 pub mod client;
 mod limits;
 mod rights;
+mod service;
+mod shares;
 #[cfg(target_arch = "x86_64")]
 mod walls;
 
