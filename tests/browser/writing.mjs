@@ -92,7 +92,7 @@ export async function folders_come_with_all_in_them({ browser, base, scratch }) 
   await dialog.getByRole("button", { name: "Keep both" }).click();
   await until("the other file", () => existsSync(stored("taken (2).txt")) && statSync(stored("taken (2).txt")).size === 20);
   assert.equal(statSync(stored("taken.txt")).size, 10);
-  await until("an end", async () => (await panel(visitor).getByText("Uploaded: 2").count()) === 1);
+  await panel(visitor).getByText("20 B · done").waitFor();
   await visitor.drop([["taken.txt", 30, 7]]);
   await dialog.getByRole("button", { name: "Replace" }).click();
   await until("the new file", () => statSync(stored("taken.txt")).size === 30);

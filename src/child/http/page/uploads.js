@@ -121,7 +121,7 @@ function showLine(upload) {
     const element = make("li", {}, name, button, meter, state);
     line = { element, name, state, meter, button };
     lineOf.set(upload, line);
-    lines.append(element);
+    lines.prepend(element);
   }
   line.name.textContent = upload.below;
   line.element.className = upload.state;
@@ -145,19 +145,23 @@ function trimLines() {
   }
 }
 
-function clearPanel() {
-  queue.uploads = queue.uploads.filter((one) => !one.isOver);
+// Takes away what is over; what failed can be tried again, and goes only when that is meant.
+function clearPanel(failed = true) {
+  const goes = (one) => one.isOver && (failed || one.state !== "failed");
   for (const [upload, line] of lineOf) {
-    if (!upload.isOver) continue;
+    if (!goes(upload)) continue;
     line.element.remove();
     lineOf.delete(upload);
   }
+  queue.uploads = queue.uploads.filter((one) => !goes(one));
   doneShown = 0;
   showUploads();
 }
 
 // Files as the system's own dust: nobody means to upload that, and it could not be kept.
 function add(file, folder, below) {
+  // What is over is another matter.
+  if (!uploadsUnderWay()) clearPanel(false);
   const upload = new Upload(file, folder, below);
   if (below.split("/").some((part) => part.startsWith("."))) upload.state = "skipped";
   queue.add(upload);
