@@ -5,6 +5,8 @@ pub mod client;
 mod folder;
 mod limits;
 mod rights;
+mod service;
+mod shares;
 #[cfg(target_arch = "x86_64")]
 mod walls;
 
