@@ -60,7 +60,7 @@ export async function a_cancelled_upload_leaves_nothing({ browser, base, proxy }
   await panel(visitor).getByText("interrupted").waitFor();
   proxy.isDown = false;
   await panel(visitor).getByRole("button", { name: "Cancel: not wanted.bin" }).click();
-  await panel(visitor).getByText("cancelled").waitFor();
+  await panel(visitor).locator(".state").getByText("cancelled").waitFor();
   const kept = () => execFileSync("find", [path.join(LIBRARY, ".forkftp"), "-type", "f", "-size", "+100k"]).toString();
   await until("nothing kept", () => kept() === "");
   assert.equal(existsSync(stored("not wanted.bin")), false);

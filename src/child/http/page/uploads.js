@@ -53,9 +53,9 @@ function showUploads() {
     summary.textContent = parts.join(" · ");
   } else {
     const parts = [];
-    if (done > 0 || failed === 0) parts.push(fill(words.all_done, showNumber(done)));
+    if (done > 0) parts.push(fill(words.all_done, showNumber(done)));
     if (failed > 0) parts.push(fill(words.some_failed, showNumber(failed)));
-    summary.textContent = parts.join(" · ");
+    summary.textContent = parts.join(" · ") || capital(counted.length > 0 ? words.done : words.cancelled);
     speed = [];
   }
   if (wasUnderWay && !underWay) {
@@ -121,13 +121,18 @@ function showLine(upload) {
     const element = make("li", {}, name, button, meter, state);
     line = { element, name, state, meter, button };
     lineOf.set(upload, line);
-    lines.prepend(element);
+    lines.append(element);
+  }
+  // Those that move stand first.
+  if (!line.moved && upload.state !== "waiting") {
+    line.moved = true;
+    lines.prepend(line.element);
   }
   line.name.textContent = upload.below;
   line.element.className = upload.state;
   line.state.textContent = stateOf(upload);
   line.meter.value = upload.state === "done" ? Math.max(upload.file.size, 1) : upload.sent;
-  line.meter.hidden = upload.isOver;
+  line.meter.hidden = upload.isOver || upload.state === "waiting";
   const label = upload.state === "failed" ? words.retry : words.cancel;
   line.button.textContent = label;
   line.button.setAttribute("aria-label", `${label}: ${upload.below}`);
