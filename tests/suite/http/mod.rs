@@ -2,6 +2,7 @@
 
 mod accidents;
 pub mod client;
+mod folder;
 mod limits;
 mod rights;
 mod service;
