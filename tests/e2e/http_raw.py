@@ -85,8 +85,6 @@ class Raw:
             if code != 100:
                 break
         answer = Answer(code, fields, b"", True)
-        if code >= 400 or b"<" in head:
-            assert b"<script" not in head.lower(), head
         if method == "HEAD" or code in (204, 304):
             return answer
         length, coding = answer["content-length"], answer["transfer-encoding"]

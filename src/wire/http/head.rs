@@ -368,6 +368,7 @@ pub fn resolve(below: &str) -> Result<Target, Broken> {
         return broken(400, "a name has no slash in it");
     }
     let (path, is_folder) = match bytes.strip_suffix(b"/") {
+        Some(b"") => return Ok(Target::Nowhere(Bad::Part)),
         Some(path) => (path, true),
         None => (&bytes[..], bytes.is_empty()),
     };
@@ -477,6 +478,7 @@ mod tests {
             ("/../etc", Bad::Part),
             ("/%2e%2e/etc", Bad::Part),
             ("/a//b", Bad::Part),
+            ("//", Bad::Part),
             ("/a/./b", Bad::Part),
             ("/.forkftp/stage", Bad::Hidden),
             ("/a%00b", Bad::Control),

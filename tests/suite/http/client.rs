@@ -87,7 +87,7 @@ impl Http {
     /// The same, let in: the library is lent.
     pub fn enter(address: &str, user: &str) -> Http {
         let mut http = Http::of(address, user);
-        assert_ne!(http.json("/").code, 401, "{user}");
+        assert_eq!(http.json("/").code, 200, "{user}");
         http
     }
 
