@@ -9,8 +9,11 @@ use crate::wire::http::range::{Part as Range, part};
 use crate::wire::http::{basic::Basic, cookie, digest, disposition, form, location, media, zip};
 use crate::wire::path::RelPath;
 
+/// The parts of a form with their contents, and whether it came to its end.
+type Parts = (Vec<(Part, Vec<u8>)>, bool);
+
 /// What a form brings when it comes in pieces that `dice` throws; None where it is none.
-fn parts(dice: &mut Dice, body: &[u8], most: usize) -> Option<(Vec<(Part, Vec<u8>)>, bool)> {
+fn parts(dice: &mut Dice, body: &[u8], most: usize) -> Option<Parts> {
     let mut multipart = Multipart::of(b"multipart/form-data; boundary=b-b").expect("a boundary");
     let (mut found, mut buffer, mut rest) = (Vec::<(Part, Vec<u8>)>::new(), Vec::new(), body);
     let mut whole = 0;
