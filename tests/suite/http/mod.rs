@@ -4,6 +4,7 @@ mod accidents;
 pub mod client;
 mod limits;
 mod rights;
+mod shares;
 mod visitors;
 #[cfg(target_arch = "x86_64")]
 mod walls;
