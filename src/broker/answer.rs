@@ -269,7 +269,7 @@ impl Dealing {
                 self.check_password(desk, client, user, password, Wanted::Library)
             }
             (Phase::Login, Ask::Forwarded { address, secure }) => {
-                self.answer_forwarded(address, secure)
+                self.answer_forwarded(desk, address, secure)
             }
             (
                 Phase::Login | Phase::In,
@@ -582,6 +582,9 @@ impl Dealing {
 
     /// The channel has ended.
     pub(super) fn leave(self, desk: &mut Desk) {
+        if let (Some(_), Some(client)) = (self.proxied, self.client) {
+            desk.depart(client.peer.source());
+        }
         if let Some(inside) = self.inside {
             desk.leave(&inside.name);
             if inside.quota.is_some() {

@@ -19,14 +19,25 @@ fn has_logins(client: &Client) -> bool {
 
 impl Dealing {
     /// From now on the client is whom the proxy speaks for: in all limits, and in the log.
-    pub(super) fn answer_forwarded(&mut self, address: IpAddr, secure: bool) -> Outcome {
+    pub(super) fn answer_forwarded(
+        &mut self,
+        desk: &mut Desk,
+        address: IpAddr,
+        secure: bool,
+    ) -> Outcome {
         let Some(client) = &mut self.client else {
             return Outcome::CutOff("a proxy of nobody");
         };
         if !client.by_proxy || self.failures > 0 {
             return Outcome::CutOff("a client that came by no proxy");
         }
-        client.peer = Peer::Forwarded(address);
+        let peer = Peer::Forwarded(address);
+        if !desk.arrive(peer.source()) {
+            self.phase = Phase::Over;
+            let what = "as many connections from your address are open as may be; try again later";
+            return Reply::refused(Code::Busy, what).into();
+        }
+        client.peer = peer;
         client.by_proxy = false;
         self.proxied = Some(secure);
         Reply::from(Answer::Noted).into()

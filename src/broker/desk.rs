@@ -6,6 +6,7 @@ use super::remembered::Remembered;
 use super::sessions::Sessions;
 use super::throttle::{Limits, Throttle};
 use crate::ipc::Client;
+use crate::sys::net::Source;
 use std::collections::HashMap;
 use std::net::IpAddr;
 
@@ -20,6 +21,8 @@ pub(super) struct Desk {
     pub(super) remembered: Remembered,
     /// Of browsers.
     pub(super) signed_in: Sessions,
+    /// How many connections each client of a proxy has.
+    forwarded: HashMap<Source, u32>,
     /// How many sessions each has.
     sessions: HashMap<Name, u32>,
 }
@@ -34,6 +37,7 @@ impl Desk {
             quotas: Quotas::default(),
             remembered: Remembered::new()?,
             signed_in: Sessions::default(),
+            forwarded: HashMap::new(),
             sessions: HashMap::new(),
         })
     }
@@ -56,7 +60,25 @@ impl Desk {
         true
     }
 
+    /// Counts one more connection of a proxy's client, if its address may have one.
+    pub(super) fn arrive(&mut self, source: Source) -> bool {
+        let connections = self.forwarded.entry(source).or_default();
+        let may = *connections < self.keys.config.max_per_address;
+        *connections += u32::from(may);
+        may
+    }
+
     /// Counts one less.
+    pub(super) fn depart(&mut self, source: Source) {
+        if let Some(connections) = self.forwarded.get_mut(&source) {
+            *connections -= 1;
+            if *connections == 0 {
+                self.forwarded.remove(&source);
+            }
+        }
+    }
+
+    /// The same of a session.
     pub(super) fn leave(&mut self, name: &Name) {
         if let Some(sessions) = self.sessions.get_mut(name) {
             *sessions -= 1;

@@ -128,9 +128,11 @@ backlog = 1024
 # site = false                      # true: the library is a static site (index.html, 404.html), and nothing else is done there
 # redirect = "https://files.example.org"  # all requests are sent on to there, and nothing is served
 # hsts_seconds = 0                  # for so long browsers come by TLS alone
-# trusted_proxies = []              # networks, or "unix" for a Unix socket: their X-Forwarded-For says who the client is
+# trusted_proxies = []              # networks, or "unix" for a Unix socket: their X-Forwarded-For says who the client is, and
+#                                   # X-Forwarded-Proto whether it has TLS; they pass Host on as it came, and add to the first
+#                                   # what they heard. Each request by them has a connection of its own
 # metrics_networks = []             # who may read /-/metrics
-# session_hours = 12                # a login in a browser holds for
+# session_hours = 12                # a login in a browser holds for; without a request for a quarter of that
 # keepalive_seconds = 60            # a connection is kept between two requests
 
 # What those may do who do not log in; login = "optional" needs this table. With login = "none" and without this table they may
@@ -144,7 +146,7 @@ backlog = 1024
 # keep_free = "1 GiB"               # of the disk, besides what others may fill
 # upload_rate = "5 MiB"             # bytes a second, for each session
 # download_rate = "5 MiB"
-# sessions = 20                     # at once
+# sessions = 20                     # at once; by HTTP each connection is one, and a browser has up to six
 # networks = ["192.0.2.0/24"]       # where they may come from
 # umask = "0027"                    # permission bits that new files and folders do not get
 # on_taken = "refuse"               # or "rename": a new file whose name is taken gets another (a drop box)

@@ -230,6 +230,17 @@ impl Upload {
         hasher.map(Hasher::finish)
     }
 
+    /// Lends the digest in the making to who computes it beside the writing: what is written from now on is not put into it here.
+    /// Until `take_hasher_back` the upload has no digest. None where none is computed, or what was there before is not in it yet.
+    pub fn lend_hasher(&mut self) -> Option<Hasher> {
+        self.hasher.take_if(|_| self.is_taken_over)
+    }
+
+    /// The digest of all that was written, from who computed it.
+    pub fn take_hasher_back(&mut self, hasher: Hasher) {
+        self.hasher = Some(hasher);
+    }
+
     /// Writes the next bytes.
     ///
     /// # Errors

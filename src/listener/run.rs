@@ -17,7 +17,6 @@ use crate::digest;
 use crate::error::{Code, Refusal};
 use crate::ipc::Client;
 use crate::log::{self, Level};
-use crate::sys::net::Peer;
 use crate::sys::process::{self, monotonic_millis};
 use crate::sys::{Errno, signal};
 use nix::sys::signal::Signal;
@@ -304,13 +303,16 @@ impl Listener {
         }
     }
 
-    /// Counts `peer` in, after looking once more who has gone meanwhile.
-    fn admit(&mut self, peer: Peer) -> Result<(), Refusal> {
-        let (most, most_each) = (
-            self.service.config.max_clients,
-            self.service.config.max_per_address,
-        );
-        let first = self.admission.admit(peer.source(), most, most_each);
+    /// Counts a client in, after looking once more who has gone meanwhile. A trusted proxy is as many as come by it: of these the
+    /// broker counts each by its own address.
+    fn admit(&mut self, client: Client) -> Result<(), Refusal> {
+        let source = client.peer.source();
+        let most = self.service.config.max_clients;
+        let most_each = match client.by_proxy {
+            true => most,
+            false => self.service.config.max_per_address,
+        };
+        let first = self.admission.admit(source, most, most_each);
         if first.is_ok() {
             return first;
         }
@@ -323,7 +325,7 @@ impl Listener {
                 }
             }
         }
-        self.admission.admit(peer.source(), most, most_each)
+        self.admission.admit(source, most, most_each)
     }
 
     fn accept(&mut self, socket: usize) {
@@ -348,7 +350,7 @@ impl Listener {
                 self.turn_away_waiting();
                 return self.pause("no child can be made", Errno::EMFILE.desc());
             }
-            if let Err(refusal) = self.admit(peer) {
+            if let Err(refusal) = self.admit(client) {
                 self.turn_away(&fd, client, &refusal);
                 continue;
             }
@@ -453,7 +455,7 @@ impl Listener {
         let verdict = if self.ending_by.is_some() {
             Err(Code::Closing.into())
         } else {
-            self.admit(peer)
+            self.admit(client)
         };
         match &verdict {
             Ok(()) => {

@@ -18,7 +18,7 @@ library = "library"
 users_file = "users.toml"
 tls_certificate = "tls.crt"
 tls_key = "tls.key"
-max_failures = 3
+max_failures = 2
 ban_seconds = 600
 [anonymous]
 rights = ["list"]
@@ -53,6 +53,11 @@ says_not() { ! grep -Eiq "^$1" "$HEAD" || fail "the answer has $1: $(cat "$HEAD"
 # sign_in ORIGIN JAR [USER PASSWORD-FILE]
 sign_in() { ask 303 "$1/-/login" -c "$2" --data-urlencode "user=${3:-alice}" --data-urlencode "password=$(cat "${4:-password}")"; }
 cookie() { awk '$6 ~ /forkftp$/ { print $7 }' "$1"; }
+
+# TLS from the first byte, and what is spoken in it is agreed on (ALPN).
+openssl s_client -connect "${HTTPS#https://}" -CAfile tls.crt -verify_return_error -alpn h2,http/1.1 </dev/null >"$OUT" 2>"$ERR" ||
+    fail "no TLS: $(tail -n 3 "$ERR")"
+has "$OUT" 'ALPN protocol: http/1\.1'
 
 # Who does not say who they are is asked, each in their way.
 ask 303 -H "$HTML" "$HTTP/a.txt?download"
@@ -122,7 +127,7 @@ ask 401 -H 'Authorization: Bearer abc' "$HTTP/a.txt"
 # Wrong: the form again, and a scheme that no browser asks its user for; programs are asked anew.
 ask 401 --interface 127.0.0.7 "$HTTP/-/login" -d user=alice -d password=wrong -d to=/a.txt
 has "$BODY" 'value="/a.txt"'
-has "$BODY" 'login refused'
+has "$BODY" 'role="alert"'
 says 'WWW-Authenticate: Cookie'
 says_not Set-Cookie
 ask 401 --interface 127.0.0.7 -u nobody:wrong "$HTTP/a.txt"
@@ -155,6 +160,7 @@ two '200/1 200/0 ' -b jar "$HTTP/a.txt" --next "${here[@]}" -b mine "$HTTP/a.txt
 two '200/1 200/0 ' -u bob:"$(cat other)" "$HTTP/a.txt" --next "${here[@]}" -u bob:"$(cat other)" "$HTTP/a.txt"
 two '200/1 307/0 ' -u bob:"$(cat other)" "$HTTP/a.txt" --next "${here[@]}" "$HTTP/a.txt"
 two '403/1 307/0 ' "$HTTPS/a.txt" --next "${here[@]}" -b jar.tls "$HTTPS/a.txt"
+two '403/1 307/0 ' "$HTTPS/a.txt" --next "${here[@]}" -b jar.tls "$HTTPS/-/login"
 two '403/1 403/0 ' "$HTTPS/a.txt" --next "${here[@]}" -H "Cookie: __Host-forkftp=$made_up" "$HTTPS/a.txt"
 two '401/1 200/0 ' "$HTTP/a.txt" --next "${here[@]}" -b jar "$HTTP/a.txt"
 # curl goes on by itself, on another one.
@@ -195,7 +201,7 @@ ask 200 -b jar.tls "$HTTPS/a.txt"
 ask 405 -X PUT "$HTTP/-/logout"
 
 # Who fails too often is not heard any more, with the right password either; nobody else is.
-for _ in 1 2 3; do ask 401 --interface 127.0.0.8 "$HTTP/-/login" -d user=alice -d password=wrong; done
+for _ in 1 2; do ask 401 --interface 127.0.0.8 "$HTTP/-/login" -d user=alice -d password=wrong; done
 ask 401 --interface 127.0.0.8 "$HTTP/-/login" --data-urlencode user=alice --data-urlencode "password=$(cat password)"
 ask 401 --interface 127.0.0.8 -u alice:"$(cat password)" "$HTTP/a.txt"
 sign_in "$HTTP" jar

@@ -5,16 +5,16 @@
 cd "$SCRATCH"
 need_client curl
 
-noise $((3 << 20)) 1 >big
+noise $((5 << 20)) 1 >big
 noise 5000 2 >small
-noise $((5 << 20)) 3 >larger
+noise $((8 << 20)) 3 >larger
 : >empty
 
 # serve_http RIGHTS [KEYS]: nobody logs in.
 serve_http() {
     config <<END
 library = "library"
-largest_file = "4 MiB"
+largest_file = "6 MiB"
 durability = "none"
 [[listen]]
 address = "127.0.0.1:0"
@@ -47,7 +47,7 @@ serve_http '"list", "get", "put", "overwrite", "delete", "rename", "mkdir"'
 # Whole.
 ask 201 -T big "$HTTP/big"
 same big library/big
-has "$OUT" "^stored: 3145728 bytes sha256=$(sum big) id=[0-9a-f]{16}\$"
+has "$OUT" "^stored: 5242880 bytes sha256=$(sum big) id=[0-9a-f]{16}\$"
 is "$(field location)" /big
 is "$(field repr-digest)" "$(sha256_field big)"
 etag=$(field etag)
@@ -101,6 +101,7 @@ for length in 413,larger 409,big; do
     is "$SENT" 0 "bytes sent in vain"
 done
 ask 413 -T - "$HTTP/folder/f" <larger
+ask 413 -T larger -H 'Expect:' "$HTTP/folder/f" # who does not ask first hears it all the same
 absent library/folder/f
 
 # In parts.
@@ -132,11 +133,11 @@ ask 202 -T part1 -H "Content-Range: bytes 0-999999/$size" "$HTTP/parts"
 ask 422 -T part2 -H "Content-Range: bytes 1000000-$((size - 1))/$size" -H "Repr-Digest: $(sha256_field small)" "$HTTP/parts"
 ask 204 -I "$HTTP/parts?upload"
 is "$(field upload-offset)" 0 'what was proved wrong'
-for range in 'bytes 0-999998/3145728' 'bytes 0-999999/*' 'bytes 0-999999/999999' 'bytes */5' 0-999999; do
+for range in 'bytes 0-999998/5242880' 'bytes 0-999999/*' 'bytes 0-999999/999999' 'bytes */5' 0-999999; do
     ask 400 -T part1 -H "Content-Range: $range" "$HTTP/parts"
 done
 ask 411 -T - -H "Content-Range: bytes 0-999999/$size" "$HTTP/parts" <part1
-ask 413 -T part1 -H "Content-Range: bytes 0-999999/5000000" "$HTTP/parts"
+ask 413 -T part1 -H "Content-Range: bytes 0-999999/50000000" "$HTTP/parts"
 wait_for 5 no_sessions
 [ -z "$(find library/.forkftp -type f)" ] || fail "left: $(find library/.forkftp -type f)"
 
@@ -172,7 +173,7 @@ is "$(wc -l <"$OUT")" $((${#odd[@]} + 1)) 'lines'
 for name in "${odd[@]}"; do same "odd/$name" "library/folder/$name"; done
 same big library/folder/last
 ask 201 -H 'Accept: application/json' -F 'f=@small;filename=one' -F 'f=@big;filename=last' -H 'Transfer-Encoding: chunked' "$HTTP/folder/"
-is "$(json '[(one["path"], one["size"], one["replaced"]) for one in answer]')" "[('folder/one', 5000, False), ('folder/last', 3145728, True)]"
+is "$(json '[(one["path"], one["size"], one["replaced"]) for one in answer]')" "[('folder/one', 5000, False), ('folder/last', 5242880, True)]"
 ask 303 -H 'Accept: text/html,*/*;q=0.8' -F 'f=@small;filename=one' "$HTTP/folder/"
 is "$(field location)" /folder/
 ask 415 -d a=b "$HTTP/folder/"
@@ -180,6 +181,7 @@ ask 400 -F a=b "$HTTP/folder/"
 ask 400 -F 'f=@small;filename=.hidden' "$HTTP/folder/"
 ask 400 -F 'f=@small;filename=first' -F 'f=@small;filename=..' "$HTTP/folder/"
 same small library/folder/first
+ask 400 -F 'f=@small;filename=-' "$HTTP/"
 ask 404 -F f=@small "$HTTP/nowhere/"
 ask 409 -F f=@small "$HTTP/parts"
 ask 413 -F f=@larger "$HTTP/folder/"
@@ -245,4 +247,39 @@ serve_http '"put"'
 ask 409 -T big -H 'Expect: 100-continue' "$HTTP/small"
 is "$SENT" 0 "bytes sent in vain"
 ask 201 -T big "$HTTP/mine"
+stop
+
+# A quota: what is sent, kept, replaced and removed counts as what it is.
+printf 'secret\n' >password
+expect_status 0 "$FORKFTPD" user --users-file users.toml add alice --rights all --quota '12 MiB' --iterations 4096 --password-stdin <password
+rm -rf "$LIBRARY" && mkdir "$LIBRARY"
+config <<END
+library = "library"
+durability = "none"
+users_file = "users.toml"
+[[listen]]
+address = "127.0.0.1:0"
+protocol = "http"
+login = "required"
+tls = false
+END
+launch serve --config "$SCRATCH/forkftpd.toml"
+HTTP=http://127.0.0.1:$PORT
+login=(-u alice:secret)
+ask 201 "${login[@]}" -T big "$HTTP/a/one?parents"
+ask 201 "${login[@]}" -T big "$HTTP/a/two"
+ask 507 "${login[@]}" -T big -H 'Expect: 100-continue' "$HTTP/a/three"
+is "$SENT" 0 "bytes sent in vain"
+ask 507 "${login[@]}" -T - "$HTTP/a/three" <big
+ask 201 "${login[@]}" -F f=@small "$HTTP/a/"
+ask 204 "${login[@]}" -X DELETE "$HTTP/a/?recursive"
+ask 201 "${login[@]}" -F f=@big -F 'f=@big;filename=other' "$HTTP/"
+ask 507 "${login[@]}" -T big "$HTTP/three"
+ask 204 "${login[@]}" -X MOVE -H 'Destination: /big' -H 'Overwrite: T' "$HTTP/other"
+ask 202 "${login[@]}" -T part1 -H "Content-Range: bytes 0-999999/$size" "$HTTP/three"
+ask 201 "${login[@]}" -T part2 -H "Content-Range: bytes 1000000-$((size - 1))/$size" "$HTTP/three"
+ask 200 "${login[@]}" -T small "$HTTP/three"
+ask 201 "${login[@]}" -T big "$HTTP/four"
+ask 401 -T big -H 'Expect: 100-continue' "$HTTP/five"
+is "$SENT" 0 "bytes sent in vain"
 stop

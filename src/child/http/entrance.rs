@@ -97,25 +97,26 @@ impl Visitor {
         self.guest.is_some()
     }
 
-    /// A request has come. From a proxy it brings its client along, who is one for the broker, too, before anything is asked of it.
+    /// A request has come; false when it was answered that it comes to nothing. From a proxy it brings its client along, who is one for the broker, too, before anything is asked of it.
     ///
     /// A proxy uses its connections for whoever comes next; ours are one client's for good. So each serves one request, whoever sends
     /// the next: sent on to another connection instead, a client could meet a stranger's there again and again.
-    pub(super) fn arrive(&mut self, exchange: &mut Exchange<'_>) -> Handled {
+    pub(super) fn arrive(&mut self, exchange: &mut Exchange<'_>) -> Result<bool, End> {
         if !self.client.by_proxy {
-            return Ok(());
+            return Ok(true);
         }
         exchange.connection.close_after();
         let proxies = &exchange.world.listen.http.trusted_proxies;
         let Some(Forwarded { address, secure }) = Forwarded::of(&exchange.head, proxies) else {
-            return Ok(());
+            return Ok(true);
         };
-        if let Err(refusal) = heard(self.broker.ask_forwarded(address, secure))? {
-            return Err(End::Forsaken(refusal.message));
-        }
+        let told = heard(self.broker.ask_forwarded(address, secure))?;
         self.client.peer = Peer::Forwarded(address);
         exchange.secure = secure;
-        Ok(())
+        match told {
+            Ok(()) => Ok(true),
+            Err(refusal) => exchange.refuse(&refusal).map(|()| false),
+        }
     }
 
     /// Who the request comes from, let in; None when that was answered already.
@@ -219,18 +220,26 @@ impl Visitor {
         })
     }
 
-    /// True when the request has the cookie of a session that lives: then there is nobody to log in.
-    pub(super) fn is_signed_in(&mut self, exchange: &mut Exchange<'_>) -> Result<bool, End> {
+    /// True when the request has the cookie of a session that lives: then there is nobody to log in. None when it has, and the
+    /// connection is somebody else's, which was answered.
+    pub(super) fn is_signed_in(
+        &mut self,
+        exchange: &mut Exchange<'_>,
+    ) -> Result<Option<bool>, End> {
         let Some(token) = token(exchange) else {
-            return Ok(false);
+            return Ok(Some(false));
         };
-        if self.guest.is_some() {
-            return Ok(heard(self.broker.ask_same_session(&token))?.is_ok());
+        if self.guest.is_none() {
+            return Ok(Some(match heard(self.broker.ask_session(&token))? {
+                Ok(admitted) => self.seat(exchange, admitted),
+                Err(_) => false,
+            }));
         }
-        Ok(match heard(self.broker.ask_session(&token))? {
-            Ok(admitted) => self.seat(exchange, admitted),
-            Err(_) => false,
-        })
+        match heard(self.broker.ask_same_session(&token))? {
+            Ok(()) => Ok(Some(true)),
+            Err(refusal) if refusal.code == Code::Login => Ok(Some(false)),
+            Err(_) => elsewhere(exchange).map(|()| None),
+        }
     }
 
     /// A session, if that is the user's password.

@@ -64,6 +64,10 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
             return to_folder(exchange, path);
         }
         Ok(_) => return refuse(exchange, guest.record(), path, &Code::NotFound.into()),
+        // Below a file there is nothing.
+        Err(refusal) if refusal.code == Code::NotFolder => {
+            return refuse(exchange, guest.record(), path, &Code::NotFound.into());
+        }
         Err(refusal) => return refuse(exchange, guest.record(), path, &refusal),
     };
     let shown = of_library(exchange, guest, path);

@@ -268,10 +268,9 @@ fn gather(library: &Library, path: &RelPath, asked: &Asked) -> Result<Listing, R
     }
     listing.total = matching.seen;
     if listing.sorted {
-        kept.sort_unstable_by(|a, b| order(asked, &names, *a, *b));
-        let from = usize::try_from(asked.from).unwrap_or(usize::MAX);
-        let shown = kept.iter().skip(from).take(asked.count);
-        listing.entries = shown
+        let shown = page_of(&mut kept, asked, &names);
+        let entries = shown.iter();
+        listing.entries = entries
             .map(|kept| Entry::new(kept.name(&names), kept))
             .collect();
         return Ok(listing);
@@ -288,6 +287,24 @@ fn gather(library: &Library, path: &RelPath, asked: &Asked) -> Result<Listing, R
         }
     }
     Ok(listing)
+}
+
+/// Those that are shown, in order: of all the others it is enough to know on which side of them they stand.
+fn page_of<'k>(kept: &'k mut [Kept], asked: &Asked, names: &[u8]) -> &'k [Kept] {
+    let by = |a: &Kept, b: &Kept| order(asked, names, *a, *b);
+    let from = usize::try_from(asked.from).unwrap_or(usize::MAX);
+    let from = from.min(kept.len());
+    let end = from.saturating_add(asked.count).min(kept.len());
+    if end < kept.len() {
+        kept.select_nth_unstable_by(end, by);
+    }
+    let before_end = &mut kept[..end];
+    if 0 < from && from < end {
+        before_end.select_nth_unstable_by(from, by);
+    }
+    let shown = &mut before_end[from..];
+    shown.sort_unstable_by(by);
+    shown
 }
 
 /// The entries of a folder whose names have the filter in them, as the disk gives them.
@@ -434,6 +451,35 @@ mod tests {
         assert_eq!(sorted("sort=size"), ["a", "b.gz", "z.txt"]);
         assert_eq!(sorted("sort=size&order=desc"), ["a", "z.txt", "b.gz"]);
         assert_eq!(sorted("sort=kind&order=desc"), ["a", "z.txt", "b.gz"]);
+    }
+
+    #[test]
+    fn every_page_is_a_part_of_the_whole() {
+        let names: String = (0..50).map(|i| format!("{:02}", i * 37 % 50)).collect();
+        let all: Vec<Kept> = (0..50)
+            .map(|i| Kept {
+                size: 0,
+                modified: 0,
+                at: i * 2,
+                length: 2,
+                is_folder: false,
+            })
+            .collect();
+        let shown = |from: usize, count: usize| -> Vec<String> {
+            let asked = Asked::of(&format!("from={from}&count={count}"));
+            let mut all = all.clone();
+            let shown = page_of(&mut all, &asked, names.as_bytes()).iter();
+            shown
+                .map(|kept| String::from_utf8_lossy(kept.name(names.as_bytes())).into_owned())
+                .collect()
+        };
+        for (from, count) in [(0, 7), (7, 7), (45, 7), (49, 1), (50, 7), (99, 7), (0, 50)] {
+            let wanted: Vec<_> = (from..from + count)
+                .filter(|i| *i < 50)
+                .map(|i| format!("{i:02}"))
+                .collect();
+            assert_eq!(shown(from, count), wanted, "{count} from {from}");
+        }
     }
 
     #[test]

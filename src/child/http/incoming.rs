@@ -1,11 +1,10 @@
 //! A file on its way in, however its bytes come: room is reserved for it, it is staged, and shown when it is whole. Run by a child.
 
-use super::exchange::Exchange;
 use super::{End, refusal};
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
 use crate::child::quota::{Reserved, Spending};
-use crate::digest::Value;
+use crate::digest::{Hasher, Value};
 use crate::error::{Code, Refusal};
 use crate::library::{Published, Ready, Streamed, Upload};
 use crate::scoreboard::Slot;
@@ -16,8 +15,8 @@ use crate::wire::path::RelPath;
 use std::cell::Cell;
 use std::fmt::Display;
 
-/// Read from the connection and written to the disk at once.
-pub(super) const PIECE: usize = 256 * 1024;
+/// The name at the top of the library that no request can be about.
+const OWN: &[u8] = b"-";
 
 /// Why nothing is stored.
 #[derive(Debug)]
@@ -124,6 +123,16 @@ impl Incoming {
         Ok(self.upload.write(bytes)?)
     }
 
+    /// The digest in the making, for who computes it beside the writing, of all that is written from now on; `take_hasher_back` ends
+    /// that.
+    pub(super) fn lend_hasher(&mut self) -> Option<Hasher> {
+        self.upload.lend_hasher()
+    }
+
+    pub(super) fn take_hasher_back(&mut self, hasher: Hasher) {
+        self.upload.take_hasher_back(hasher);
+    }
+
     /// The whole has come: it is shown, if it is what its client `said`.
     pub(super) fn store(self, guest: &Guest, said: Option<&Value>) -> Result<Stored, Stop> {
         let Incoming {
@@ -212,36 +221,16 @@ fn beside(path: RelPath, name: &[u8]) -> RelPath {
 /// The path of `name` in `folder`.
 pub(super) fn below(folder: &RelPath, name: &[u8]) -> Result<RelPath, Refusal> {
     let joined = match folder.is_root() {
+        // What is there could never be asked for: below it is what is the server's own.
+        true if name == OWN => {
+            let what = "that name is the server's own";
+            return Err(Refusal::new(Code::Name, what));
+        }
         true => name.to_vec(),
         false => [folder.as_bytes(), b"/", name].concat(),
     };
     let path = RelPath::parse(&joined);
     path.map_err(crate::wire::path::Bad::when_writing)
-}
-
-/// Fills `piece` from the body as far as the guest's pace lets it. Returns how many bytes came, fewer than there is room for at its end
-/// alone; and why it ends before, if it does.
-pub(super) fn fill(
-    exchange: &mut Exchange<'_>,
-    guest: &mut Guest,
-    piece: &mut [u8],
-) -> (usize, Option<End>) {
-    let most = guest.uploads.piece(piece.len());
-    let mut filled = 0;
-    let mut end = None;
-    while filled < most {
-        match exchange.connection.read_body(&mut piece[filled..most]) {
-            Ok(0) => break,
-            Ok(came) => filled += came,
-            Err(why) => {
-                end = Some(why);
-                break;
-            }
-        }
-    }
-    let slot = exchange.connection.slot();
-    guest.uploads.take(filled).run(slot);
-    (filled, end)
 }
 
 /// One line for an upload that was stored or not, of which `came` bytes came.

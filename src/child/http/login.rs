@@ -28,11 +28,14 @@ pub(super) fn login(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Handl
         Method::Get | Method::Head => {
             let query = form::pairs(&exchange.head.query);
             let to = destination(&query);
-            if visitor.is_signed_in(exchange)? {
-                return exchange.reply(private(see_other(to)));
+            match visitor.is_signed_in(exchange)? {
+                None => Ok(()),
+                Some(true) => exchange.reply(private(see_other(to))),
+                Some(false) => {
+                    let page = page::login(exchange, 200, &to, "", None);
+                    exchange.reply(page)
+                }
             }
-            let page = page::login(exchange, 200, &to, "", None);
-            exchange.reply(page)
         }
         Method::Post => sign_in(exchange, visitor),
         _ => not_allowed(exchange),

@@ -5,6 +5,7 @@
 //! is only whether the connection goes on.
 
 mod assets;
+mod body;
 mod connection;
 mod entrance;
 mod exchange;
@@ -98,8 +99,9 @@ fn turn(connection: &mut Connection, world: World<'_>, visitor: &mut Visitor) ->
     };
     connection.enter(Phase::Busy);
     let mut exchange = Exchange::new(connection, head, world);
-    visitor.arrive(&mut exchange)?;
-    tables::dispatch(&mut exchange, visitor)?;
+    if visitor.arrive(&mut exchange)? {
+        tables::dispatch(&mut exchange, visitor)?;
+    }
     connection.settle()?;
     if connection.slot().asked_to_end() {
         return Err(End::Goodbye);

@@ -232,8 +232,8 @@ fn data(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> serde_json::V
 }
 
 /// True where links can be made for others.
-fn shares(_exchange: &Exchange<'_>, _guest: &Guest) -> bool {
-    false
+fn shares(exchange: &Exchange<'_>, guest: &Guest) -> bool {
+    exchange.world.config.shares_file.is_some() && guest.grant.user.is_some()
 }
 
 /// For browsers without the script; with it, for its buttons.

@@ -3,8 +3,9 @@
 //! Nothing of a file is held in memory. Each is stored when the boundary behind it has come, the last one when the body is whole: what a
 //! connection is cut in is not.
 
+use super::body::{self, PIECE};
 use super::exchange::Exchange;
-use super::incoming::{self, Incoming, PIECE, Stop, Stored};
+use super::incoming::{self, Incoming, Stop, Stored};
 use super::reply::Reply;
 use super::{Handled, put, receipt, refusal};
 use crate::child::guest::Guest;
@@ -102,7 +103,7 @@ fn receive(
     // What is not taken yet stands before this, at the beginning.
     let mut waiting = 0;
     while !form.multipart.is_over() {
-        let (filled, end) = incoming::fill(exchange, guest, &mut piece[waiting..]);
+        let (filled, end) = body::fill(exchange, guest, &mut piece[waiting..]);
         waiting += filled;
         let taken = form.take(exchange, guest, &piece[..waiting])?;
         if let Some(end) = end {

@@ -5,8 +5,9 @@
 //! All that can be refused by the head alone is refused before the client is told to go on.
 
 use super::Handled;
+use super::body;
 use super::exchange::Exchange;
-use super::incoming::{self, Incoming, PIECE, Stop, Stored};
+use super::incoming::{self, Incoming, Stop, Stored};
 use super::receipt;
 use super::refusal;
 use super::reply::Reply;
@@ -110,7 +111,7 @@ fn receive(
     let slot = exchange.connection.slot();
     let begun = Incoming::begin(guest, slot, path, asked.streamed, asked.size);
     let mut incoming = begun.map_err(|stop| asked.explain(stop, exchange, guest))?;
-    if let Err(stop) = receive_body(exchange, guest, &mut incoming, came) {
+    if let Err(stop) = body::receive(exchange, guest, &mut incoming, came) {
         return Err(incoming.end(guest, stop));
     }
     if asked.range.is_some_and(|range| !range.is_end()) {
@@ -119,26 +120,6 @@ fn receive(
     let stored = incoming.store(guest, asked.said.as_ref());
     let stored = stored.map_err(|stop| asked.explain(stop, exchange, guest))?;
     Ok(Done::Stored(Box::new(stored)))
-}
-
-fn receive_body(
-    exchange: &mut Exchange<'_>,
-    guest: &mut Guest,
-    incoming: &mut Incoming,
-    came: &mut u64,
-) -> Result<(), Stop> {
-    let length = exchange.connection.body_left().unwrap_or(u64::MAX);
-    let mut piece = vec![0; usize::try_from(length).unwrap_or(PIECE).min(PIECE)];
-    loop {
-        let (filled, end) = incoming::fill(exchange, guest, &mut piece);
-        *came += filled as u64;
-        incoming.write(guest, &piece[..filled])?;
-        match end {
-            Some(end) => return Err(end.into()),
-            None if filled == 0 => return Ok(()),
-            None => {}
-        }
-    }
 }
 
 /// What the head asks for.

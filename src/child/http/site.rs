@@ -15,6 +15,8 @@ use crate::wire::path::RelPath;
 
 /// What can be done with a site.
 pub(super) const ALLOWED: &str = "GET, HEAD, OPTIONS";
+/// What of the server's own there is beside it.
+pub(super) const OWN: [&str; 3] = ["health", "metrics", "time"];
 const INDEX: &[u8] = b"index.html";
 const NOT_FOUND: &[u8] = b"404.html";
 

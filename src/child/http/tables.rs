@@ -72,7 +72,9 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
         format!("{}, OPTIONS", methods.join(", "))
     };
     match exchange.head.target.clone() {
-        Target::Own(name) => own::handle(exchange, visitor, &name),
+        Target::Own(name) if !is_site || site::OWN.contains(&name.as_str()) => {
+            own::handle(exchange, visitor, &name)
+        }
         Target::Server => exchange.reply(Reply::new(204).field("Allow", allowed())),
         _ if exchange.head.method == Method::Options => {
             exchange.reply(Reply::new(204).field("Allow", allowed()))

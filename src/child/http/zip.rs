@@ -33,11 +33,14 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
         .allow(Operation::List)
         .and_then(|()| guest.allow(Operation::Get))
         .and_then(|()| survey(guest, path, slot));
-    if let Err(refusal) = sound {
-        let shown = name::encode(path.as_bytes());
-        guest.log("zip", &[("path", &shown)], Some(&refusal));
-        return exchange.refuse(&refusal);
-    }
+    let expected = match sound {
+        Ok(expected) => expected,
+        Err(refusal) => {
+            let shown = name::encode(path.as_bytes());
+            guest.log("zip", &[("path", &shown)], Some(&refusal));
+            return exchange.refuse(&refusal);
+        }
+    };
     let called = match path.split_last() {
         Some((_, name)) => [name, b".zip"].concat(),
         None => b"files.zip".to_vec(),
@@ -52,7 +55,9 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
     }
     let mut sending = Sending {
         archive: Archive::default(),
-        chunk: Vec::with_capacity(CHUNK),
+        chunk: vec![0; CHUNK],
+        filled: 0,
+        expected,
         files: 0,
         sent: 0,
     };
@@ -69,8 +74,8 @@ pub(super) fn is_asked_for(exchange: &Exchange<'_>) -> bool {
     matches!(exchange.head.method, Method::Get | Method::Head) && exchange.asks("zip")
 }
 
-/// Looks whether the folder can be had whole.
-fn survey(guest: &Guest, path: &RelPath, slot: Slot<'_>) -> Result<(), Refusal> {
+/// Looks whether the folder can be had whole, and how many entries it has.
+fn survey(guest: &Guest, path: &RelPath, slot: Slot<'_>) -> Result<u64, Refusal> {
     if guest.library.stat(path)?.kind != Kind::Folder {
         return Err(Code::NotFound.into());
     }
@@ -89,7 +94,7 @@ fn survey(guest: &Guest, path: &RelPath, slot: Slot<'_>) -> Result<(), Refusal> 
         }
     }
     match walk.unreadable() {
-        0 => Ok(()),
+        0 => Ok(entries),
         _ => Err(Refusal::new(
             Code::Denied,
             "something in that folder cannot be read",
@@ -99,8 +104,11 @@ fn survey(guest: &Guest, path: &RelPath, slot: Slot<'_>) -> Result<(), Refusal> 
 
 struct Sending {
     archive: Archive,
-    /// What is ready to go out.
+    /// What is ready to go out: so many bytes.
     chunk: Vec<u8>,
+    filled: usize,
+    /// Entries that there were before: with fewer, something is missed.
+    expected: u64,
     files: u64,
     sent: u64,
 }
@@ -108,10 +116,11 @@ struct Sending {
 impl Sending {
     fn run(&mut self, exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
         let mut walk = guest.library.walk(path, true).map_err(End::HangUp)?;
-        let mut directory = 0;
+        let (mut directory, mut entries) = (0, 0);
         while let Some((below, facts)) = walk.next_entry().map_err(End::HangUp)? {
             let name = entry_name(&below);
             directory += weight(&name) + 1;
+            entries += 1;
             if directory > LARGEST_DIRECTORY || walk.unreadable() > 0 {
                 return Err(End::HangUp(Code::Changed.into()));
             }
@@ -122,16 +131,15 @@ impl Sending {
                 }
                 _ => {
                     let head = self.archive.folder(&name, facts.modified.seconds);
-                    self.chunk.extend_from_slice(&head);
+                    self.put(exchange, guest, &head)?;
                 }
             }
-            if self.chunk.len() >= CHUNK {
-                self.flush(exchange, guest)?;
-            }
+        }
+        if entries < self.expected {
+            return Err(End::HangUp(Code::Changed.into()));
         }
         let end = std::mem::take(&mut self.archive).finish();
-        self.flush(exchange, guest)?;
-        self.chunk = end;
+        self.put(exchange, guest, &end)?;
         self.flush(exchange, guest)?;
         exchange.connection.end()
     }
@@ -146,46 +154,58 @@ impl Sending {
         let file = guest.library.open_file(path).map_err(End::HangUp)?;
         let facts = file.facts();
         let head = self.archive.file(name, facts.modified.seconds, facts.size);
-        self.chunk.extend_from_slice(&head);
+        self.put(exchange, guest, &head)?;
         let mut at = 0;
         while at < facts.size {
-            if self.chunk.len() >= CHUNK {
+            if self.filled == CHUNK {
                 self.flush(exchange, guest)?;
             }
-            let filled = self.chunk.len();
             let left = usize::try_from(facts.size - at).unwrap_or(usize::MAX);
-            self.chunk.resize(filled + left.min(CHUNK - filled), 0);
-            let got = file::read_at(file.fd(), &mut self.chunk[filled..], at);
+            let end = self.filled.saturating_add(left).min(CHUNK);
+            let room = &mut self.chunk[self.filled..end];
+            let got = file::read_at(file.fd(), room, at);
             let got = got.map_err(|errno| End::HangUp(errno.into()))?;
             if got == 0 {
                 return Err(End::HangUp(Code::Changed.into()));
             }
-            self.chunk.truncate(filled + got);
-            self.archive.content(&self.chunk[filled..]);
+            self.archive.content(&room[..got]);
+            self.filled += got;
             at += got as u64;
         }
         // Here the client does not have its end, and sees no archive if it is spoiled.
         file.unchanged().map_err(End::HangUp)?;
         let tail = self.archive.end_file();
         let tail = tail.map_err(|_| End::HangUp(Code::Changed.into()))?;
-        self.chunk.extend_from_slice(&tail);
         self.files += 1;
+        self.put(exchange, guest, &tail)
+    }
+
+    /// Adds what is the archive's own to what is ready.
+    fn put(&mut self, exchange: &mut Exchange<'_>, guest: &mut Guest, mut bytes: &[u8]) -> Handled {
+        while !bytes.is_empty() {
+            if self.filled == CHUNK {
+                self.flush(exchange, guest)?;
+            }
+            let (now, later) = bytes.split_at(bytes.len().min(CHUNK - self.filled));
+            self.chunk[self.filled..][..now.len()].copy_from_slice(now);
+            self.filled += now.len();
+            bytes = later;
+        }
         Ok(())
     }
 
     /// Sends what is ready, as fast as may be.
     fn flush(&mut self, exchange: &mut Exchange<'_>, guest: &mut Guest) -> Handled {
-        let mut rest = &self.chunk[..];
+        let mut rest = &self.chunk[..self.filled];
         while !rest.is_empty() {
-            let most = rest.len().min(CHUNK);
-            let (now, later) = rest.split_at(guest.downloads.piece(most));
+            let (now, later) = rest.split_at(guest.downloads.piece(rest.len()));
             let wait = guest.downloads.take(now.len());
             wait.run(exchange.connection.slot());
             exchange.connection.write(now)?;
             self.sent += now.len() as u64;
             rest = later;
         }
-        self.chunk.clear();
+        self.filled = 0;
         Ok(())
     }
 }

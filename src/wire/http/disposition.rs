@@ -28,7 +28,8 @@ pub fn value(inline: bool, name: &[u8]) -> String {
         .collect();
     // An escaped quotation mark, and a percent sign, are taken by some clients for what they are not (RFC 6266, appendix D).
     let plain = |c: char| matches!(c, ' '..='~') && !matches!(c, '"' | '\\' | '%');
-    if name.chars().all(plain) {
+    // Blanks at the ends of what is quoted are dropped by some, too.
+    if name.chars().all(plain) && name.trim() == name {
         return format!("{how}; filename=\"{name}\"");
     }
     let fallback: String = name
@@ -47,6 +48,7 @@ mod tests {
     fn names_stay_in_their_quotation_marks() {
         for (name, told) in [
             (&b"a b.txt"[..], "filename=\"a b.txt\""),
+            (b" a ", "filename=\" a \"; filename*=UTF-8''%20a%20"),
             (b"a;b=c'd", "filename=\"a;b=c'd\""),
             (
                 "ü.txt".as_bytes(),

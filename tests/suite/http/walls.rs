@@ -101,3 +101,43 @@ fn an_http_child_holds_what_its_phase_needs() {
         assert_eq!(status(pid, "CapEff"), "0000000000000000");
     }
 }
+
+/// A stranger who has a share link and takes their time: the child was lent the one file, and no library.
+fn at_a_link(server: &Server, link: &str) -> Result<(Http, Held), String> {
+    let mut http = Http::knock(&server.address);
+    http.say("GET", link, "");
+    assert_eq!(http.begin().map(|answer| answer.code), Some(200));
+    let pid = child_at(server, http.address());
+    let pid = pid.ok_or("the descriptors of children cannot be seen here")?;
+    let held = hold_child(pid, &server.library())?;
+    assert!(held.root.is_none(), "no library");
+    Ok((http, held))
+}
+
+#[test]
+fn nothing_is_left_to_a_child_that_was_lent_the_file_of_a_share_link() {
+    let keys = "login_seconds = 600\nidle_seconds = 600\nstall_seconds = 600\nshares_file = \"shares.json\"";
+    let listen = "login = \"required\"\nkeepalive_seconds = 600";
+    let server = serve(keys, listen, "", |library| {
+        furnish(library);
+        // More than any socket holds.
+        let large = std::fs::File::create(library.join("large")).expect("file");
+        large.set_len(1 << 30).expect("length");
+    });
+    let folder = surround(&server);
+    let form = "Content-Type: application/x-www-form-urlencoded\r\n";
+    let made = Http::of(&server.address, "all").pass("POST", "/-/shares", form, b"path=large");
+    let link = made.text().trim_end().strip_prefix("http://test");
+    let link = link.expect("a link").to_owned();
+    let mut bystander = Http::of(&server.address, "all");
+    assert_eq!(bystander.get("/inside").body, b"inside");
+    let Some(sibling) = child_at(&server, bystander.address()) else {
+        return skip("the descriptors of children cannot be seen here");
+    };
+    probe_each(&server, &folder, sibling, false, &mut || {
+        let (http, held) = at_a_link(&server, &link)?;
+        let session: Session = (Box::new(http), held);
+        Ok(session)
+    });
+    assert_eq!(bystander.get("/inside").body, b"inside");
+}

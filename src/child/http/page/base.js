@@ -124,13 +124,13 @@ function hrefOf(name) {
 }
 
 const TYPES = {
-  image: "png jpg jpeg gif webp avif bmp ico svg apng",
+  image: "png jpg jpeg gif webp avif bmp ico",
   video: "mp4 m4v webm ogv mov mkv",
   audio: "mp3 m4a aac ogg oga opus flac wav weba",
   pdf: "pdf",
   archive: "zip gz tgz xz bz2 zst 7z rar tar deb rpm jar iso dmg",
   text:
-    "txt md markdown rst log csv tsv json jsonl xml yaml yml toml ini cfg conf html htm xhtml css js mjs cjs ts tsx jsx rs c h cc cpp hpp go py rb " +
+    "txt svg md markdown rst log csv tsv json jsonl xml yaml yml toml ini cfg conf html htm xhtml css js mjs cjs ts tsx jsx rs c h cc cpp hpp go py rb " +
     "php java kt swift sh bash zsh fish ps1 bat sql tex bib diff patch srt vtt sub nfo asc pem crt csr pub lock gitignore env properties gradle " +
     "cmake mk lua pl pm r m scala hs ml el clj vue svelte graphql proto adoc org textile service desktop",
 };

@@ -143,13 +143,22 @@ async function removeOne(entry) {
 }
 
 async function share(entry) {
+  const path = decodePath(pathOf(entry.href));
+  let links;
+  try {
+    const all = (await (await request("GET", "/-/shares")).json()).shares;
+    links = all.filter((one) => one.path.replace(/^\//, "") === path);
+  } catch (error) {
+    showError(error);
+    return;
+  }
   const spans = [[1, words.share_hour], [24, words.share_day], [168, words.share_week], [720, words.share_month]];
   const hours = make("select", { name: "hours" }, ...spans.map(([value, label]) => make("option", { value, selected: value === 24 }, label)));
   const counts = [["", words.share_any], ["1", "1"], ["5", "5"], ["20", "20"]];
   const count = make("select", { name: "count" }, ...counts.map(([value, label]) => make("option", { value }, label)));
   let made = null;
   const create = async () => {
-    const wanted = { path: decodePath(pathOf(entry.href)), hours: Number(hours.value) };
+    const wanted = { path, hours: Number(hours.value) };
     if (count.value) wanted.count = Number(count.value);
     const answer = await request("POST", "/-/shares", { "Content-Type": "application/json" }, JSON.stringify(wanted));
     made = await answer.json();
@@ -157,21 +166,40 @@ async function share(entry) {
   };
   await ask({
     title: fill(words.share_title, entry.name),
-    fields: [make("label", {}, words.share_hours, hours), make("label", {}, words.share_count, count)],
+    fields: [make("label", {}, words.share_hours, hours), make("label", {}, words.share_count, count), ...shareLines(links)],
     buttons: [[words.cancel, null], [words.share_make, create, "first"]],
   });
   if (!made) return;
   const url = new URL(made.url, location.href).href;
+  const copy = async () => {
+    await copyLink(url);
+    return false;
+  };
   await ask({
     title: fill(words.share_title, entry.name),
     text: words.share_link,
-    fields: [readOnly(url), ...until(made.expires)],
-    buttons: [[words.close, null], [words.copy_link, async () => (await copyLink(url), false), "first"]],
+    fields: [readOnly(url), make("p", {}, fill(words.share_until, showMoment(made.expires)))],
+    buttons: [[words.close, null], [words.copy_link, copy, "first"]],
   });
 }
-function until(expires) {
-  const shown = typeof expires === "number" ? showMoment(expires) : showMoment(Date.parse(expires) / 1000);
-  return shown ? [make("p", {}, fill(words.share_until, shown))] : [];
+
+// The links that there are already, each with its end.
+function shareLines(links) {
+  if (links.length === 0) return [];
+  const line = (one) => {
+    const end = make("button", { type: "button", class: "danger" }, words.share_end);
+    const item = make("li", {}, make("a", { href: one.url, target: "_blank", rel: "noopener" }, fill(words.share_until, showMoment(one.expires))), end);
+    end.addEventListener("click", async () => {
+      try {
+        await request("DELETE", `/-/shares/${encodeURIComponent(one.id)}`);
+        item.remove();
+      } catch (error) {
+        showError(error);
+      }
+    });
+    return item;
+  };
+  return [make("h3", {}, words.share_links), make("ul", { class: "links" }, ...links.map(line))];
 }
 // Of a URL, without the slash at its beginning.
 function decodePath(path) {

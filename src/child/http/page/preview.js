@@ -77,6 +77,9 @@ function content(entry, type, signal) {
       return make("video", { src, controls: true, preload: "metadata", "aria-label": name, onerror: (event) => event.target.replaceWith(nothing()) });
     case "audio":
       return make("audio", { src, controls: true, preload: "metadata", "aria-label": name, onerror: (event) => event.target.replaceWith(nothing()) });
+    case "pdf":
+      // Shown by the browser itself, walled off from this page; where it cannot, as on many phones, it would be saved instead.
+      return navigator.pdfViewerEnabled ? make("iframe", { src, title: name }) : nothing();
     case "text":
       return textOf(entry, signal);
     default:
@@ -85,8 +88,13 @@ function content(entry, type, signal) {
 }
 
 function noPreview(entry, signal) {
-  const asText = make("button", { type: "button", onclick: (event) => event.target.closest(".card").replaceWith(textOf(entry, signal)) }, words.as_text);
-  return make("div", { class: `card t-${typeOf(entry)}` }, make("p", {}, words.no_preview), asText);
+  const type = typeOf(entry);
+  const card = make("div", { class: `card t-${type}` }, make("p", {}, words.no_preview));
+  if (type === "file") {
+    const show = () => card.replaceWith(textOf(entry, signal));
+    card.append(make("button", { type: "button", onclick: show }, words.as_text));
+  }
+  return card;
 }
 
 // As a text node: whatever stands in it is shown, and nothing of it is done.

@@ -151,9 +151,16 @@ window.addEventListener("offline", () => {
 async function attempt(upload, isAgain) {
   upload.state = "running";
   let offset = 0;
-  if (upload.isLarge && (isAgain || begun.has(upload))) offset = await keptOf(upload);
+  if (upload.isLarge) {
+    offset = await keptOf(upload);
+    if (offset > 0 && !isAgain && !begun.has(upload)) {
+      // Of some other file that had the same name.
+      await request("DELETE", `${upload.target}?upload`);
+      offset = 0;
+    }
+  }
   if (upload.isOver) return;
-  if (upload.isLarge && offset === 0 && !upload.replaces && (await isThere(upload.target))) {
+  if (upload.isLarge && offset === 0 && !upload.replaces && (await isThere(upload, isAgain))) {
     await settleTaken(upload);
     return;
   }
@@ -169,7 +176,7 @@ async function attempt(upload, isAgain) {
     upload.state = "done";
     return;
   }
-  // Somebody else's bytes came, or fewer of ours than we thought: where to go on is asked anew.
+  // More or fewer bytes are there than we thought: where to go on is asked anew.
   if (status === 409 && kept !== null) throw new Refused(0, "", "");
   if ((status === 409 || status === 412) && !upload.replaces) {
     const refused = refusedBy(status, body);
@@ -194,9 +201,13 @@ async function keptOf(upload) {
 }
 
 // Asked before much is sent in vain. Where names are not shown, this is not, either.
-async function isThere(target) {
+async function isThere(upload, isAgain) {
+  if (list && !isAgain && upload.folder === here() && !upload.below.includes("/") && isComplete()) {
+    return state.entries.some((entry) => entry.name === upload.below);
+  }
+  if (!rights.has("list") && !rights.has("get")) return false;
   try {
-    await request("HEAD", target);
+    await request("HEAD", upload.target);
     return true;
   } catch (error) {
     if (error.status === 0 || error.status >= 500) throw error;
@@ -239,7 +250,8 @@ function put(upload, offset) {
     xhr.setRequestHeader("Accept", "application/json");
     if (file.lastModified > 0) xhr.setRequestHeader("X-OC-Mtime", String(Math.floor(file.lastModified / 1000)));
     if (!upload.replaces) xhr.setRequestHeader("If-None-Match", "*");
-    if (offset > 0) xhr.setRequestHeader("Content-Range", `bytes ${offset}-${file.size - 1}/${file.size}`);
+    // Also for the whole: a browser that sends it once more of its own accord, when a connection breaks, is then told where to go on.
+    if (upload.isLarge) xhr.setRequestHeader("Content-Range", `bytes ${offset}-${file.size - 1}/${file.size}`);
     moved();
     // Without a type, which nobody wants to know.
     xhr.send(file.slice(offset, file.size, ""));

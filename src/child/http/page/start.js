@@ -67,6 +67,7 @@ if (list) {
     event.preventDefault();
     moveFocus(1);
   });
+  showCount();
   $("count").setAttribute("aria-live", "polite");
   rows.addEventListener("change", (event) => {
     if (event.target.matches(".pick")) select(entryOf.get(event.target.closest("tr")), event.target.checked);
