@@ -3,6 +3,7 @@
 mod accidents;
 mod changes;
 pub mod client;
+mod folder;
 mod limits;
 mod links;
 mod rights;
