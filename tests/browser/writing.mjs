@@ -1,7 +1,7 @@
 // What somebody does who may write: uploads that are cut and go on, folders, other names, deletion.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { BOX_PORT, LIBRARY, Proxy, Visitor, bytesOf, until } from "./harness.mjs";
 
@@ -78,6 +78,16 @@ export async function folders_come_with_all_in_them({ browser, base, scratch }) 
   await panel(visitor).getByText("Uploaded: 9").waitFor();
   execFileSync("diff", ["-r", tree, stored("tree")]);
   await until("the folder in the list", async () => (await visitor.names()).includes("tree"));
+  // The same by dragging, with a folder in which nothing is, and what no person meant to upload.
+  mkdirSync(path.join(tree, "c/nothing"), { recursive: true });
+  writeFileSync(path.join(tree, ".DS_Store"), "dust");
+  renameSync(tree, path.join(scratch, "dragged"));
+  await visitor.dropPaths([path.join(scratch, "dragged"), path.join(scratch, "dragged/empty")]);
+  await panel(visitor).getByText("Uploaded: 10").waitFor();
+  await until("the empty folder", () => existsSync(stored("dragged/c/nothing")));
+  execFileSync("diff", ["-r", "-x", ".DS_Store", path.join(scratch, "dragged"), stored("dragged")]);
+  assert.equal(existsSync(stored("empty")), true);
+  assert.equal(await page.locator("#veil").isVisible(), false);
   // A name that is taken.
   await page.getByRole("button", { name: "Clear" }).click();
   await visitor.drop([["taken.txt", 10, 5]]);

@@ -211,7 +211,7 @@ async function walk(entry, folder, below) {
   }
   if (isEmpty) {
     const path = `${folder}${below.split("/").map(hrefOf).join("/")}/`;
-    await request("MKCOL", path).catch(() => {});
+    await request("MKCOL", `${path}?parents`).catch(showError);
     refresh();
   }
 }
