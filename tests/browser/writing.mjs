@@ -53,6 +53,25 @@ export async function a_cut_upload_goes_on({ browser, base, proxy }) {
   await visitor.close();
 }
 
+export async function the_network_goes_and_comes_back({ browser, base }) {
+  const visitor = await enter(browser, base, [/ERR_|Failed to load/]);
+  const session = await visitor.context.newCDPSession(visitor.page);
+  const network = (offline) =>
+    session.send("Network.emulateNetworkConditions", { offline, latency: 0, downloadThroughput: -1, uploadThroughput: offline ? -1 : 6 * MIB });
+  await network(false);
+  await visitor.drop([["slow.bin", 9 * MIB, 9]]);
+  const state = panel(visitor).locator(".state");
+  await until("some of it", async () => /^[3-6]/.test(await state.textContent()));
+  await network(true);
+  await state.getByText("interrupted").waitFor();
+  assert.equal(existsSync(stored("slow.bin")), false);
+  await network(false);
+  await until("the file", () => existsSync(stored("slow.bin")));
+  assert.deepEqual(readFileSync(stored("slow.bin")), bytesOf(9 * MIB, 9));
+  assert.match((await ranges(visitor)).join(), /bytes [1-9]\d{6,}-9437183\/9437184/);
+  await visitor.close();
+}
+
 export async function a_cancelled_upload_leaves_nothing({ browser, base, proxy }) {
   const visitor = await enter(browser, base, [/ERR_|Failed to load/]);
   proxy.cut(4 * MIB, true);

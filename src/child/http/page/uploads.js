@@ -81,7 +81,7 @@ function rateNow(sent) {
 let doneShown = 0;
 function refreshSoon(every) {
   const done = queue.uploads.filter((one) => one.state === "done").length;
-  if (done === doneShown || document.querySelector("dialog[open]")) return;
+  if (done === doneShown || !menu.hidden || document.querySelector("dialog[open]")) return;
   if (every > 0 && performance.now() - refreshedAt < every) return;
   doneShown = done;
   refreshedAt = performance.now();
