@@ -60,7 +60,7 @@ export async function a_cancelled_upload_leaves_nothing({ browser, base, proxy }
   await panel(visitor).getByText("interrupted").waitFor();
   proxy.isDown = false;
   await panel(visitor).getByRole("button", { name: "Cancel: not wanted.bin" }).click();
-  await panel(visitor).getByText("cancelled").waitFor();
+  await panel(visitor).locator(".state").getByText("cancelled").waitFor();
   const kept = () => execFileSync("find", [path.join(LIBRARY, ".forkftp"), "-type", "f", "-size", "+100k"]).toString();
   await until("nothing kept", () => kept() === "");
   assert.equal(existsSync(stored("not wanted.bin")), false);
@@ -92,7 +92,7 @@ export async function folders_come_with_all_in_them({ browser, base, scratch }) 
   await dialog.getByRole("button", { name: "Keep both" }).click();
   await until("the other file", () => existsSync(stored("taken (2).txt")) && statSync(stored("taken (2).txt")).size === 20);
   assert.equal(statSync(stored("taken.txt")).size, 10);
-  await until("an end", async () => (await panel(visitor).getByText("Uploaded: 2").count()) === 1);
+  await panel(visitor).getByText("20 B · done").waitFor();
   await visitor.drop([["taken.txt", 30, 7]]);
   await dialog.getByRole("button", { name: "Replace" }).click();
   await until("the new file", () => statSync(stored("taken.txt")).size === 30);

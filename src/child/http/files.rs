@@ -168,7 +168,10 @@ pub(super) fn send_open(
         let short = match judge(&exchange.head, Some(&validators)) {
             Verdict::Go => None,
             Verdict::NotModified => Some(Reply::new(304)),
-            Verdict::Failed => Some(Reply::text(412, "that is not what is there")),
+            Verdict::Failed => {
+                let refusal = Refusal::new(Code::Changed, "that is not what is there");
+                Some(refusal::reply(exchange, &refusal).with_status(412))
+            }
         };
         if let Some(reply) = short {
             let shown = name::encode(path.as_bytes());

@@ -4,7 +4,6 @@
 //! disk gives them, which needs no memory at all.
 
 use super::exchange::Exchange;
-use super::reply::Reply;
 use super::{Handled, packed, page};
 use crate::child::guest::{Guest, Transfer};
 use crate::error::{Code, Refusal};
@@ -189,7 +188,7 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
             };
             let mut text = serde_json::to_vec(&told).unwrap_or_default();
             text.push(b'\n');
-            packed::reply(exchange, 200, "application/json", text)
+            packed::reply(exchange, 200, "application/json", text, page::VARY)
         }
         Err(refusal) if for_people && refusal.code == Code::Denied => {
             let may_put = guest.grant.rights.has(Right::Put);
@@ -197,14 +196,7 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
         }
         Err(refusal) => return exchange.refuse(&refusal),
     };
-    exchange.reply(personal(reply))
-}
-
-/// What depends on who asks, and on how, is nobody else's.
-fn personal(reply: Reply) -> Reply {
-    reply
-        .field("Cache-Control", "no-store")
-        .field("Vary", "Accept, Accept-Language, Authorization, Cookie")
+    exchange.reply(reply.field("Cache-Control", "no-store"))
 }
 
 /// What is kept of an entry until all are known.

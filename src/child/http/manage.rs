@@ -114,10 +114,7 @@ fn make(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> Result<()> {
 
 pub(super) fn rename(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
     let to = destination(&exchange.head);
-    let moved = match &to {
-        Ok(to) => change_name(exchange, guest, path, to),
-        Err(refusal) => Err(refusal.clone().into()),
-    };
+    let moved = change_name(exchange, guest, path, &to);
     let shown = name::encode(path.as_bytes());
     let shown_to = to.map_or_else(|_| String::new(), |to| name::encode(to.as_bytes()));
     let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &shown), ("to", &shown_to)];
@@ -136,7 +133,7 @@ fn change_name(
     exchange: &Exchange<'_>,
     guest: &Guest,
     from: &RelPath,
-    to: &RelPath,
+    to: &std::result::Result<RelPath, Refusal>,
 ) -> Result<Option<Removed>> {
     let overwrite = match exchange.head.one("overwrite") {
         None | Some(b"F" | b"f") => false,
@@ -144,6 +141,7 @@ fn change_name(
         Some(_) => return Err(Refusal::new(Code::Request, "Overwrite is T or F").into()),
     };
     guest.allow(Operation::Rename { overwrite })?;
+    let to = to.as_ref().map_err(Refusal::clone)?;
     put::precondition(exchange, guest, from)?;
     let library = guest.library;
     // What is missing: this, or the way there.

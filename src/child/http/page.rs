@@ -24,6 +24,9 @@ use std::fmt::Write as _;
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E%3Cpath fill='%232563eb' \
     d='M3 5h7l2 3h9v11a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1z'/%3E%3C/svg%3E";
 
+/// What a page depends on, besides its address.
+pub(super) const VARY: &str = ", Accept, Accept-Language, Authorization, Cookie";
+
 /// Text, as it can stand in HTML, between tags and in attributes within quotes.
 pub(super) fn text(plain: &str) -> Cow<'_, str> {
     if !plain.contains(['&', '<', '>', '"', '\'']) {
@@ -90,7 +93,7 @@ impl Page<'_> {
         }
         html.push_str("</body></html>\n");
         let kind = "text/html; charset=utf-8";
-        packed::reply(exchange, status, kind, html.into_bytes())
+        packed::reply(exchange, status, kind, html.into_bytes(), VARY)
             .field("Content-Security-Policy", policy())
             .field("Referrer-Policy", "same-origin")
             .field("X-Frame-Options", "DENY")
@@ -340,7 +343,6 @@ pub(super) fn refusal(exchange: &Exchange<'_>, status: u16, refusal: &Refusal) -
     }
     .reply(exchange, status)
     .field("Cache-Control", "no-store")
-    .field("Vary", "Accept, Accept-Language")
 }
 
 /// What is said of how much of a folder is shown.
