@@ -170,7 +170,7 @@ pub(super) fn send_open(
             Verdict::NotModified => Some(Reply::new(304)),
             Verdict::Failed => {
                 let refusal = Refusal::new(Code::Changed, "that is not what is there");
-                Some(refusal::reply(exchange, &refusal).with_status(412))
+                Some(refusal::reply_as(exchange, 412, &refusal))
             }
         };
         if let Some(reply) = short {
