@@ -183,8 +183,13 @@ impl Input {
     /// Reads away what the client still sends, for a moment: closing with bytes unread would make the kernel throw away the
     /// last answer as well (RFC 2525, section 2.17).
     pub(super) fn linger(&mut self) {
-        let until = monotonic_millis() + LINGER;
-        let mut waste = [0; 4096];
+        self.linger_for(LINGER);
+    }
+
+    /// The same for so many milliseconds at most.
+    pub(super) fn linger_for(&mut self, millis: u64) {
+        let until = monotonic_millis() + millis;
+        let mut waste = [0; 16 * 1024];
         loop {
             let left = until.saturating_sub(monotonic_millis());
             let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
@@ -282,6 +287,11 @@ impl Read for Input {
 }
 
 impl Output {
+    /// Bytes that went so far; under TLS, sealed.
+    pub(super) fn sent(&self) -> u64 {
+        self.progress.sent()
+    }
+
     /// From now on files go to a fast client by the fastest way. For TCP alone, and where the sandbox lets it.
     pub(super) fn hurry(&mut self) {
         self.forward = Some(Forward::default());

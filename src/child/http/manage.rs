@@ -145,7 +145,14 @@ fn change_name(
     put::precondition(exchange, guest, from)?;
     let library = guest.library;
     // What is missing: this, or the way there.
-    library.stat(from).map_err(plain)?;
+    let there = library.stat(from).map_err(plain)?;
+    if let Target::Library {
+        is_folder: true, ..
+    } = exchange.head.target
+        && there.kind != Kind::Folder
+    {
+        return Err(plain(Code::NotFolder.into()));
+    }
     let moved = library.rename(from, to, overwrite);
     if let Ok(Some(replaced)) = &moved {
         guest.spend(Spending::of_removed(replaced))?;

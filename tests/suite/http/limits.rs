@@ -445,6 +445,44 @@ fn a_quota_is_one_by_http_too() {
 }
 
 #[test]
+fn parts_that_are_kept_are_counted() {
+    let keys = "home = \"home\"\nquota = 4000000\nquota_files = 3";
+    let server = serve("keep_free = 0", "", keys, |library| {
+        std::fs::create_dir(library.join("home")).expect("home");
+        std::fs::write(library.join("home/old"), b"old").expect("file");
+    });
+    let part = |target: &str, part: &[u8], total: usize| {
+        let range = format!("Content-Range: bytes 0-{}/{total}\r\n", part.len() - 1);
+        let mut http = Http::enter(&server.address, "all");
+        http.pass("PUT", target, &range, part).code
+    };
+    // However small they are.
+    assert_eq!(part("/one", b"1", 2), 202);
+    assert_eq!(part("/two", b"2", 2), 202);
+    assert_eq!(part("/three", b"3", 2), 507);
+    assert_eq!(on_the_way(&server).len(), 2);
+    let mut http = Http::enter(&server.address, "all");
+    assert_eq!(http.put("/three", b"3").code, 507);
+    let mut http = Http::enter(&server.address, "all");
+    assert_eq!(http.put("/old", b"new").code, 200, "that is no file more");
+    // And however large.
+    let large = noise(3_000_000, 1);
+    for target in ["/one", "/two"] {
+        http.expect("DELETE", &format!("{target}?upload"), "", 204);
+    }
+    assert_eq!(part("/two", &large, 3_500_000), 202);
+    assert_eq!(part("/one", &large, 3_500_000), 507);
+    assert_eq!(
+        Http::enter(&server.address, "all").put("/old", &large).code,
+        507
+    );
+    let range = "Content-Range: bytes 3000000-3499999/3500000\r\n";
+    let last = noise(500_000, 2);
+    let mut http = Http::enter(&server.address, "all");
+    assert_eq!(http.pass("PUT", "/two", range, &last).code, 201);
+}
+
+#[test]
 fn a_file_is_not_larger_than_files_may_be_and_the_disk_does_not_fill() {
     let server = serve("largest_file = 3000000", "", "", |library| {
         std::fs::write(library.join("old"), "OLD").expect("file");

@@ -7,8 +7,6 @@ use nix::sys::signal::Signal;
 use serde_json::json;
 use std::path::Path;
 
-const MIB: usize = 1 << 20;
-
 fn furnish(library: &Path) {
     for home in ["home-ann", "home-bob"] {
         std::fs::create_dir(library.join(home)).expect("home");
@@ -16,8 +14,6 @@ fn furnish(library: &Path) {
         std::fs::write(library.join(home).join(".hidden"), "hidden").expect("file");
         std::fs::create_dir(library.join(home).join("folder")).expect("folder");
     }
-    let big = crate::peer::noise(32 * MIB, 1);
-    std::fs::write(library.join("home-ann/big"), big).expect("file");
     std::os::unix::fs::symlink("../home-bob/file", library.join("home-ann/link")).expect("link");
     std::os::unix::fs::symlink("../home-bob", library.join("home-ann/door")).expect("link");
 }
@@ -218,41 +214,4 @@ fn a_link_ends_with_what_it_rests_on() {
         share(&server, "ann", &json!({"path": "file"})) == Err(401)
     });
     assert_eq!(open(&server, &target).0, 404);
-}
-
-#[cfg(target_arch = "x86_64")]
-#[test]
-fn a_child_that_serves_a_link_has_that_file_and_no_library() {
-    use crate::probe::{Session, hold_child, probe_each, surround};
-    use crate::walls::{child_at, holds, skip};
-    let server = serve(EVERYTHING);
-    let folder = surround(&server);
-    let (_, target) = share(&server, "ann", &json!({"path": "big"})).expect("a link");
-    let begun = || {
-        let mut http = Http::knock(&server.address);
-        http.say("GET", &target, "");
-        assert_eq!(http.begin().map(|answer| answer.code), Some(200));
-        http
-    };
-    let first = begun();
-    let Some(sibling) = child_at(&server, first.address()) else {
-        return skip("the descriptors of children cannot be seen here");
-    };
-    let mut held = holds(&server, sibling);
-    for known in ["drain", "standard", "client", "channel"] {
-        held.remove(known);
-    }
-    // The file, and what it may go through.
-    let files = held.remove("STRANGE");
-    assert!(matches!(files, Some(1)), "{files:?}");
-    assert!(held.is_empty(), "{held:?}");
-    probe_each(&server, &folder, sibling, false, &mut || {
-        let http = begun();
-        let pid = child_at(&server, http.address());
-        let pid = pid.ok_or("the descriptors of children cannot be seen here")?;
-        let held = hold_child(pid, &server.library())?;
-        assert!(held.root.is_none(), "the library");
-        let session: Session = (Box::new(http), held);
-        Ok(session)
-    });
 }
