@@ -19,8 +19,6 @@ use crate::wire::path::RelPath;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Bytes of the letters of a path: it has to fit into an answer.
-const LONGEST_PATH: usize = 4000;
 /// Most openings of one link that can be counted.
 const MOST_TIMES: u32 = 1_000_000;
 /// Bytes of links in one answer.
@@ -226,7 +224,7 @@ fn begin(
     let below = RelPath::parse(&bytes).map_err(crate::wire::path::Bad::when_reading)?;
     // In one spelling, which fits into an answer as well.
     let path = name::encode(&bytes);
-    if path.len() > LONGEST_PATH {
+    if path.len() > ipc::LONGEST_SHARED {
         return Err(wrong("the path is too long for a share link"));
     }
     let account = keys

@@ -287,6 +287,11 @@ impl Read for Input {
 }
 
 impl Output {
+    /// Bytes that went so far; under TLS, sealed.
+    pub(super) fn sent(&self) -> u64 {
+        self.progress.sent()
+    }
+
     /// From now on files go to a fast client by the fastest way. For TCP alone, and where the sandbox lets it.
     pub(super) fn hurry(&mut self) {
         self.forward = Some(Forward::default());

@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Who};
-use super::{certificate, check, generate, user};
+use super::{certificate, check, generate, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -63,6 +63,8 @@ enum Command {
     },
     /// Who may log in, and what they may do: the users' file.
     User(user::UserArgs),
+    /// Links that users of HTTP gave to others: the shares' file.
+    Share(share::ShareArgs),
     /// The certificate of listeners with tls = true.
     Cert {
         #[command(subcommand)]
@@ -263,6 +265,7 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(problems) => refuse(&problems),
         },
+        Command::Share(arguments) => answer(share::run(arguments)),
         Command::Cert {
             command:
                 CertCommand::New {

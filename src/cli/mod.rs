@@ -7,5 +7,6 @@ pub mod forkftpd;
 mod generate;
 mod manage;
 mod password;
+mod share;
 mod user;
 mod who;

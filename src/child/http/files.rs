@@ -278,9 +278,14 @@ fn send_large(
             .piece(usize::try_from(now).unwrap_or(usize::MAX));
         sending.pace.take(piece).run(exchange.connection.slot());
         let output = &mut exchange.connection.stream.output;
-        let went = output.send_file(file.fd(), at, piece)?;
+        let before = output.sent();
+        let went = output.send_file(file.fd(), at, piece);
+        if !matches!(went, Ok(Ok(_))) {
+            // What sealing added is not known apart.
+            *sent += (output.sent() - before).min(piece as u64);
+        }
         // An answer cannot be taken back: the client sees by its length that it is not whole.
-        let went = went.map_err(|errno| End::HangUp(errno.into()))?;
+        let went = went?.map_err(|errno| End::HangUp(errno.into()))?;
         at += went as u64;
         *sent += went as u64;
         if went < piece {

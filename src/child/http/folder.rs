@@ -161,8 +161,7 @@ struct Told<'a> {
 /// Answers with the folder `path`.
 pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
     let asked = Asked::of(&exchange.head.query);
-    let for_people =
-        !asked.json && (exchange.wants("text/html") || !exchange.wants("application/json"));
+    let for_people = !asked.json && !exchange.wants("application/json");
     let listed = guest
         .allow(Operation::List)
         .and_then(|()| gather(guest.library, path, &asked));

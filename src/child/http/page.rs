@@ -323,8 +323,12 @@ fn sentence(said: &str) -> String {
 pub(super) fn refusal(exchange: &Exchange<'_>, status: u16, refusal: &Refusal) -> Reply {
     let words = Words::of(exchange);
     let why = sentence(words.error(refusal.code, &refusal.message));
+    // Whoever has shown something is somebody already.
+    let is_known = ["cookie", "authorization"]
+        .iter()
+        .any(|name| exchange.head.all(name).next().is_some());
     let login = match status {
-        401 | 403 => who(words, exchange, None),
+        401 | 403 if !is_known => who(words, exchange, None),
         _ => String::new(),
     };
     let main = format!(

@@ -3,12 +3,13 @@
 //! Nothing of a file is held in memory. Each is stored when the boundary behind it has come, the last one when the body is whole: what a
 //! connection is cut in is not.
 
-use super::body::{self, PIECE};
+use super::body;
 use super::exchange::Exchange;
 use super::incoming::{self, Incoming, Stop, Stored};
 use super::reply::Reply;
 use super::{Handled, put, receipt, refusal};
 use crate::child::guest::Guest;
+use crate::child::pieces::PIECE;
 use crate::config::OnTaken;
 use crate::error::{Code, Refusal};
 use crate::library::Streamed;

@@ -81,7 +81,7 @@ function rateNow(sent) {
 let doneShown = 0;
 function refreshSoon(every) {
   const done = queue.uploads.filter((one) => one.state === "done").length;
-  if (done === doneShown || document.querySelector("dialog[open]")) return;
+  if (done === doneShown || !menu.hidden || document.querySelector("dialog[open]")) return;
   if (every > 0 && performance.now() - refreshedAt < every) return;
   doneShown = done;
   refreshedAt = performance.now();
@@ -211,7 +211,7 @@ async function walk(entry, folder, below) {
   }
   if (isEmpty) {
     const path = `${folder}${below.split("/").map(hrefOf).join("/")}/`;
-    await request("MKCOL", path).catch(() => {});
+    await request("MKCOL", `${path}?parents`).catch(showError);
     refresh();
   }
 }
