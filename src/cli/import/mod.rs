@@ -9,7 +9,11 @@
 
 mod draft;
 mod passwords;
+mod proftpd;
+mod pure_ftpd;
 mod report;
+#[cfg(test)]
+mod scratch;
 mod vsftpd;
 
 use super::check;
@@ -54,6 +58,25 @@ enum Server {
         #[command(flatten)]
         to: To,
     },
+    /// Read the options of a pure-ftpd, and its virtual users.
+    #[command(name = "pure-ftpd")]
+    PureFtpd {
+        /// The folder with a file for each option (/etc/pure-ftpd/conf), a pure-ftpd.conf, or, behind --, the flags of its command line.
+        #[arg(required = true, value_name = "DIR|FILE|FLAGS")]
+        what: Vec<String>,
+        /// The text of the virtual users. Without it: beside the database, with the name's end .passwd.
+        #[arg(long, value_name = "FILE")]
+        passwords: Option<PathBuf>,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Read a proftpd.conf, and what it includes.
+    Proftpd {
+        /// The file: /etc/proftpd/proftpd.conf.
+        file: PathBuf,
+        #[command(flatten)]
+        to: To,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -76,6 +99,18 @@ pub(super) fn run(arguments: ImportArgs) -> Result<ExitCode, Vec<String>> {
             to,
         } => {
             let draft = vsftpd::import(&file, passwords.as_deref(), &mut report);
+            (draft.map_err(|why| vec![why])?, to.to)
+        }
+        Server::PureFtpd {
+            what,
+            passwords,
+            to,
+        } => {
+            let draft = pure_ftpd::import(&what, passwords.as_deref(), &mut report);
+            (draft.map_err(|why| vec![why])?, to.to)
+        }
+        Server::Proftpd { file, to } => {
+            let draft = proftpd::import(&file, &mut report);
             (draft.map_err(|why| vec![why])?, to.to)
         }
     };

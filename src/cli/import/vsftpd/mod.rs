@@ -8,7 +8,7 @@ use super::draft::{self, Draft, Key, can_serve, number, path, umask};
 use super::report::{Fate, Report};
 use crate::rights::Rights;
 use conf::Conf;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use toml_edit::Value;
 
 /// Reads the file, and those that it names.

@@ -1,4 +1,5 @@
 use super::super::report::Fate;
+use super::super::scratch::{HASH, Made, has, made};
 use super::*;
 
 /// What /etc/vsftpd.conf says on Debian, without its comments.
@@ -74,50 +75,16 @@ rsa_private_key_file=/etc/letsencrypt/live/a/privkey.pem
 ssl_ciphers=HIGH
 ";
 
-const HASH: &str = "$apr1$saltsalt$LR9wPsIAcuy46wmT2IkL./";
-
-struct Made {
-    config: String,
-    users: String,
-    commands: String,
-    report: Report,
-    _folder: tempfile::TempDir,
-}
-
-/// `HERE` in the text is the scratch folder, where the files are made first.
 fn import_with(
     text: &str,
     passwords: Option<&str>,
     files: &[(&str, &str)],
 ) -> Result<Made, String> {
-    let folder = tempfile::tempdir().expect("folder");
-    let here = folder.path().to_str().expect("path");
-    for (name, text) in files {
-        let path = folder.path().join(name);
-        std::fs::create_dir_all(path.parent().expect("parent")).expect("mkdir");
-        std::fs::write(path, text.replace("HERE", here)).expect("write");
-    }
-    let file = folder.path().join("vsftpd.conf");
-    std::fs::write(&file, text.replace("HERE", here)).expect("write");
-    let mut report = Report::default();
-    let passwords = passwords.map(|name| folder.path().join(name));
-    let draft = import(&file, passwords.as_deref(), &mut report)?;
-    Ok(Made {
-        config: draft.config(),
-        users: draft.users(),
-        commands: draft.commands(Path::new("users.toml")).join("\n"),
-        report,
-        _folder: folder,
+    let all = [&[("vsftpd.conf", text)], files].concat();
+    made(&all, |here, report| {
+        let passwords = passwords.map(|name| here.join(name));
+        import(&here.join("vsftpd.conf"), passwords.as_deref(), report)
     })
-}
-
-fn has(text: &str, lines: &[&str]) {
-    for line in lines {
-        assert!(
-            text.lines().any(|known| known.trim() == *line),
-            "no {line}\n{text}"
-        );
-    }
 }
 
 #[test]
