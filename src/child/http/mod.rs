@@ -12,6 +12,7 @@ mod exchange;
 mod files;
 mod folder;
 mod forwarded;
+mod gather;
 mod incoming;
 mod login;
 mod manage;

@@ -7,7 +7,8 @@ mod rows;
 
 use super::assets;
 use super::exchange::Exchange;
-use super::folder::{Asked, Listing, escaped};
+use super::folder::{Asked, escaped};
+use super::gather::Listing;
 use super::packed;
 use super::reply::Reply;
 use super::words::{Words, fill};
