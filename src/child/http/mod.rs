@@ -106,6 +106,11 @@ fn turn(connection: &mut Connection, world: World<'_>, visitor: &mut Visitor) ->
     if visitor.arrive(&mut exchange)? {
         tables::dispatch(&mut exchange, visitor)?;
     }
+    // A password that nobody wanted to know stays no longer than one that was.
+    if exchange.head.all("authorization").next().is_some() {
+        exchange.head.forget("authorization");
+        exchange.connection.forget();
+    }
     connection.settle()?;
     if connection.slot().asked_to_end() {
         return Err(End::Goodbye);

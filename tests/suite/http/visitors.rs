@@ -184,6 +184,8 @@ fn a_password_is_in_no_memory_after_the_request() {
         for _ in 0..2 {
             assert_eq!(programs.ask("GET", "/who", &line).body, b"nobody");
         }
+        // Nobody has to ask for it to be sent.
+        assert_eq!(programs.ask("GET", "/-/health", &line).code, 200);
         // What is given back to the allocator loses its beginning to it.
         let wanted = [
             PASSWORD.as_bytes()[32..].to_vec(),
