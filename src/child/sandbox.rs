@@ -120,7 +120,7 @@ impl Sandbox {
 /// executable memory, none that opens by an old way (open, creat), sends a signal, or changes an identity; what openat and
 /// openat2 may reach is Landlock's to say.
 #[rustfmt::skip]
-const POLICY: [Rule; 65] = [
+const POLICY: [Rule; 66] = [
     // The client's connection, and the broker's channel.
     row(libc::SYS_read, "requests; a pipe pair's input"),
     row(libc::SYS_write, "the log; a pipe pair's output"),
@@ -150,7 +150,8 @@ const POLICY: [Rule; 65] = [
     only(libc::SYS_fcntl, Only::Is(1, libc::F_SETFD as u32), "opening a listing, in the C library"),
     row(libc::SYS_pread64, "small files, digests; files under TLS"),
     row(libc::SYS_pwrite64, "uploads"),
-    row(libc::SYS_ftruncate, "an upload that begins anew"),
+    row(libc::SYS_ftruncate, "an upload that begins anew; room that was taken for one that was cut"),
+    row(libc::SYS_fallocate, "room for a large upload, of a file that it writes anyway"),
     row(libc::SYS_fdatasync, "uploads"),
     row(libc::SYS_fsync, "names"),
     row(libc::SYS_syncfs, "many uploads at once"),
@@ -194,12 +195,12 @@ const POLICY: [Rule; 65] = [
     row(libc::SYS_exit_group, "the end"),
 ];
 
-/// What the child of a client may do besides who takes files without a digest, as fast as they come. All of it moves bytes between
+/// What the child of a client may do besides who takes or sends files without a digest, as fast as they come. All of it moves bytes between
 /// descriptors that it has anyway.
 #[rustfmt::skip]
 const SWIFT: [Rule; 4] = [
-    row(libc::SYS_pipe2, "files to a fast client"),
-    row(libc::SYS_splice, "files to a fast client"),
+    row(libc::SYS_pipe2, "files to a fast client, and from one"),
+    row(libc::SYS_splice, "files to a fast client, and from one"),
     only(libc::SYS_fcntl, Only::Is(1, libc::F_SETPIPE_SZ as u32), "how much that pipe holds"),
     only(libc::SYS_setsockopt, Only::Is(2, libc::TCP_CORK as u32), "files to a fast client, in whole packets"),
 ];

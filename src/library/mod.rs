@@ -5,6 +5,7 @@
 //! of the whole machine. What is not a regular file or a folder, and what has a hidden name, is absent. An upload shows
 //! only when it is whole.
 
+mod ahead;
 mod digest;
 mod download;
 mod listing;

@@ -1,6 +1,7 @@
 //! An upload from its announcement to the moment before it shows. Run by children.
 
 use super::Library;
+use super::ahead::Ahead;
 use super::download::{Scratch, hash_range};
 use super::partial::{self, Wanted};
 use super::publish::Ready;
@@ -71,6 +72,7 @@ pub struct Upload {
     written: u64,
     /// Bytes of it already on their way to the disk.
     pushed: u64,
+    ahead: Ahead,
     /// Bytes of the whole, where it has to have so many.
     size: Option<u64>,
     modified: Option<Stamp>,
@@ -165,6 +167,7 @@ impl Upload {
             is_taken_over: begun.written == 0,
             written: begun.written,
             pushed: 0,
+            ahead: Ahead::default(),
             size: None,
             modified: None,
             replaces,
@@ -175,7 +178,8 @@ impl Upload {
     }
 
     /// Sees whether the rest will fit: at least `coming` bytes, beside those that are to be copied.
-    fn begun(self, library: &Library, coming: u64, copied: u64) -> Result<Upload, Refusal> {
+    fn begun(mut self, library: &Library, coming: u64, copied: u64) -> Result<Upload, Refusal> {
+        self.ahead = Ahead::new(self.written, coming);
         let fits = if self.written.saturating_add(coming) > self.largest {
             Err(Code::TooLarge.into())
         } else {
@@ -249,7 +253,37 @@ impl Upload {
         if !self.is_taken_over {
             self.take_over(|_| ())?;
         }
-        let end = self.written + bytes.len() as u64;
+        let end = self.may_grow(bytes.len())?;
+        self.ahead.reach(self.staged.fd(), end);
+        file::write_at(self.staged.fd(), bytes, self.written)?;
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(bytes);
+        }
+        self.grown(end);
+        Ok(())
+    }
+
+    /// True when nobody has to see the next bytes, for a digest: `write_from` may write them.
+    #[must_use]
+    pub fn takes_unseen(&self) -> bool {
+        self.is_taken_over && self.hasher.is_none()
+    }
+
+    /// Writes the next `count` bytes, which `pipe` holds. Only where they need not be seen.
+    ///
+    /// # Errors
+    /// As `write`; what is left in the pipe is of no use then.
+    pub fn write_from(&mut self, pipe: &copy::Pipe, count: usize) -> Result<(), Refusal> {
+        let end = self.may_grow(count)?;
+        self.ahead.reach(self.staged.fd(), end);
+        pipe.write_at(self.staged.fd(), self.written, count)?;
+        self.grown(end);
+        Ok(())
+    }
+
+    /// Sees whether `count` more bytes may be written. Returns how many it will be then.
+    fn may_grow(&self, count: usize) -> Result<u64, Refusal> {
+        let end = self.written + count as u64;
         if self.size.is_some_and(|size| end > size) {
             return Err(Refusal::new(
                 Code::Size,
@@ -260,18 +294,19 @@ impl Upload {
             return Err(Code::TooLarge.into());
         }
         if self.written / LOOK_EVERY != end / LOOK_EVERY {
-            self.check_space(bytes.len() as u64)?;
+            // What was taken for it is not free any more.
+            self.check_space(end - self.written.max(self.ahead.taken()).min(end))?;
         }
-        file::write_at(self.staged.fd(), bytes, self.written)?;
-        if let Some(hasher) = &mut self.hasher {
-            hasher.update(bytes);
-        }
+        Ok(end)
+    }
+
+    /// All up to `end` was written.
+    fn grown(&mut self, end: u64) {
         self.written = end;
         if self.durability != Durability::None && end - self.pushed >= WRITEBACK {
             copy::start_writeback(self.staged.fd(), self.pushed, end - self.pushed);
             self.pushed = end;
         }
-        Ok(())
     }
 
     /// Checks the whole against what the client says it sent.
@@ -310,7 +345,9 @@ impl Upload {
     }
 
     /// Gives it the time of change that its client said.
-    fn stamped(self, library: &Library) -> Result<Ready, Refusal> {
+    fn stamped(mut self, library: &Library) -> Result<Ready, Refusal> {
+        // That would be a change.
+        self.ahead.trim(self.staged.fd(), self.written);
         if let Some(stamp) = self.modified
             && let Err(errno) = file::set_modified(self.staged.fd(), stamp)
         {
@@ -323,7 +360,8 @@ impl Upload {
     /// The same without a word of the client's on digest or time. One that was not taken over, though there was something to copy,
     /// is refused by `publish`.
     #[must_use]
-    pub fn finish_streamed(self) -> Ready {
+    pub fn finish_streamed(mut self) -> Ready {
+        self.ahead.trim(self.staged.fd(), self.written);
         let digest = self.digest();
         Ready {
             target: self.target,
@@ -344,7 +382,8 @@ impl Upload {
     }
 
     /// Ends an upload that was cut: what can be resumed stays, the rest goes.
-    pub fn abandon(self, library: &Library) {
+    pub fn abandon(mut self, library: &Library) {
+        self.ahead.trim(self.staged.fd(), self.written);
         if !self.staged.is_resumable() || self.written < partial::SMALLEST {
             self.discard(library);
         }
@@ -355,7 +394,8 @@ impl Upload {
     ///
     /// # Errors
     /// `Io`: it is thrown away.
-    pub fn keep(self, library: &Library) -> Result<u64, Refusal> {
+    pub fn keep(mut self, library: &Library) -> Result<u64, Refusal> {
+        self.ahead.trim(self.staged.fd(), self.written);
         let kept = if !self.staged.is_resumable() {
             Err(Errno::EOPNOTSUPP)
         } else if self.durability == Durability::None {

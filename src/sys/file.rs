@@ -396,7 +396,18 @@ pub fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> Resu
     Ok(())
 }
 
-/// Cuts the file to `size` bytes.
+/// Takes room on the disk for `length` bytes from `offset`, without a change of the file's size (fallocate(2)).
+///
+/// # Errors
+/// EOPNOTSUPP where the filesystem cannot; ENOSPC, EDQUOT, EFBIG, EIO.
+pub fn allocate(file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<()> {
+    use nix::fcntl::{FallocateFlags, fallocate};
+    let position = i64::try_from(offset).map_err(|_| Errno::EFBIG)?;
+    let length = i64::try_from(length).map_err(|_| Errno::EFBIG)?;
+    fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, position, length)
+}
+
+/// Cuts the file to `size` bytes, and gives back what was taken on the disk beyond them.
 pub fn truncate(file: BorrowedFd<'_>, size: u64) -> Result<()> {
     nix::unistd::ftruncate(file, i64::try_from(size).map_err(|_| Errno::EFBIG)?)
 }

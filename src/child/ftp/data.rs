@@ -336,6 +336,31 @@ impl Connection {
         }
     }
 
+    /// Puts up to `count` bytes of what the client sends into `pipe`, when some are there. Returns how many; 0 when they go no further
+    /// this way: `pipe` is full, or else `receive` knows more. Only without TLS.
+    pub(super) fn receive_into(
+        &mut self,
+        control: &mut Control,
+        pipe: &copy::Pipe,
+        count: usize,
+    ) -> Result<usize, Stop> {
+        // The socket may be one that waits, and that would be for as long as the client likes.
+        self.wait(PollFlags::POLLIN, control)?;
+        match pipe.receive(self.fd.as_fd(), count) {
+            Ok(came) => {
+                self.slot.received(came as u64);
+                Ok(came)
+            }
+            Err(Errno::EAGAIN) => Ok(0),
+            Err(errno) => Err(broken(errno.desc())),
+        }
+    }
+
+    /// True when what is sent is sealed.
+    pub(super) fn is_secure(&self) -> bool {
+        self.secure.is_some()
+    }
+
     /// What is still on its way from a client whose control connection has ended, up to its own end or a moment of silence. None
     /// when that is all.
     pub(super) fn receive_rest(&mut self, into: &mut [u8]) -> Option<usize> {

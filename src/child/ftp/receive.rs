@@ -9,8 +9,8 @@ use crate::child::pieces::{PIECE, Pieces};
 use crate::child::quota::Reserved;
 use crate::config::{Goodbye, OnHangup};
 use crate::library::Upload;
-use crate::sys::net;
 use crate::sys::process::monotonic_millis;
+use crate::sys::{Errno, copy, net};
 use crate::wire::ftp::ascii::Converter;
 use crate::wire::ftp::command::Type;
 
@@ -20,6 +20,11 @@ const MOMENT: u64 = 2;
 const LONGEST_MOMENT: u64 = 50;
 /// How long it is waited for the rest of what a client sent that has gone, in milliseconds.
 const REST: u64 = 1000;
+
+/// What the pipe of a fast client holds; and how long that takes them to send at most, in milliseconds: for others it makes no
+/// difference.
+const WINDOW: usize = 1024 * 1024;
+const SWIFT: u64 = 50;
 
 /// What the end of an upload leaves open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,20 +95,36 @@ impl Intake<'_> {
             Text::Bytes => Pieces::new(PIECE, self.announced.unwrap_or(0)),
             Text::Lines(..) => Pieces::to_change(PIECE),
         };
+        let is_plain = kind == Type::Image && !connection.is_secure();
+        let mut spout = Spout::new(is_plain && self.upload.takes_unseen());
         loop {
-            let mut piece = pieces.next(self.upload)?;
-            let most = self.guest.uploads.piece(piece.len());
-            let (filled, stop) = fill(connection, control, &mut piece[..most]);
-            self.count(filled, control);
-            self.write(text.of(&piece[..filled]))?;
-            pieces.written(piece, filled)?;
-            let stop = match stop {
-                // Its bytes may come without a pause: nobody has looked meanwhile.
-                None if filled == most => data::attend(control).err(),
-                stop => stop,
+            let (is_end, stop) = match &spout.pipe {
+                Some(pipe) => {
+                    let most = self.guest.uploads.piece(WINDOW);
+                    let (filled, stop) = fill_pipe(connection, control, pipe, most);
+                    self.count(filled, control);
+                    self.write_from(pipe, filled)?;
+                    spout.look(filled)?;
+                    (false, stop)
+                }
+                None => {
+                    let mut piece = pieces.next(self.upload)?;
+                    let most = self.guest.uploads.piece(piece.len());
+                    let (filled, stop) = fill(connection, control, &mut piece[..most]);
+                    self.count(filled, control);
+                    self.write(text.of(&piece[..filled]))?;
+                    pieces.written(piece, filled)?;
+                    spout.look(filled)?;
+                    // Its bytes may come without a pause: nobody has looked meanwhile.
+                    let stop = match stop {
+                        None if filled == most => data::attend(control).err(),
+                        stop => stop,
+                    };
+                    (filled < most, stop)
+                }
             };
             match stop {
-                None if filled < most => break,
+                None if is_end => break,
                 None => {}
                 Some(stop) => {
                     if let Stop::Over(End::Lost(_)) = stop {
@@ -140,6 +161,63 @@ impl Intake<'_> {
         let end = self.upload.written() + bytes.len() as u64;
         self.guest.grow(self.reserved, end)?;
         Ok(self.upload.write(bytes)?)
+    }
+
+    fn write_from(&mut self, pipe: &copy::Pipe, count: usize) -> Result<(), Stop> {
+        let end = self.upload.written() + count as u64;
+        self.guest.grow(self.reserved, end)?;
+        Ok(self.upload.write_from(pipe, count)?)
+    }
+}
+
+/// The pipe by which a fast client's bytes come when nobody has to see them. All processes of one user may have few of that size
+/// (fs.pipe-user-pages-soft), so they are not for everyone.
+struct Spout {
+    pipe: Option<copy::Pipe>,
+    /// It may have one.
+    may: bool,
+    /// Bytes that came since it was looked, and when that was.
+    came: usize,
+    looked_at: u64,
+}
+
+impl Spout {
+    fn new(may: bool) -> Spout {
+        Spout {
+            pipe: None,
+            may,
+            came: 0,
+            looked_at: monotonic_millis(),
+        }
+    }
+
+    /// So many bytes came, and were written: the pipe is empty. None came by way of it: nothing will any more.
+    fn look(&mut self, came: usize) -> Result<(), Stop> {
+        if came == 0 && self.pipe.is_some() {
+            self.pipe = None;
+            self.may = false;
+        }
+        self.came += came;
+        if !self.may || self.came < WINDOW {
+            return Ok(());
+        }
+        let now = monotonic_millis();
+        let is_swift = now.saturating_sub(self.looked_at) <= SWIFT;
+        self.came = 0;
+        self.looked_at = now;
+        if !is_swift {
+            self.pipe = None;
+        } else if self.pipe.is_none() {
+            match copy::Pipe::new(WINDOW) {
+                Ok(pipe) => self.pipe = Some(pipe),
+                // Too many have one. Without it goes, too.
+                Err(Errno::EPERM | Errno::EMFILE | Errno::ENFILE | Errno::ENOMEM) => {
+                    self.may = false;
+                }
+                Err(errno) => return Err(Stop::Refused(errno.into())),
+            }
+        }
+        Ok(())
     }
 }
 
@@ -191,6 +269,25 @@ fn fill(
     let mut filled = 0;
     while filled < into.len() {
         match connection.receive(control, &mut into[filled..]) {
+            Ok(0) => break,
+            Ok(got) => filled += got,
+            Err(stop) => return (filled, Some(stop)),
+        }
+    }
+    (filled, None)
+}
+
+/// The same for `pipe`, which is empty, up to `most` bytes: whole pieces again. Fewer may mean that it is full; none, that the rest has
+/// to be read.
+fn fill_pipe(
+    connection: &mut Connection,
+    control: &mut Control,
+    pipe: &copy::Pipe,
+    most: usize,
+) -> (usize, Option<Stop>) {
+    let mut filled = 0;
+    while filled < most {
+        match connection.receive_into(control, pipe, most - filled) {
             Ok(0) => break,
             Ok(got) => filled += got,
             Err(stop) => return (filled, Some(stop)),

@@ -4,6 +4,7 @@ mod checksums;
 mod facts;
 mod listings;
 mod names;
+mod uploads;
 
 use super::server::{PATIENCE, Server};
 use std::io::{BufRead, BufReader, Read, Write};
