@@ -21,6 +21,11 @@ curl_as() { # USER[:PASSWORD] PATH CURL-ARGUMENT...
     shift 2
     curl -sS --max-time 20 -u "$user:${AS:-$PASSWORD}" "$@" "ftp://127.0.0.1:$PORT/$path"
 }
+by_http() {
+    local user=$1 path=$2
+    shift 2
+    curl -sSf --max-time 20 -u "$user:$PASSWORD" "$@" "http://127.0.0.1:$(port_of http)/$path"
+}
 has_own_verifier() { grep -A1 -F "[users.$1]" users.toml | grep -q '^password = "SCRAM-SHA-256'; }
 
 # serves FOLDER USER...: what was imported into FOLDER, on free ports, by FTP and by the drive protocol.
@@ -32,7 +37,7 @@ serves() {
     expect_status 0 "$FORKFTPD" check --config forkftpd.toml
     # A port that is free, and a second listener; the rest is as it was imported.
     sed -i -E 's/^address = .*/address = "127.0.0.1:0"/; s/^(xferlog|vsftpd_log) = .*//; s/^passive_address = .*//' forkftpd.toml
-    awk '/^\[\[listen\]\]/ && !done { print "[[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"drive\"\nproof = \"none\"\nlogin = \"required\"\n"; done = 1 }
+    awk '/^\[\[listen\]\]/ && !done { print "[[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"drive\"\nproof = \"none\"\nlogin = \"required\"\n\n[[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\ntls = \"off\"\nlogin = \"required\"\n"; done = 1 }
         { print }' forkftpd.toml >new.toml
     mv new.toml forkftpd.toml
     expect_status 0 "$FORKFTPD" check --config forkftpd.toml
@@ -50,7 +55,7 @@ serves() {
         wait_for 5 grep -q 'as another server hashed it' "$LOG"
         if AS=wrong curl_as "$user" own.txt -o got 2>"$ERR"; then fail "$user came in with a wrong password"; fi
         has_own_verifier "$user" && fail "$user: replaced by a wrong password"
-        curl_as "$user" own.txt -o got
+        "${FIRST:-curl_as}" "$user" own.txt -o got
         has got "^of $user\$"
         wait_for 10 has_own_verifier "$user"
         wait_for 5 grep -q "was replaced by our own verifier user=\"\?$user" "$LOG"
@@ -101,6 +106,20 @@ printf 'tcp_wrappers=YES\n' >>vsftpd.conf
 expect_status 3 "$FORKFTPD" import vsftpd vsftpd.conf --passwords pw --to lost
 has "$OUT" '^! .*tcp_wrappers=YES'
 
+# A users file that cannot be saved: who logs in is served all the same, by the new verifier too, and the log says that the old hash stays.
+cd lost
+sed -i 's/^address = .*/address = "127.0.0.1:0"/' forkftpd.toml
+launch serve --config forkftpd.toml
+printf '[users.damaged]\npassword = "none"\nrights = []\n' >>users.toml
+for _ in 1 2; do
+    curl_as ann own.txt -o got
+    has got '^of ann$'
+done
+wait_for 5 grep -q 'could not be replaced in the users file' "$LOG"
+if has_own_verifier ann; then fail "a damaged file was written"; fi
+stop
+cd "$SCRATCH"
+
 # pure-ftpd by the flags of a container, with its text of virtual users.
 make_homes homes/pure joe
 printf 'joe:%s:65534:65534::%s/homes/pure/joe/./::::::::::::\n' "$(hash -5)" "$SCRATCH" >pureftpd.passwd
@@ -128,4 +147,4 @@ PassivePorts 50330 50339
 END
 expect_status 0 "$FORKFTPD" import proftpd proftpd.conf --to from-pro
 has from-pro/users.toml 'rights = \["list", "get", "put", "overwrite", "rename", "mkdir"\]'
-serves "$SCRATCH/from-pro" kim
+FIRST=by_http serves "$SCRATCH/from-pro" kim

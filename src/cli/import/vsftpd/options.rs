@@ -316,7 +316,7 @@ pub(super) static OPTIONS: &[Option_] = &[
     ours(
         "pam_service_name",
         "vsftpd",
-        "users.toml, from the file of pam_pwdfile",
+        "users.toml, where that service names a file of pam_pwdfile",
     ),
     nothing("passwd_chroot_enable", NO, SEALED),
     ours(

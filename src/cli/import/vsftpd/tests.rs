@@ -266,7 +266,7 @@ fn what_protected_there_is_marked_and_what_is_no_option_is_refused() {
         ("ssl_sslv3=YES", Fate::Nothing),
         ("userlist_enable=YES", Fate::Ours),
     ] {
-        let text = format!("local_enable=YES\nuserlist_file=HERE/list\n{line}\n");
+        let text = format!("local_enable=YES\nssl_enable=YES\n{line}\nuserlist_file=HERE/list\n");
         let made = import_with(&text, None, &[("list", "")]).expect(line);
         let key = line.split('=').next().expect("key");
         assert!(
