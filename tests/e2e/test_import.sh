@@ -148,3 +148,22 @@ END
 expect_status 0 "$FORKFTPD" import proftpd proftpd.conf --to from-pro
 has from-pro/users.toml 'rights = \["list", "get", "put", "overwrite", "rename", "mkdir"\]'
 FIRST=by_http serves "$SCRATCH/from-pro" kim
+
+# vsftpd for the anonymous alone, who may put files that they cannot get.
+make_homes homes/open pub
+cat >open.conf <<END
+anonymous_enable=YES
+anon_root=$SCRATCH/homes/open
+ftp_username=nobody
+write_enable=YES
+anon_upload_enable=YES
+download_enable=NO
+listen=YES
+END
+expect_status 0 "$FORKFTPD" import vsftpd open.conf --to from-open
+sed -i 's/^address = .*/address = "127.0.0.1:0"/' from-open/forkftpd.toml
+launch serve --config from-open/forkftpd.toml
+curl -sS --max-time 20 -T vsftpd.conf "ftp://127.0.0.1:$PORT/new.conf"
+same vsftpd.conf homes/open/new.conf
+if curl -sS --max-time 20 -o got "ftp://127.0.0.1:$PORT/new.conf" 2>"$ERR"; then fail "a file that may not be had was had"; fi
+stop

@@ -30,6 +30,8 @@ struct Server {
     per_user: Option<u64>,
     tls: bool,
     tls_required: bool,
+    /// Data connections have to be encrypted, and logins need not.
+    data_alone: bool,
     implicit: bool,
     reuse_off: bool,
     certificate: Option<String>,
@@ -188,6 +190,7 @@ impl Server {
                 let word = first.to_ascii_lowercase();
                 self.tls_required =
                     node.is_on() || word.starts_with("ctrl") || word.starts_with("auth");
+                self.data_alone = word == "data";
             }
             "tlsoptions" => {
                 let has = |word: &str| {
@@ -234,6 +237,7 @@ impl Server {
                 Vec::new()
             }
         };
+        let entries = passwords::without_barred(entries, report);
         let library = self.library(&entries);
         if library == Path::new("/") {
             report.less_safe(&from, "homes", "nothing but / is above all of them: move them below one folder, and set library and each home");
@@ -273,6 +277,9 @@ impl Server {
             (true, false, true) => "required",
             (true, false, false) => "optional",
         };
+        if self.tls && self.data_alone {
+            report.less_safe(&from, "TLSRequired data", draft::CLEAR_DATA);
+        }
         if self.tls {
             match &self.certificate {
                 Some(certificate) => {

@@ -214,7 +214,7 @@ fn encryption(conf: &Conf, draft: &mut Draft, report: &mut Report) -> &'static s
             report.nothing(
                 &conf.place("TLS"),
                 "TLS 3",
-                "a session under TLS that says PROT P has all its data encrypted",
+                "tls = \"required\" takes no data in the clear",
             );
             "required"
         }

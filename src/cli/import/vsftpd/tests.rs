@@ -177,6 +177,8 @@ fn tls_as_it_was_there() {
             "rights = [\"list\", \"get\"]",
         ],
     );
+    assert!(mixed.report.says(Fate::Unsafe, "force_local_data_ssl"));
+    assert!(!made.report.is_unsafe(), "{}", made.report.table());
     let implicit = import_with(
         "ssl_enable=YES\nimplicit_ssl=YES\nlocal_enable=YES\n",
         None,
@@ -251,6 +253,16 @@ fn lists_and_files_of_users_say_who_is_one() {
         "{}",
         made.users
     );
+}
+
+#[test]
+fn root_is_never_a_user() {
+    let pw = format!("root:{HASH}:19000:0:99999:7:::\nann:{HASH}:19000:0:99999:7:::\n");
+    let made =
+        import_with("local_enable=YES\n", Some("shadow"), &[("shadow", &pw)]).expect("import");
+    assert!(made.users.contains("[users.ann]") && !made.users.contains("root"));
+    has(&made.users, &["home = \"ann\""]);
+    assert!(!made.commands.contains("root"));
 }
 
 #[test]
