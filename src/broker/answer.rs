@@ -288,20 +288,12 @@ impl Dealing {
             }
             (Phase::Login, Ask::Anonymous) => self.answer_anonymous(desk, client),
             (
-                Phase::In,
-                Ask::ShareNew {
-                    path,
-                    seconds,
-                    count,
-                },
-            ) => self.answer_share_new(desk, path, seconds, count),
-            (Phase::In, Ask::Shares { after }) => self.answer_shares(desk, after.as_deref()),
-            (Phase::In, Ask::ShareEnd { id }) => self.answer_share_end(desk, &id),
-            (Phase::Login | Phase::In, Ask::ShareOpen { token, reads })
-                if client.protocol == Protocol::Http =>
-            {
-                self.answer_share_open(desk, client, &token, reads)
-            }
+                Phase::Login | Phase::In,
+                question @ (Ask::ShareNew { .. }
+                | Ask::Shares { .. }
+                | Ask::ShareEnd { .. }
+                | Ask::ShareOpen { .. }),
+            ) if client.protocol == Protocol::Http => self.answer_sharing(desk, client, question),
             (Phase::In, Ask::Give) => self.answer_give(desk, &brought),
             (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
             (

@@ -9,6 +9,7 @@ mod ftp;
 mod guest;
 mod http;
 mod pace;
+mod pieces;
 mod progress;
 mod quota;
 mod run;

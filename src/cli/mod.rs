@@ -8,5 +8,6 @@ mod generate;
 mod import;
 mod manage;
 mod password;
+mod share;
 mod user;
 mod who;

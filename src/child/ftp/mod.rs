@@ -14,6 +14,7 @@ mod files;
 mod line;
 mod list;
 mod opening;
+mod receive;
 mod retrieve;
 mod status;
 mod store;

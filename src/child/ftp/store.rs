@@ -6,36 +6,26 @@
 //! came is kept out of sight, for resuming, and an old file of that name stays.
 
 use super::control::Control;
-use super::data::{self, Connection, Direction, Farewell, Stop};
-use super::line::Line;
+use super::data::{self, Stop};
 use super::opening::Way;
+use super::receive::{Evidence, Intake};
 use super::{End, Handled, Session};
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
-use crate::child::quota::{Reserved, Spending};
-use crate::config::{Goodbye, OnHangup, OnTaken};
+use crate::child::quota::Spending;
+use crate::config::{OnHangup, OnTaken};
 use crate::error::{Code, Refusal};
-use crate::library::{From as Begin, Published, Ready, Streamed, Upload};
+use crate::library::{From as Begin, Published, Ready, Streamed};
 use crate::log::ftp::{self, Deed, Moved};
 use crate::rights::{Operation, Right};
 use crate::sys::process::monotonic_millis;
-use crate::sys::{net, random};
-use crate::wire::ftp::ascii::Converter;
+use crate::sys::random;
 use crate::wire::ftp::command::{Type, allo};
 use crate::wire::ftp::path::{absolute, resolve};
 use crate::wire::name;
 use crate::wire::path::RelPath;
 use std::cell::RefCell;
 use std::time::Instant;
-
-/// Read from the socket and written to the disk at once.
-const PIECE: usize = 256 * 1024;
-/// What a client that dies has its connections closed within of each other, beyond two round trips, in milliseconds; and the
-/// longest that is waited for it. Of 200 clients that were killed the second end was there within a quarter of a millisecond.
-const MOMENT: u64 = 2;
-const LONGEST_MOMENT: u64 = 50;
-/// How long it is waited for the rest of what a client sent that has gone, in milliseconds.
-const REST: u64 = 1000;
 
 impl From<Unanswered> for Stop {
     fn from(why: Unanswered) -> Stop {
@@ -262,14 +252,14 @@ impl Session<'_> {
             }
         };
         self.line.control.may_end = guest.grant.on_hangup == OnHangup::Publish;
-        let received = receive_bytes(
-            &mut self.line,
-            guest,
-            &mut upload,
-            &mut reserved,
-            (announced, ready),
+        let intake = Intake {
+            guest: &mut *guest,
+            upload: &mut upload,
+            reserved: &mut reserved,
+            announced,
             came,
-        );
+        };
+        let received = intake.receive(&mut self.line, ready);
         self.line.control.may_end = false;
         let stored = match received {
             Ok(moment) => {
@@ -306,154 +296,6 @@ fn beside(path: &RelPath, name: &[u8]) -> RelPath {
         return path.clone();
     };
     resolve(&above, name).unwrap_or_else(|_| path.clone())
-}
-
-/// What the end of an upload leaves open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Evidence {
-    /// It is whole.
-    Whole,
-    /// It is whole if the client is still there at that moment, on the monotonic clock, in milliseconds.
-    PresentUntil(u64),
-}
-
-/// From the data connection to what can be said about its end.
-fn receive_bytes(
-    line: &mut Line<'_>,
-    guest: &mut Guest,
-    upload: &mut Upload,
-    reserved: &mut Reserved,
-    (announced, ready): (Option<u64>, &[u8]),
-    came: &mut u64,
-) -> Result<Evidence, Stop> {
-    let mut connection = line.open_data(Direction::FromClient, ready)?;
-    let control = &mut line.control;
-    let mut text = Text::new(line.kind);
-    let mut piece = vec![0; PIECE];
-    loop {
-        let most = guest.uploads.piece(piece.len());
-        let (filled, stop) = fill(&mut connection, control, &mut piece[..most]);
-        *came += filled as u64;
-        guest.uploads.take(filled).run(control.slot());
-        write(guest, upload, reserved, text.of(&piece[..filled]))?;
-        let stop = match stop {
-            // Its bytes may come without a pause: nobody has looked meanwhile.
-            None if filled == most => data::attend(control).err(),
-            stop => stop,
-        };
-        match stop {
-            None if filled < most => break,
-            None => {}
-            Some(stop) => {
-                if let Stop::Over(End::Lost(_)) = stop {
-                    // It is gone, but not all that it has sent: the more is kept, the less it has to send again.
-                    let until = monotonic_millis() + REST;
-                    while monotonic_millis() < until
-                        && let Some(got) = connection.receive_rest(&mut piece)
-                    {
-                        *came += got as u64;
-                        write(guest, upload, reserved, text.of(&piece[..got]))?;
-                    }
-                }
-                return Err(stop);
-            }
-        }
-    }
-    write(guest, upload, reserved, text.end())?;
-    let farewell = connection.farewell();
-    // Some wait for ours before they close, others have gone: they have nothing to hear (RFC 5246, section 7.2.1).
-    let _ = connection.finish(control);
-    if announced.is_some_and(|announced| *came < announced) {
-        let what = format!("{came} bytes came, and ALLO announced more");
-        return Err(Stop::Broken(what));
-    }
-    match farewell {
-        Some(Farewell::Said) => return Ok(Evidence::Whole),
-        Some(Farewell::Torn) => {
-            let what = "TLS was cut in the middle of a record".to_owned();
-            return Err(Stop::Broken(what));
-        }
-        Some(Farewell::Missing) if line.world.listen.ftp.goodbye == Goodbye::Require => {
-            let what = "TLS did not say that this was the end (close_notify)".to_owned();
-            return Err(Stop::Broken(what));
-        }
-        _ => {}
-    }
-    if announced == Some(*came) || guest.grant.on_hangup == OnHangup::Publish {
-        return Ok(Evidence::Whole);
-    }
-    // Of the control connection: that of the other is as long as what stood in its buffers.
-    let round_trip = net::round_trip(line.control.fd())
-        .unwrap_or(0)
-        .div_ceil(1000);
-    let moment = (2 * round_trip + MOMENT).min(LONGEST_MOMENT);
-    Ok(Evidence::PresentUntil(monotonic_millis() + moment))
-}
-
-/// What comes, as it is to be stored.
-enum Text {
-    Bytes,
-    Lines(Converter, Vec<u8>),
-}
-
-impl Text {
-    fn new(kind: Type) -> Text {
-        match kind {
-            Type::Image => Text::Bytes,
-            Type::Ascii => Text::Lines(Converter::new(), Vec::new()),
-        }
-    }
-
-    fn of<'a>(&'a mut self, bytes: &'a [u8]) -> &'a [u8] {
-        match self {
-            Text::Bytes => bytes,
-            Text::Lines(converter, converted) => {
-                converted.clear();
-                converter.from_wire(bytes, converted);
-                converted
-            }
-        }
-    }
-
-    /// What was held back for what might have followed.
-    fn end(&mut self) -> &[u8] {
-        match self {
-            Text::Bytes => b"",
-            Text::Lines(converter, converted) => {
-                converted.clear();
-                converter.finish(converted);
-                converted
-            }
-        }
-    }
-}
-
-/// Reads until `into` is full: whole pieces cost the disk's cache less. How many bytes there are, fewer at the end; and why there
-/// are no more, if that is not the end.
-fn fill(
-    connection: &mut Connection,
-    control: &mut Control,
-    into: &mut [u8],
-) -> (usize, Option<Stop>) {
-    let mut filled = 0;
-    while filled < into.len() {
-        match connection.receive(control, &mut into[filled..]) {
-            Ok(0) => break,
-            Ok(got) => filled += got,
-            Err(stop) => return (filled, Some(stop)),
-        }
-    }
-    (filled, None)
-}
-
-fn write(
-    guest: &Guest,
-    upload: &mut Upload,
-    reserved: &mut Reserved,
-    bytes: &[u8],
-) -> Result<(), Stop> {
-    guest.grow(reserved, upload.written() + bytes.len() as u64)?;
-    Ok(upload.write(bytes)?)
 }
 
 /// Shows the upload, if at the last moment the client is there where that is what it rests on.

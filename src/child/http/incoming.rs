@@ -4,7 +4,7 @@ use super::{End, refusal};
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
 use crate::child::quota::{Reserved, Spending};
-use crate::digest::{Hasher, Value};
+use crate::digest::Value;
 use crate::error::{Code, Refusal};
 use crate::library::{Published, Ready, Streamed, Upload};
 use crate::scoreboard::Slot;
@@ -119,18 +119,13 @@ impl Incoming {
     /// The next bytes.
     pub(super) fn write(&mut self, guest: &Guest, bytes: &[u8]) -> Result<(), Stop> {
         let end = self.upload.written().saturating_add(bytes.len() as u64);
-        guest.grow(&mut self.reserved, end)?;
+        guest.ask_to_grow(&mut self.reserved, end)?;
         Ok(self.upload.write(bytes)?)
     }
 
-    /// The digest in the making, for who computes it beside the writing, of all that is written from now on; `take_hasher_back` ends
-    /// that.
-    pub(super) fn lend_hasher(&mut self) -> Option<Hasher> {
-        self.upload.lend_hasher()
-    }
-
-    pub(super) fn take_hasher_back(&mut self, hasher: Hasher) {
-        self.upload.take_hasher_back(hasher);
+    /// What it is written to.
+    pub(super) fn upload(&mut self) -> &mut Upload {
+        &mut self.upload
     }
 
     /// The whole has come: it is shown, if it is what its client `said`.

@@ -12,6 +12,7 @@ mod exchange;
 mod files;
 mod folder;
 mod forwarded;
+mod gather;
 mod incoming;
 mod login;
 mod manage;
@@ -75,7 +76,10 @@ impl From<io::Error> for End {
 }
 
 /// Serves the client at the other end of `stream` until it leaves.
-pub(super) fn serve(stream: Stream, world: World<'_>, client: &Client, broker: Broker) -> Exit {
+pub(super) fn serve(mut stream: Stream, world: World<'_>, client: &Client, broker: Broker) -> Exit {
+    if let Peer::Net(_) = client.peer {
+        stream.output.hurry();
+    }
     let mut connection = Connection::new(stream);
     let mut visitor = Visitor::new(*client, broker);
     let end = loop {

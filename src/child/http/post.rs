@@ -3,12 +3,13 @@
 //! Nothing of a file is held in memory. Each is stored when the boundary behind it has come, the last one when the body is whole: what a
 //! connection is cut in is not.
 
-use super::body::{self, PIECE};
+use super::body;
 use super::exchange::Exchange;
 use super::incoming::{self, Incoming, Stop, Stored};
 use super::reply::Reply;
 use super::{Handled, put, receipt, refusal};
 use crate::child::guest::Guest;
+use crate::child::pieces::PIECE;
 use crate::config::OnTaken;
 use crate::error::{Code, Refusal};
 use crate::library::Streamed;
@@ -146,6 +147,8 @@ impl Form<'_> {
                         finish(exchange, bytes.len() - at)?;
                     }
                     self.store(guest)?;
+                    // A piece may hold thousands of files, each of which waits for the disk.
+                    exchange.connection.slot().moved(1);
                     if self.multipart.is_over() {
                         return Ok(bytes.len());
                     }

@@ -4,7 +4,8 @@ use super::super::draft::{self, Key, folder};
 use super::super::report::Report;
 use super::conf::Node;
 use super::limits::Limits;
-use super::{elsewhere, mask, other, rate};
+use super::numbers::{mask, rate};
+use super::{elsewhere, other};
 use std::path::PathBuf;
 
 /// An <Anonymous>.
