@@ -215,3 +215,39 @@ impl Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn work(stored: Stored, password: &str, besides: Option<Imported>) -> Work {
+        Work {
+            name: "ann".into(),
+            password: Zeroizing::new(password.to_owned()),
+            stored,
+            besides,
+            users_file: None,
+        }
+    }
+
+    #[test]
+    fn a_right_password_makes_our_verifier_of_anothers_hash_and_a_wrong_one_does_not() {
+        let imported: Imported = "$apr1$saltsalt$LR9wPsIAcuy46wmT2IkL./"
+            .parse()
+            .expect("apr1");
+        let theirs = Stored::Imported(imported.clone());
+        let (right, better) = work(theirs.clone(), "pencil", None).check();
+        let better = better.expect("verifier");
+        assert!(right && better.len() < WORD);
+        let ours: Verifier = better.parse().expect("ours");
+        assert!(ours.check("pencil") && !ours.check("pen"));
+        assert_eq!(work(theirs, "pen", None).check(), (false, None));
+        let ours = Stored::from(ours);
+        let both = Some(imported);
+        assert_eq!(
+            work(ours.clone(), "pencil", both.clone()).check(),
+            (true, None)
+        );
+        assert_eq!(work(ours, "pen", both).check(), (false, None));
+    }
+}

@@ -47,6 +47,16 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     if let Some(users) = &users {
         let disabled = users.iter().filter(|(_, user)| user.disabled).count();
         text += &format!("users: {} ({disabled} disabled)\n", users.iter().count());
+        let imported = users.iter();
+        let imported = imported.filter(|(_, user)| user.stored.imported().is_some());
+        match imported.count() {
+            0 => {}
+            some => {
+                text += &format!(
+                    "  with a password as another server hashed it, until they log in by FTP or HTTP: {some}\n"
+                );
+            }
+        }
     }
     if let Some(shares) = shares {
         text += &format!("share links: {}\n", shares.len());

@@ -12,6 +12,9 @@ use toml_edit::{DocumentMut, Item, Table, Value};
 pub(super) const CONFIG: &str = "forkftpd.toml";
 pub(super) const USERS: &str = "users.toml";
 
+/// What is said where TLS is optional, and data had to be encrypted all the same.
+pub(super) const CLEAR_DATA: &str = "with tls = \"optional\" clients may ask for data in the clear (PROT C); with tls = \"required\" they may not";
+
 /// A key of ours, and its value.
 pub(super) type Key = (&'static str, Value);
 

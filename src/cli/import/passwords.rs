@@ -41,6 +41,25 @@ pub(super) fn text_of(path: &Path) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
+/// Who never logs in, whatever their password: root, and those of /etc/ftpusers, which PAM and ProFTPD look at.
+pub(super) fn without_barred(entries: Vec<Entry>, report: &mut Report) -> Vec<Entry> {
+    let text = text_of(Path::new("/etc/ftpusers")).unwrap_or_default();
+    let names = text
+        .lines()
+        .map(|line| line.split('#').next().unwrap_or("").trim());
+    let barred: Vec<&str> = names.chain(["root"]).collect();
+    let mut stay = Vec::new();
+    for entry in entries {
+        if barred.contains(&entry.name.as_str()) {
+            let says = "left out again: root, and who stands in /etc/ftpusers, never logs in there";
+            report.nothing(&entry.place, &entry.name, says);
+        } else {
+            stay.push(entry);
+        }
+    }
+    stay
+}
+
 /// The users of the file at `path`. Those without a password (`*`, `!`, nothing) are nobody who logs in.
 ///
 /// # Errors

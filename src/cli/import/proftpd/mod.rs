@@ -3,6 +3,8 @@
 
 mod conf;
 mod limits;
+mod numbers;
+mod open;
 mod options;
 
 use super::draft::{self, Draft, Key, Person, can_serve, folder, number, path, umask};
@@ -10,6 +12,8 @@ use super::passwords::{self, Entry};
 use super::report::{Fate, Report};
 use conf::Node;
 use limits::Limits;
+use numbers::{mask, rate};
+use open::{Open, open};
 use std::path::{Path, PathBuf};
 use toml_edit::Value;
 
@@ -28,6 +32,8 @@ struct Server {
     per_user: Option<u64>,
     tls: bool,
     tls_required: bool,
+    /// Data connections have to be encrypted, and logins need not.
+    data_alone: bool,
     implicit: bool,
     reuse_off: bool,
     certificate: Option<String>,
@@ -38,18 +44,6 @@ struct Server {
     limits: Limits,
     top: Vec<Key>,
     anonymous: Option<Open>,
-}
-
-/// An <Anonymous>.
-#[derive(Debug)]
-struct Open {
-    place: String,
-    root: PathBuf,
-    overwrite: Option<bool>,
-    umask: Option<u32>,
-    sessions: Option<u64>,
-    rates: Vec<Key>,
-    limits: Limits,
 }
 
 /// Reads the file and what it includes.
@@ -198,6 +192,7 @@ impl Server {
                 let word = first.to_ascii_lowercase();
                 self.tls_required =
                     node.is_on() || word.starts_with("ctrl") || word.starts_with("auth");
+                self.data_alone = word == "data";
             }
             "tlsoptions" => {
                 let has = |word: &str| {
@@ -244,6 +239,7 @@ impl Server {
                 Vec::new()
             }
         };
+        let entries = passwords::without_barred(entries, report);
         let library = self.library(&entries);
         if library == Path::new("/") {
             report.less_safe(&from, "homes", "nothing but / is above all of them: move them below one folder, and set library and each home");
@@ -283,6 +279,9 @@ impl Server {
             (true, false, true) => "required",
             (true, false, false) => "optional",
         };
+        if self.tls && self.data_alone {
+            report.less_safe(&from, "TLSRequired data", draft::CLEAR_DATA);
+        }
         if self.tls {
             match &self.certificate {
                 Some(certificate) => {
@@ -424,96 +423,6 @@ impl Server {
             rights,
             keys,
         }
-    }
-}
-
-/// The bits of files and folders together.
-fn mask(node: &Node) -> Option<u32> {
-    let bits = |text: &str| u32::from_str_radix(text, 8).ok();
-    let files = bits(node.argument(0))?;
-    Some(files & 0o066 | bits(node.argument(1)).unwrap_or(files) & 0o077)
-}
-
-/// TransferRate COMMANDS KILOBYTES[:FREE].
-fn rate(node: &Node) -> Option<Vec<Key>> {
-    let rate: f64 = node.argument(1).split(':').next()?.parse().ok()?;
-    let bytes = number((rate.clamp(1.0, 1e9) * 1024.0) as u64);
-    let verbs = node.argument(0).to_ascii_uppercase();
-    let mut keys: Vec<Key> = Vec::new();
-    if verbs.contains("STOR") || verbs.contains("APPE") {
-        keys.push(("upload_rate", bytes.clone()));
-    }
-    if verbs.contains("RETR") {
-        keys.push(("download_rate", bytes));
-    }
-    (node.arguments.len() == 2 && !keys.is_empty()).then_some(keys)
-}
-
-fn open(node: &Node, inside: &[Node], report: &mut Report) -> Open {
-    let root = match node.argument(0).strip_prefix('~') {
-        Some(name) => draft::home_of(name).unwrap_or_else(|| "/srv/ftp".into()),
-        None => folder(node.argument(0)),
-    };
-    report.ours(&node.place, &node.shown(), "[anonymous]");
-    let mut open = Open {
-        place: node.place.clone(),
-        root,
-        overwrite: None,
-        umask: None,
-        sessions: None,
-        rates: Vec::new(),
-        limits: Limits::default(),
-    };
-    for node in inside {
-        open.take(node, report);
-    }
-    open
-}
-
-impl Open {
-    fn take(&mut self, node: &Node, report: &mut Report) {
-        let says = match (node.name.as_str(), &node.inside) {
-            ("limit", Some(_)) => return self.limits.take(node, report),
-            ("directory", Some(inside)) if matches!(node.argument(0), "*" | "/*" | "/") => {
-                inside.iter().for_each(|node| self.take(node, report));
-                return;
-            }
-            (_, Some(inside)) => return elsewhere(node, inside, report),
-            ("allowoverwrite", _) => {
-                self.overwrite = Some(node.is_on());
-                "[anonymous] rights: overwrite"
-            }
-            ("umask", _) => {
-                self.umask = mask(node);
-                "[anonymous] umask"
-            }
-            ("maxclients", _) if node.argument(0).parse::<u64>().is_ok() => {
-                self.sessions = node.argument(0).parse().ok();
-                "[anonymous] sessions"
-            }
-            ("transferrate", _) if rate(node).is_some() => {
-                self.rates.extend(rate(node).unwrap_or_default());
-                "[anonymous] upload_rate, download_rate"
-            }
-            ("user" | "group", _) => {
-                report.nothing(&node.place, &node.shown(), "all are served as one user");
-                return;
-            }
-            ("useralias", _) => {
-                report.nothing(
-                    &node.place,
-                    &node.shown(),
-                    "anonymous and ftp are the names of who has none",
-                );
-                return;
-            }
-            ("anonrequirepassword", _) if node.is_on() => {
-                report.less_safe(&node.place, &node.shown(), "who is anonymous needs no password: make a user (forkftpd user add), and take [anonymous] away");
-                return;
-            }
-            _ => return other(node, report),
-        };
-        report.ours(&node.place, &node.shown(), says);
     }
 }
 

@@ -39,7 +39,7 @@ pub(super) fn import(
     };
     let open = anonymous.then(|| draft::home_of("ftp").unwrap_or_else(|| "/srv/ftp".into()));
     // Above all homes: those of users stand side by side in it.
-    let homes = entries.iter().map(|entry| home_of(entry));
+    let homes = entries.iter().map(home_of);
     let homes = homes.map(|home| home.parent().map_or_else(|| home.clone(), Path::to_owned));
     let library = homes
         .chain(open.clone())
@@ -214,7 +214,7 @@ fn encryption(conf: &Conf, draft: &mut Draft, report: &mut Report) -> &'static s
             report.nothing(
                 &conf.place("TLS"),
                 "TLS 3",
-                "a session under TLS that says PROT P has all its data encrypted",
+                "tls = \"required\" takes no data in the clear",
             );
             "required"
         }

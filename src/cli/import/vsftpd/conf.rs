@@ -131,12 +131,39 @@ impl Conf {
         }
     }
 
+    /// The option that is off, without which this one is not in use.
+    fn lacks(&self, name: &str) -> Option<&'static str> {
+        let needs = match name {
+            _ if name.starts_with("force_") && name.ends_with("_ssl") => "ssl_enable",
+            "rsa_cert_file"
+            | "rsa_private_key_file"
+            | "require_ssl_reuse"
+            | "implicit_ssl"
+            | "strict_ssl_read_eof"
+            | "require_cert"
+            | "validate_cert" => "ssl_enable",
+            "userlist_deny" | "userlist_file" => "userlist_enable",
+            "guest_username" | "virtual_use_local_privs" => "guest_enable",
+            "chown_username" => "chown_uploads",
+            "anon_root" | "anon_max_rate" | "ftp_username" => "anonymous_enable",
+            "local_root" | "local_umask" | "local_max_rate" => "local_enable",
+            "xferlog_std_format" => "xferlog_enable",
+            _ => return None,
+        };
+        (!self.yes(needs)).then_some(needs)
+    }
+
     /// A line for each option that stands in the file.
     pub(super) fn note_all(&self, report: &mut Report) {
         for option in OPTIONS {
             let Some((_, place)) = self.given.get(option.name) else {
                 continue;
             };
+            if let Some(off) = self.lacks(option.name) {
+                let says = format!("not in use there: {off} is off");
+                report.nothing(place, &self.shown(option.name), says);
+                continue;
+            }
             let is_default = !self.differs(option.name, option.default);
             let (fate, says) = option.becomes.fate(is_default);
             report.note(fate, place, &self.shown(option.name), says);

@@ -162,6 +162,11 @@ fn encryption(conf: &Conf, draft: &mut Draft, report: &mut Report) -> Tls {
     );
     let (has_local, has_anonymous) = (conf.yes("local_enable"), conf.yes("anonymous_enable"));
     let all = (local || !has_local) && (anonymous || !has_anonymous);
+    let has_data = conf.yes("force_local_data_ssl") && has_local;
+    if !all && !conf.yes("implicit_ssl") && has_data {
+        let option = "force_local_data_ssl";
+        note(conf, Fate::Unsafe, option, draft::CLEAR_DATA, report);
+    }
     Tls {
         word: match (conf.yes("implicit_ssl"), all) {
             (true, _) => "implicit",

@@ -219,7 +219,7 @@ pub(super) static OPTIONS: &[Option_] = &[
     nothing(
         "force_local_data_ssl",
         YES,
-        "a session under TLS that says PROT P has all its data encrypted",
+        "tls = \"required\" takes no data in the clear",
     ),
     ours(
         "force_local_logins_ssl",
@@ -316,7 +316,7 @@ pub(super) static OPTIONS: &[Option_] = &[
     ours(
         "pam_service_name",
         "vsftpd",
-        "users.toml, from the file of pam_pwdfile",
+        "users.toml, where that service names a file of pam_pwdfile",
     ),
     nothing("passwd_chroot_enable", NO, SEALED),
     ours(

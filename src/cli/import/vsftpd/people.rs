@@ -168,6 +168,7 @@ pub(super) fn local(
             None => Vec::new(),
         },
     };
+    entries = passwords::without_barred(entries, report);
     let folder = match conf.text("user_config_dir") {
         "" => None,
         folder => Some(Path::new(folder)),

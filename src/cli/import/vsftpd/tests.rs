@@ -177,6 +177,8 @@ fn tls_as_it_was_there() {
             "rights = [\"list\", \"get\"]",
         ],
     );
+    assert!(mixed.report.says(Fate::Unsafe, "force_local_data_ssl"));
+    assert!(!made.report.is_unsafe(), "{}", made.report.table());
     let implicit = import_with(
         "ssl_enable=YES\nimplicit_ssl=YES\nlocal_enable=YES\n",
         None,
@@ -254,6 +256,16 @@ fn lists_and_files_of_users_say_who_is_one() {
 }
 
 #[test]
+fn root_is_never_a_user() {
+    let pw = format!("root:{HASH}:19000:0:99999:7:::\nann:{HASH}:19000:0:99999:7:::\n");
+    let made =
+        import_with("local_enable=YES\n", Some("shadow"), &[("shadow", &pw)]).expect("import");
+    assert!(made.users.contains("[users.ann]") && !made.users.contains("root"));
+    has(&made.users, &["home = \"ann\""]);
+    assert!(!made.commands.contains("root"));
+}
+
+#[test]
 fn what_protected_there_is_marked_and_what_is_no_option_is_refused() {
     for (line, fate) in [
         ("tcp_wrappers=YES", Fate::Unsafe),
@@ -266,7 +278,7 @@ fn what_protected_there_is_marked_and_what_is_no_option_is_refused() {
         ("ssl_sslv3=YES", Fate::Nothing),
         ("userlist_enable=YES", Fate::Ours),
     ] {
-        let text = format!("local_enable=YES\nuserlist_file=HERE/list\n{line}\n");
+        let text = format!("local_enable=YES\nssl_enable=YES\n{line}\nuserlist_file=HERE/list\n");
         let made = import_with(&text, None, &[("list", "")]).expect(line);
         let key = line.split('=').next().expect("key");
         assert!(
