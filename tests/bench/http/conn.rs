@@ -25,7 +25,7 @@ pub(crate) fn run(world: &World) {
     let theirs = Contestant::all_theirs(world, &Product::HTTP, Way::Plain);
     servers.extend(theirs);
     let aims = [
-        Aim::Beside("nginx", Goal::Shown),
+        Aim::Beside("nginx", Goal::AtLeast(0.5)),
         Aim::Cpu("nginx", Goal::Shown),
     ];
     let under = network::under(world.unpaced());
