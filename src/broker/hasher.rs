@@ -26,7 +26,7 @@ pub(super) struct Work {
     pub(super) name: String,
     pub(super) password: Zeroizing<String>,
     pub(super) stored: Stored,
-    /// Checked besides, where `stored` is ours, and to no end: while there are users whose passwords were hashed by another server, nobody is
+    /// Checked besides, where `stored` is another, and to no end: while there are users whose passwords were hashed by another server, nobody is
     /// to be told from them by the time it takes.
     pub(super) besides: Option<Imported>,
     /// Where a better verifier goes.
@@ -176,10 +176,12 @@ impl Work {
     /// Whether the password is right, and then our verifier of it where what is stored is another's. Takes as long for a wrong one.
     fn check(&self) -> (bool, Option<Zeroizing<String>>) {
         let right = self.stored.check(&self.password);
+        if let Some(besides) = &self.besides
+            && self.stored.imported() != Some(besides)
+        {
+            let _ = besides.check(&self.password);
+        }
         if self.stored.imported().is_none() {
-            if let Some(besides) = &self.besides {
-                let _ = besides.check(&self.password);
-            }
             return (right, None);
         }
         // What cannot be one of our passwords stays as it is.
