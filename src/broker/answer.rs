@@ -2,6 +2,7 @@
 //! of phase, or one that cannot be read, ends the child's channel, and nothing else.
 
 use super::desk::{self, Desk, Name};
+use super::hasher::Work;
 use super::login::{Attempt, Passed, Wanted};
 use super::{quota, sign};
 use crate::config::{Account, Encryption, Login, Protocol};
@@ -9,14 +10,12 @@ use crate::digest::Kind;
 use crate::error::{Code, Refusal};
 use crate::ipc::{Answer, Ask, Client, Grant, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
-use crate::scram::Verifier;
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, file};
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
 use crate::wire::frame::{MAX_CONTROL, MAX_DATA};
 use crate::wire::path::RelPath;
 use std::os::fd::{AsFd, OwnedFd};
-use zeroize::Zeroizing;
 
 /// One child, as the broker knows it.
 #[derive(Debug)]
@@ -91,7 +90,7 @@ impl Reply {
 pub(super) enum Outcome {
     Say(Reply),
     /// A password has to be hashed first, elsewhere: `Dealing::hashed` follows.
-    Hash(Box<Verifier>, Zeroizing<String>),
+    Hash(Box<Work>),
     /// The channel ends.
     CutOff(&'static str),
 }
@@ -289,20 +288,12 @@ impl Dealing {
             }
             (Phase::Login, Ask::Anonymous) => self.answer_anonymous(desk, client),
             (
-                Phase::In,
-                Ask::ShareNew {
-                    path,
-                    seconds,
-                    count,
-                },
-            ) => self.answer_share_new(desk, path, seconds, count),
-            (Phase::In, Ask::Shares { after }) => self.answer_shares(desk, after.as_deref()),
-            (Phase::In, Ask::ShareEnd { id }) => self.answer_share_end(desk, &id),
-            (Phase::Login | Phase::In, Ask::ShareOpen { token, reads })
-                if client.protocol == Protocol::Http =>
-            {
-                self.answer_share_open(desk, client, &token, reads)
-            }
+                Phase::Login | Phase::In,
+                question @ (Ask::ShareNew { .. }
+                | Ask::Shares { .. }
+                | Ask::ShareEnd { .. }
+                | Ask::ShareOpen { .. }),
+            ) if client.protocol == Protocol::Http => self.answer_sharing(desk, client, question),
             (Phase::In, Ask::Give) => self.answer_give(desk, &brought),
             (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
             (

@@ -89,8 +89,8 @@ impl Dealing {
             desk.signed_in.end(old, false, now);
         }
         let seconds = u64::from(client.session_hours) * 3600;
-        let verifier = desk.keys.verifier(name);
-        let Ok(token) = desk.signed_in.begin(name, verifier, seconds * 1000, now) else {
+        let stored = desk.keys.stored(name);
+        let Ok(token) = desk.signed_in.begin(name, stored, seconds * 1000, now) else {
             return Outcome::CutOff("the kernel has no randomness");
         };
         let user = name.to_owned();

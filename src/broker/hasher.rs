@@ -2,34 +2,52 @@
 //! many waiting, and the rest is told to come again.
 
 use crate::log::{self, Level};
-use crate::scram::Verifier;
+use crate::scram::{ITERATIONS, Verifier};
 use crate::sys::process;
 use crate::sys::{Errno, Result};
+use crate::users::{Editor, Imported, Stored};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// Most hashes that wait for their turn.
 const WAITING: usize = 256;
 /// What a hasher says when the password was right.
 const RIGHT: u8 = b'y';
+/// Longest word of a hasher: that, and a new verifier.
+const WORD: usize = 512;
 
 /// A password to be hashed.
 #[derive(Debug)]
-struct Job {
-    /// The child whose client it is about.
-    child: u64,
-    verifier: Box<Verifier>,
-    password: Zeroizing<String>,
+pub(super) struct Work {
+    /// Whose it is to be.
+    pub(super) name: String,
+    pub(super) password: Zeroizing<String>,
+    pub(super) stored: Stored,
+    /// Checked besides, where `stored` is ours, and to no end: while there are users whose passwords were hashed by another server, nobody is
+    /// to be told from them by the time it takes.
+    pub(super) besides: Option<Imported>,
+    /// Where a better verifier goes.
+    pub(super) users_file: Option<PathBuf>,
 }
 
 /// A process that hashes.
 #[derive(Debug)]
 struct Running {
+    /// The child whose client it is about.
     child: u64,
-    password: Zeroizing<String>,
+    work: Box<Work>,
     answer: OwnedFd,
+}
+
+/// A password that was right.
+#[derive(Debug)]
+pub(super) struct Right {
+    pub(super) password: Zeroizing<String>,
+    /// The hash of another server that it was checked by, and our verifier for the place of it.
+    pub(super) better: Option<(Imported, Verifier)>,
 }
 
 /// All of them.
@@ -37,7 +55,7 @@ struct Running {
 pub(super) struct Hasher {
     most: usize,
     running: Vec<(u64, Running)>,
-    waiting: VecDeque<Job>,
+    waiting: VecDeque<(u64, Box<Work>)>,
     next: u64,
 }
 
@@ -54,20 +72,11 @@ impl Hasher {
     }
 
     /// Takes a password on; false when there are too many.
-    pub(super) fn take(
-        &mut self,
-        child: u64,
-        verifier: Box<Verifier>,
-        password: Zeroizing<String>,
-    ) -> bool {
+    pub(super) fn take(&mut self, child: u64, work: Box<Work>) -> bool {
         if self.waiting.len() >= WAITING {
             return false;
         }
-        self.waiting.push_back(Job {
-            child,
-            verifier,
-            password,
-        });
+        self.waiting.push_back((child, work));
         true
     }
 
@@ -79,27 +88,20 @@ impl Hasher {
         if self.running.len() >= self.most {
             return Ok(None);
         }
-        let Some(Job {
-            child,
-            verifier,
-            password,
-        }) = self.waiting.front()
-        else {
+        let Some((_, work)) = self.waiting.front() else {
             return Ok(None);
         };
         let (answer, say) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-        process::spawn(|| hash(verifier, password, say.as_fd()))?;
-        let child = *child;
-        let password = self
-            .waiting
-            .pop_front()
-            .map_or_else(Zeroizing::default, |job| job.password);
+        process::spawn(|| hash(work, say.as_fd()))?;
+        let Some((child, work)) = self.waiting.pop_front() else {
+            return Ok(None);
+        };
         self.next += 1;
         self.running.push((
             self.next,
             Running {
                 child,
-                password,
+                work,
                 answer,
             },
         ));
@@ -113,31 +115,103 @@ impl Hasher {
         found.map(|(_, running)| running.answer.as_fd())
     }
 
-    /// What process `number` found: the child it was for, and the password if it was right.
-    pub(super) fn finish(&mut self, number: u64) -> Option<(u64, Option<Zeroizing<String>>)> {
+    /// What process `number` found: the child it was for, whose password it was to be, and the password if it was right.
+    pub(super) fn finish(&mut self, number: u64) -> Option<(u64, String, Option<Right>)> {
         let at = self
             .running
             .iter()
             .position(|(running, _)| *running == number)?;
-        let (_, running) = self.running.swap_remove(at);
-        let mut said = [0];
-        let right = match nix::unistd::read(&running.answer, &mut said) {
-            Ok(1) => said[0] == RIGHT,
+        let (
+            _,
+            Running {
+                child,
+                work,
+                answer,
+            },
+        ) = self.running.swap_remove(at);
+        let mut said = Zeroizing::new([0; WORD]);
+        let word = match nix::unistd::read(&answer, &mut said[..]) {
+            Ok(length @ 1..) => &said[..length],
             _ => {
                 log::event(Level::Error, "a hasher died", &[]);
-                false
+                &[]
             }
         };
-        Some((running.child, right.then_some(running.password)))
+        let Work {
+            name,
+            password,
+            stored,
+            ..
+        } = *work;
+        let right = word.strip_prefix(&[RIGHT]).map(|verifier| {
+            let verifier = std::str::from_utf8(verifier).ok();
+            let verifier = verifier.and_then(|text| text.parse().ok());
+            let better = stored.imported().cloned().zip(verifier);
+            Right { password, better }
+        });
+        Some((child, name, right))
     }
 }
 
 /// A hasher's life.
-fn hash(verifier: &Verifier, password: &str, say: BorrowedFd<'_>) -> Infallible {
+fn hash(work: &Work, say: BorrowedFd<'_>) -> Infallible {
     process::set_name(c"forkftpd:hash");
     let said = process::close_all_but(&[say]).and_then(|()| {
-        let right = verifier.check(password);
-        nix::unistd::write(say, &[if right { RIGHT } else { b'n' }])
+        let (right, better) = work.check();
+        let mut word = Zeroizing::new(vec![if right { RIGHT } else { b'n' }]);
+        if let Some(better) = &better {
+            word.extend_from_slice(better.as_bytes());
+        }
+        nix::unistd::write(say, &word)?;
+        Ok::<_, Errno>(better)
     });
-    process::exit(i32::from(!matches!(said, Ok::<usize, Errno>(1))))
+    // The client has its answer, and waits neither for the lock nor for the disk.
+    if let Ok(Some(better)) = &said {
+        work.keep(better);
+    }
+    process::exit(i32::from(said.is_err()))
+}
+
+impl Work {
+    /// Whether the password is right, and then our verifier of it where what is stored is another's. Takes as long for a wrong one.
+    fn check(&self) -> (bool, Option<Zeroizing<String>>) {
+        let right = self.stored.check(&self.password);
+        if self.stored.imported().is_none() {
+            if let Some(besides) = &self.besides {
+                let _ = besides.check(&self.password);
+            }
+            return (right, None);
+        }
+        // What cannot be one of our passwords stays as it is.
+        let ours = Verifier::new(&self.password, ITERATIONS).ok();
+        let ours = ours.filter(|_| right);
+        (right, ours.map(|ours| Zeroizing::new(ours.to_string())))
+    }
+
+    /// Puts our verifier into the users file, unless something else stands there by now.
+    fn keep(&self, verifier: &str) {
+        let Some(path) = &self.users_file else { return };
+        let put = || -> std::result::Result<bool, Vec<String>> {
+            let mut editor = Editor::open(path, false)?;
+            if editor.password(&self.name) != Some(self.stored.to_string().as_str()) {
+                return Ok(false);
+            }
+            let set = editor.set(&self.name, "password", Some(verifier.into()));
+            set.map_err(|why| vec![why])?;
+            editor.save().map(|_| true)
+        };
+        match put() {
+            Ok(true) => {
+                let what = "an imported password was replaced by our own verifier";
+                log::event(Level::Info, what, &[("user", &self.name)]);
+            }
+            Ok(false) => {}
+            Err(why) => {
+                let what =
+                    "an imported password could not be replaced in the users file, and serves on";
+                let why = why.join("; ");
+                log::event(Level::Warn, what, &[("user", &self.name), ("error", &why)]);
+            }
+        }
+    }
 }

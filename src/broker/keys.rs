@@ -9,7 +9,7 @@ use crate::proof::{self, Secret};
 use crate::scram::Verifier;
 use crate::sys::file::{self, Kind};
 use crate::sys::{Errno, privs};
-use crate::users::Users;
+use crate::users::{Imported, Stored, Users};
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
@@ -69,12 +69,36 @@ impl Keys {
         self.tls.succeed(std::mem::take(&mut before.tls));
     }
 
-    /// The verifier of `name`; that of nobody, which no password fits, when there is no such user.
-    pub(super) fn verifier(&self, name: &str) -> Verifier {
+    /// What is kept of the password of `name`; the verifier of nobody, which no password fits, when there is no such user.
+    pub(super) fn stored(&self, name: &str) -> Stored {
         match self.users.get(name) {
-            Some(user) => user.verifier.clone(),
-            None => Verifier::mock(&self.nobody, name),
+            Some(user) => user.stored.clone(),
+            None => Verifier::mock(&self.nobody, name).into(),
         }
+    }
+
+    /// The verifier of `name` for SCRAM; that of nobody, too, while theirs is another server's, which SCRAM cannot do with.
+    pub(super) fn verifier(&self, name: &str) -> Verifier {
+        match self.users.get(name).map(|user| &user.stored) {
+            Some(Stored::Own(verifier)) => verifier.clone(),
+            Some(Stored::Imported(_)) | None => Verifier::mock(&self.nobody, name),
+        }
+    }
+
+    /// True when what is kept of the password of `name` is another server's.
+    pub(super) fn is_imported(&self, name: &str) -> bool {
+        let user = self.users.get(name);
+        user.is_some_and(|user| user.stored.imported().is_some())
+    }
+
+    /// The other server's hash that costs most to check, if there is any.
+    pub(super) fn dearest(&self) -> Option<&Imported> {
+        self.users.dearest()
+    }
+
+    /// Puts our verifier in the place of another server's hash, from now on.
+    pub(super) fn replace(&mut self, name: &str, imported: &Imported, verifier: Verifier) {
+        self.users.replace(name, imported, verifier);
     }
 
     /// True when `file` is a regular file on the library's filesystem that belongs to the user who serves.

@@ -3,6 +3,7 @@
 
 use super::answer::{Dealing, Outcome, Reply};
 use super::desk::Desk;
+use super::hasher::Work;
 use crate::error::Code;
 use crate::ipc::{Answer, Client, Phase};
 use crate::log::{self, Level};
@@ -92,6 +93,10 @@ impl Dealing {
                 message: Some(message),
             },
             Err(reason) => {
+                let reason = match desk.keys.is_imported(&name) {
+                    true => "the password is still as another server hashed it: a login by FTP or HTTP has to come first".to_owned(),
+                    false => reason,
+                };
                 refused(&client, &name, &reason);
                 Passed::No
             }
@@ -108,19 +113,25 @@ impl Dealing {
         password: Zeroizing<String>,
         wanted: Wanted,
     ) -> Outcome {
-        let verifier = desk.keys.verifier(&name);
-        if desk.remembered.knows(&name, &password, &verifier) {
+        let stored = desk.keys.stored(&name);
+        if desk.remembered.knows(&name, &password, &stored) {
             let passed = Passed::Yes { message: None };
             return self.checked(desk, client, &name, passed, wanted);
         }
         // Nothing more is heard of this child before the hash is there.
         self.phase = Phase::Answering;
         self.attempt = Some(Attempt {
-            name,
+            name: name.clone(),
             scram: None,
             wanted,
         });
-        Outcome::Hash(Box::new(verifier), password)
+        Outcome::Hash(Box::new(Work {
+            name,
+            password,
+            stored,
+            besides: desk.keys.dearest().cloned(),
+            users_file: desk.keys.config.users_file.clone(),
+        }))
     }
 
     fn checked(
@@ -155,8 +166,8 @@ impl Dealing {
         };
         let passed = match right {
             Some(password) => {
-                let verifier = desk.keys.verifier(&name);
-                desk.remembered.note(&name, &password, &verifier);
+                let stored = desk.keys.stored(&name);
+                desk.remembered.note(&name, &password, &stored);
                 Passed::Yes { message: None }
             }
             None => {

@@ -21,7 +21,7 @@ mod throttle;
 mod walls;
 
 pub use run::run;
-pub use shares::count_shares;
+pub use shares::{Share, list_shares, revoke_shares};
 pub use sign::Pair;
 pub use start::{Control, Setup};
 pub use walls::ruleset;

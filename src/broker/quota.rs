@@ -69,6 +69,9 @@ impl Limits {
     }
 }
 
+/// Unfinished uploads of one user that may be kept: each is looked at before there is room for another.
+const MOST_KEPT: u64 = 1000;
+
 /// All homes that have a quota and were asked for.
 #[derive(Debug, Default)]
 pub(super) struct Quotas {
@@ -146,10 +149,13 @@ impl Quotas {
             return Err(Code::Io.into());
         };
         let used = read(known.state.as_fd()).map_err(|what| damaged(home, &what))?;
-        let kept = Amount {
-            bytes: partials.map_or(Ok(0), library::kept_bytes)?,
-            files: 0,
-        };
+        let (bytes, files) = partials.map_or(Ok((0, 0)), library::kept)?;
+        if wanted.files > 0 && files >= MOST_KEPT {
+            return Err(Code::Quota.into());
+        }
+        // A part of a new file is one, too; who replaces one needs no room for another.
+        let files = if wanted.files > 0 { files } else { 0 };
+        let kept = Amount { bytes, files };
         let all = used.plus(known.reserved).plus(kept).plus(wanted);
         if !limits.hold(all) {
             return Err(Code::Quota.into());

@@ -236,8 +236,8 @@ impl Broker<'_> {
                         self.desk.keys = keys;
                         self.desk.remembered.clear();
                         let keys = &self.desk.keys;
-                        self.desk.signed_in.retain(|user, verifier| {
-                            keys.may_come(user, None) && keys.verifier(user) == *verifier
+                        self.desk.signed_in.retain(|user, stored| {
+                            keys.may_come(user, None) && keys.stored(user) == *stored
                         });
                         ready(control, &self.desk.keys)
                     }
@@ -316,8 +316,8 @@ impl Broker<'_> {
                 self.later
                     .push((monotonic_millis() + reply.delay, child, reply));
             }
-            Outcome::Hash(verifier, password) => {
-                if !self.hasher.take(child, verifier, password)
+            Outcome::Hash(work) => {
+                if !self.hasher.take(child, work)
                     && let Some(known) = self.children.get_mut(&child)
                 {
                     let outcome = known.dealing.too_busy();
@@ -364,9 +364,15 @@ impl Broker<'_> {
         if let Some(answer) = self.hasher.answer_of(number) {
             let _ = self.epoll.delete(answer);
         }
-        let Some((child, right)) = self.hasher.finish(number) else {
+        let Some((child, name, right)) = self.hasher.finish(number) else {
             return;
         };
+        let right = right.map(|right| {
+            if let Some((imported, verifier)) = right.better {
+                self.desk.keys.replace(&name, &imported, verifier);
+            }
+            right.password
+        });
         if let Some(known) = self.children.get_mut(&child) {
             let outcome = known.dealing.hashed(&mut self.desk, right);
             self.carry_out(child, outcome);

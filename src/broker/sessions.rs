@@ -2,7 +2,7 @@
 //! the broker, in memory, and bounded; a restart of the server ends them all.
 
 use crate::proof;
-use crate::scram::Verifier;
+use crate::users::Stored;
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
@@ -18,7 +18,7 @@ const IDLE_PART: u64 = 4;
 struct Session {
     user: String,
     /// The password was this one: another ends the session.
-    verifier: Verifier,
+    stored: Stored,
     ends: u64,
     /// Longest time without a request.
     idle: u64,
@@ -52,7 +52,7 @@ impl Sessions {
     pub(super) fn begin(
         &mut self,
         user: &str,
-        verifier: Verifier,
+        stored: Stored,
         millis: u64,
         now: u64,
     ) -> Result<Zeroizing<String>, getrandom::Error> {
@@ -60,7 +60,7 @@ impl Sessions {
         self.make_room(user, now);
         let session = Session {
             user: user.to_owned(),
-            verifier,
+            stored,
             ends: now.saturating_add(millis),
             idle: millis / IDLE_PART,
             used: now,
@@ -95,9 +95,9 @@ impl Sessions {
     }
 
     /// Ends those of whom `stays` does not hold any more: users, and the verifiers that their passwords had.
-    pub(super) fn retain(&mut self, stays: impl Fn(&str, &Verifier) -> bool) {
+    pub(super) fn retain(&mut self, stays: impl Fn(&str, &Stored) -> bool) {
         self.known
-            .retain(|_, session| stays(&session.user, &session.verifier));
+            .retain(|_, session| stays(&session.user, &session.stored));
     }
 
     /// Forgets what is over; then, where `user` or all have as many as there may be, what was used longest ago.
@@ -126,12 +126,14 @@ impl Sessions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::scram::MIN_ITERATIONS;
+    use crate::scram::{MIN_ITERATIONS, Verifier};
 
     const HOUR: u64 = 3_600_000;
 
-    fn verifier(password: &str) -> Verifier {
-        Verifier::new(password, MIN_ITERATIONS).expect("verifier")
+    fn verifier(password: &str) -> Stored {
+        Verifier::new(password, MIN_ITERATIONS)
+            .expect("verifier")
+            .into()
     }
 
     #[test]
@@ -210,7 +212,7 @@ mod tests {
         for n in MOST_EACH..MOST {
             let session = Session {
                 user: format!("user{n}"),
-                verifier: any.clone(),
+                stored: any.clone(),
                 ends: HOUR,
                 idle: HOUR,
                 used: 50,

@@ -8,7 +8,7 @@ use super::shares::{LONGEST, Share};
 use super::walls;
 use crate::config::{Account, Level};
 use crate::error::{Code, Refusal};
-use crate::ipc::{self, Answer, Client, Phase};
+use crate::ipc::{self, Answer, Ask, Client, Phase};
 use crate::library::{Library, Owner};
 use crate::log;
 use crate::rights::Operation;
@@ -19,8 +19,6 @@ use crate::wire::path::RelPath;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Bytes of the letters of a path: it has to fit into an answer.
-const LONGEST_PATH: usize = 4000;
 /// Most openings of one link that can be counted.
 const MOST_TIMES: u32 = 1_000_000;
 /// Bytes of links in one answer.
@@ -37,8 +35,33 @@ fn absent() -> Refusal {
 }
 
 impl Dealing {
+    /// Any question about share links, of the client of an HTTP child.
+    pub(super) fn answer_sharing(
+        &mut self,
+        desk: &mut Desk,
+        client: Client,
+        question: Ask,
+    ) -> Outcome {
+        match (self.phase, question) {
+            (_, Ask::ShareOpen { token, reads }) => {
+                self.answer_share_open(desk, client, &token, reads)
+            }
+            (
+                Phase::In,
+                Ask::ShareNew {
+                    path,
+                    seconds,
+                    count,
+                },
+            ) => self.answer_share_new(desk, path, seconds, count),
+            (Phase::In, Ask::Shares { after }) => self.answer_shares(desk, after.as_deref()),
+            (Phase::In, Ask::ShareEnd { id }) => self.answer_share_end(desk, &id),
+            _ => Outcome::CutOff("a question out of its phase"),
+        }
+    }
+
     /// A link to `path`, for `seconds`, to be opened `count` times.
-    pub(super) fn answer_share_new(
+    fn answer_share_new(
         &self,
         desk: &mut Desk,
         path: String,
@@ -59,7 +82,7 @@ impl Dealing {
     }
 
     /// The user's own links, those after the one named `after`.
-    pub(super) fn answer_shares(&self, desk: &mut Desk, after: Option<&str>) -> Outcome {
+    fn answer_shares(&self, desk: &mut Desk, after: Option<&str>) -> Outcome {
         let Some(user) = self.user() else {
             return Outcome::CutOff("the share links of nobody");
         };
@@ -84,7 +107,7 @@ impl Dealing {
     }
 
     /// Ends one of the user's own.
-    pub(super) fn answer_share_end(&self, desk: &mut Desk, id: &str) -> Outcome {
+    fn answer_share_end(&self, desk: &mut Desk, id: &str) -> Outcome {
         let Some(user) = self.user() else {
             return Outcome::CutOff("the end of nobody's share link");
         };
@@ -103,7 +126,7 @@ impl Dealing {
     /// Lends the file of a link; to one who only looks (`reads` is not set) what tells of it, and not its content.
     ///
     /// To a child that has no library this is all it will ever get: it is to shut itself in further, and nothing else is answered.
-    pub(super) fn answer_share_open(
+    fn answer_share_open(
         &mut self,
         desk: &mut Desk,
         client: Client,
@@ -226,7 +249,7 @@ fn begin(
     let below = RelPath::parse(&bytes).map_err(crate::wire::path::Bad::when_reading)?;
     // In one spelling, which fits into an answer as well.
     let path = name::encode(&bytes);
-    if path.len() > LONGEST_PATH {
+    if path.len() > ipc::LONGEST_SHARED {
         return Err(wrong("the path is too long for a share link"));
     }
     let account = keys

@@ -73,6 +73,22 @@ impl Forward {
         self.looked_at = monotonic_millis();
     }
 
+    /// True while the client takes the bytes as fast as they come.
+    pub(super) fn is_swift(&self) -> bool {
+        self.pipe.is_some()
+    }
+
+    /// Holds nothing back any more: the file is over, and the connection goes on.
+    ///
+    /// # Errors
+    /// What the socket has.
+    pub(super) fn end(&mut self, to: BorrowedFd<'_>) -> Result<()> {
+        if std::mem::take(&mut self.is_corked) {
+            net::cork(to, false)?;
+        }
+        Ok(())
+    }
+
     fn look(&mut self, to: BorrowedFd<'_>) -> Result<()> {
         let now = monotonic_millis();
         let is_swift = now.saturating_sub(self.looked_at) <= SWIFT;

@@ -48,6 +48,11 @@ impl Progress {
         self.acknowledged_at = monotonic_millis();
     }
 
+    /// Bytes that went so far.
+    pub(super) fn sent(&self) -> u64 {
+        self.sent
+    }
+
     /// So many bytes went.
     pub(super) fn note(&mut self, sent: usize) {
         self.sent += sent as u64;

@@ -33,8 +33,19 @@ impl Guest {
         Ok(Reserved { bytes, files })
     }
 
-    /// Reserves more, if the upload needs it to grow to `end` bytes.
+    /// Reserves more, if the upload needs it to grow to `end` bytes; refused where nobody is left to ask.
     pub(super) fn grow(&self, reserved: &mut Reserved, end: u64) -> Result<(), Refusal> {
+        self.ask_to_grow(reserved, end).map_err(|why| match why {
+            Unanswered::Refused(refusal) => refusal,
+            Unanswered::Gone(_) => {
+                let what = "the quota cannot be looked at now";
+                Refusal::new(Code::Io, what)
+            }
+        })
+    }
+
+    /// Reserves more, if the upload needs it to grow to `end` bytes.
+    pub(super) fn ask_to_grow(&self, reserved: &mut Reserved, end: u64) -> Result<(), Unanswered> {
         if !self.grant.quota || end <= reserved.bytes {
             return Ok(());
         }
@@ -47,14 +58,10 @@ impl Guest {
                     return Ok(());
                 }
                 Err(Unanswered::Refused(refusal)) if refusal.code == Code::Quota => {}
-                Err(Unanswered::Refused(refusal)) => return Err(refusal),
-                Err(Unanswered::Gone(_)) => {
-                    let what = "the quota cannot be looked at now";
-                    return Err(Refusal::new(Code::Io, what));
-                }
+                Err(why) => return Err(why),
             }
         }
-        Err(Code::Quota.into())
+        Err(Unanswered::Refused(Code::Quota.into()))
     }
 
     /// Tells what came of reservations and removals.

@@ -20,8 +20,10 @@ pub struct Sandbox {
     empty: Option<OwnedFd>,
     /// Landlock: the library, and nothing else. Made by the broker, which alone knows where that is.
     ruleset: Option<OwnedFd>,
-    /// What the children of drive and HTTP clients may call: nobody pays for what another protocol needs.
+    /// What the children of drive clients may call: nobody pays for what another protocol needs.
     drive: Filter,
+    /// The same of HTTP clients.
+    http: Filter,
     /// The same of FTP clients.
     ftp: Filter,
     /// For warm children, who shut themselves in before they have a client: what any of their clients may need.
@@ -48,11 +50,11 @@ impl Sandbox {
         let identity = config.identity;
         let empty = identity.map(|_| privs::empty_folder()).transpose()?;
         let mut warm = [&POLICY[..], &WARM[..]].concat();
-        if config
-            .listen
-            .iter()
-            .any(|listen| listen.protocol == Protocol::Ftp)
-        {
+        let speaks = |protocol| config.listen.iter().any(|l| l.protocol == protocol);
+        if speaks(Protocol::Http) || speaks(Protocol::Ftp) {
+            warm.extend(SWIFT);
+        }
+        if speaks(Protocol::Ftp) {
             warm.extend(FTP);
             let why = "the address that its client came to, for the dialer";
             warm.push(row(libc::SYS_getsockname, why));
@@ -63,7 +65,8 @@ impl Sandbox {
             empty,
             ruleset,
             drive: Filter::new(&POLICY),
-            ftp: Filter::new(&[&POLICY[..], &FTP[..]].concat()),
+            http: Filter::new(&[&POLICY[..], &SWIFT[..]].concat()),
+            ftp: Filter::new(&[&POLICY[..], &SWIFT[..], &FTP[..]].concat()),
             warm: Filter::new(&warm),
         })
     }
@@ -100,9 +103,8 @@ impl Sandbox {
         }
         let filter = match entering {
             Entering::Warm => &self.warm,
-            // HTTP has all its bytes on one connection, as the drive protocol has.
-            Entering::Shut(Protocol::Drive | Protocol::Http)
-            | Entering::Open(Protocol::Drive | Protocol::Http) => &self.drive,
+            Entering::Shut(Protocol::Drive) | Entering::Open(Protocol::Drive) => &self.drive,
+            Entering::Shut(Protocol::Http) | Entering::Open(Protocol::Http) => &self.http,
             Entering::Shut(Protocol::Ftp) | Entering::Open(Protocol::Ftp) => &self.ftp,
         };
         filter.install().map_err(step("seccomp"))
@@ -193,19 +195,24 @@ const POLICY: [Rule; 66] = [
     row(libc::SYS_exit_group, "the end"),
 ];
 
-/// What the child of an FTP client may do besides. Its data connections come from the dialer: none of these makes, binds or connects
-/// a socket.
+/// What the child of a client may do besides who takes files without a digest, as fast as they come. All of it moves bytes between
+/// descriptors that it has anyway.
 #[rustfmt::skip]
-const FTP: [Rule; 8] = [
-    only(libc::SYS_getsockopt, Only::Is(2, libc::TCP_INFO as u32), "how long a round trip takes, at the end of an upload"),
-    row(libc::SYS_accept4, "the data connection, of a listening socket that the dialer made"),
-    only(libc::SYS_fchmod, Only::Without(1, 0o7000), "SITE CHMOD, of an open file; never whose a program is when it runs"),
-    row(libc::SYS_copy_file_range, "the part of a file that an upload goes on after"),
-    // Both move bytes between descriptors that it has anyway.
+const SWIFT: [Rule; 4] = [
     row(libc::SYS_pipe2, "files to a fast client, and from one"),
     row(libc::SYS_splice, "files to a fast client, and from one"),
     only(libc::SYS_fcntl, Only::Is(1, libc::F_SETPIPE_SZ as u32), "how much that pipe holds"),
     only(libc::SYS_setsockopt, Only::Is(2, libc::TCP_CORK as u32), "files to a fast client, in whole packets"),
+];
+
+/// What the child of an FTP client may do besides. Its data connections come from the dialer: none of these makes, binds or connects
+/// a socket.
+#[rustfmt::skip]
+const FTP: [Rule; 4] = [
+    only(libc::SYS_getsockopt, Only::Is(2, libc::TCP_INFO as u32), "how long a round trip takes, at the end of an upload"),
+    row(libc::SYS_accept4, "the data connection, of a listening socket that the dialer made"),
+    only(libc::SYS_fchmod, Only::Without(1, 0o7000), "SITE CHMOD, of an open file; never whose a program is when it runs"),
+    row(libc::SYS_copy_file_range, "the part of a file that an upload goes on after"),
 ];
 
 /// What a warm child may do besides, to come to its client. It holds listening sockets until then, and none after.

@@ -1,6 +1,7 @@
 //! The client's connection as a child uses it: reads and writes that know how long the client may take, and tell the
 //! scoreboard what moves. The listener keeps the same deadlines with a little grace, in case this process does not.
 
+use super::forward::Forward;
 use super::progress::Progress;
 use super::secure::{self, Secure};
 use crate::error::{Code, Refusal};
@@ -54,6 +55,8 @@ pub(super) struct Output {
     secure: Option<Secure>,
     /// Of a file, on the way to be sealed; made when it is needed.
     piece: Vec<u8>,
+    /// Files go out by way of this, where they are to hurry.
+    forward: Option<Forward>,
     /// Bytes of files that went out without a moment's waiting, in a row.
     fast: u64,
 }
@@ -122,6 +125,7 @@ impl Stream {
             progress: Progress::new(slot, limits.stall),
             secure: None,
             piece: Vec::new(),
+            forward: None,
             fast: 0,
         };
         Stream { input, output }
@@ -179,8 +183,13 @@ impl Input {
     /// Reads away what the client still sends, for a moment: closing with bytes unread would make the kernel throw away the
     /// last answer as well (RFC 2525, section 2.17).
     pub(super) fn linger(&mut self) {
-        let until = monotonic_millis() + LINGER;
-        let mut waste = [0; 4096];
+        self.linger_for(LINGER);
+    }
+
+    /// The same for so many milliseconds at most.
+    pub(super) fn linger_for(&mut self, millis: u64) {
+        let until = monotonic_millis() + millis;
+        let mut waste = [0; 16 * 1024];
         loop {
             let left = until.saturating_sub(monotonic_millis());
             let mut fds = [PollFd::new(self.fd.as_fd(), PollFlags::POLLIN)];
@@ -278,6 +287,16 @@ impl Read for Input {
 }
 
 impl Output {
+    /// Bytes that went so far; under TLS, sealed.
+    pub(super) fn sent(&self) -> u64 {
+        self.progress.sent()
+    }
+
+    /// From now on files go to a fast client by the fastest way. For TCP alone, and where the sandbox lets it.
+    pub(super) fn hurry(&mut self) {
+        self.forward = Some(Forward::default());
+    }
+
     /// Sends `count` bytes of `file` from `offset` without touching them. Returns how many the file had.
     pub(super) fn send_file(
         &mut self,
@@ -288,18 +307,26 @@ impl Output {
         if self.secure.is_some() {
             return self.send_sealed(file, offset, count);
         }
+        if let Some(forward) = &mut self.forward {
+            forward.begin();
+        }
         let mut left = count;
         while left > 0 {
             let began = monotonic_millis();
             if !self.is_socket {
                 self.wait_for_room()?;
             }
-            let most = if self.fast < FAST_BYTES {
+            let is_swift = self.forward.as_ref().is_some_and(Forward::is_swift);
+            let most = if self.fast < FAST_BYTES && !is_swift {
                 PIECE
             } else {
                 FAST_PIECE
             };
-            let sent = copy::send_file(self.fd.as_fd(), file, offset, left.min(most));
+            let most = left.min(most);
+            let sent = match &mut self.forward {
+                Some(forward) => forward.send(self.fd.as_fd(), file, offset, most),
+                None => copy::send_file(self.fd.as_fd(), file, offset, most),
+            };
             let went = sent.as_ref().map_or(0, |&sent| sent as u64);
             self.fast = if self.progress.note_wait(self.fd.as_fd(), began) < A_MOMENT {
                 self.fast + went
@@ -324,6 +351,9 @@ impl Output {
                 ) => return Err(error.into()),
                 Err(of_the_file) => return Ok(Err(of_the_file)),
             }
+        }
+        if let Some(forward) = &mut self.forward {
+            forward.end(self.fd.as_fd())?;
         }
         Ok(Ok(count - left))
     }

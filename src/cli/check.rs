@@ -20,7 +20,7 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     let secret = config.secret_file.as_deref().map(Secret::from_file);
     secret.transpose().map_err(one)?;
     let users = config.users_file.as_deref().map(Users::load).transpose()?;
-    let shares = config.shares_file.as_deref().map(broker::count_shares);
+    let shares = config.shares_file.as_deref().map(broker::list_shares);
     let shares = shares.transpose().map_err(one)?;
     let certificate = config.tls.as_ref().map(certificate::describe).transpose();
     let certificate = certificate.map_err(one)?.unwrap_or_default();
@@ -49,7 +49,7 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
         text += &format!("users: {} ({disabled} disabled)\n", users.iter().count());
     }
     if let Some(shares) = shares {
-        text += &format!("share links: {shares}\n");
+        text += &format!("share links: {}\n", shares.len());
     }
     let mode = if config.prefork == 0 {
         "one child forked for each client".to_owned()

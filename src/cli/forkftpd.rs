@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Who};
-use super::{certificate, check, generate, user};
+use super::{certificate, check, generate, import, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -63,6 +63,10 @@ enum Command {
     },
     /// Who may log in, and what they may do: the users' file.
     User(user::UserArgs),
+    /// Links that users of HTTP gave to others: the shares' file.
+    Share(share::ShareArgs),
+    /// Make a configuration and users of another server's: vsftpd, pure-ftpd or ProFTPD.
+    Import(import::ImportArgs),
     /// The certificate of listeners with tls = true.
     Cert {
         #[command(subcommand)]
@@ -263,6 +267,10 @@ pub fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(problems) => refuse(&problems),
         },
+        Command::Share(arguments) => answer(share::run(arguments)),
+        Command::Import(arguments) => {
+            import::run(arguments).unwrap_or_else(|problems| refuse(&problems))
+        }
         Command::Cert {
             command:
                 CertCommand::New {

@@ -70,7 +70,7 @@ one_filesystem = false
 # Permission bits that new files and folders do not get.
 umask = "0022"
 
-# Digest that is computed of uploads by FTP, and said in their receipt: "sha256", "blake3", "md5" or "none".
+# Digest that is computed of uploads by FTP and HTTP, and said in their receipt: "sha256", "blake3", "md5" or "none".
 receipt = "sha256"
 
 # Transfers and logins by FTP, in the lines that other tools read: wu-ftpd's xferlog, and vsftpd's own log, which fail2ban knows.

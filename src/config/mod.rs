@@ -270,6 +270,17 @@ impl Config {
     }
 }
 
+/// The file of share links that the configuration names, whether or not the rest of it is sound.
+///
+/// # Errors
+/// A configuration that cannot be read.
+pub fn shares_file(named: Option<&Path>) -> Result<Option<PathBuf>, Vec<Problem>> {
+    let (path, text) = file::read(named)?;
+    let shares_file = file::parse(path.as_deref(), &text)?.shares_file;
+    let folder = path.as_deref().and_then(Path::parent);
+    Ok(shares_file.map(|file| folder.unwrap_or(Path::new("")).join(file.into_inner())))
+}
+
 /// The users' file that the configuration names, whether or not the rest of it is sound: whoever makes users may still be setting
 /// the server up.
 ///

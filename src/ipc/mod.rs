@@ -320,6 +320,9 @@ pub enum Answer {
     },
 }
 
+/// Most bytes of the letters of a path that is shared: it has to fit into an answer.
+pub const LONGEST_SHARED: usize = 4000;
+
 /// A share link, as its user sees it. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {

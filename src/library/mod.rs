@@ -21,7 +21,7 @@ mod upload;
 pub use download::{Download, Scratch};
 pub use listing::Walk;
 pub use manage::Removed;
-pub use partial::kept_bytes;
+pub use partial::kept;
 pub use publish::{Give, Published, Ready};
 pub use streamed::{Expected, From, Streamed};
 pub use upload::{Announced, Upload};

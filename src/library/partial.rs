@@ -139,13 +139,13 @@ pub(super) fn sweep(partials: BorrowedFd<'_>, hours: u32) -> Result<u64, Errno> 
     Ok(removed)
 }
 
-/// Bytes of the partials in an owner's folder that nobody is writing to.
+/// The partials in an owner's folder that nobody is writing to: their bytes, and how many they are.
 ///
 /// # Errors
 /// When the folder cannot be read.
-pub fn kept_bytes(partials: BorrowedFd<'_>) -> Result<u64, Errno> {
+pub fn kept(partials: BorrowedFd<'_>) -> Result<(u64, u64), Errno> {
     let here = file::open_beneath(partials, b"", Purpose::Folder, true)?;
-    let mut bytes = 0u64;
+    let (mut bytes, mut files) = (0u64, 0);
     for entry in nix::dir::Dir::from_fd(here)? {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
@@ -158,9 +158,10 @@ pub fn kept_bytes(partials: BorrowedFd<'_>) -> Result<u64, Errno> {
         };
         if file::try_lock(fd.as_fd())? {
             bytes = bytes.saturating_add(file::facts(fd.as_fd())?.size);
+            files += 1;
         }
     }
-    Ok(bytes)
+    Ok((bytes, files))
 }
 
 fn sweep_one(partials: BorrowedFd<'_>, hours: u32) -> Result<u64, Errno> {

@@ -7,7 +7,7 @@ pub mod ftp;
 
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
 
 /// How much an event matters.
 #[derive(
@@ -41,6 +41,8 @@ const LONGEST_VALUE: usize = 1024;
 static LEVEL: AtomicU8 = AtomicU8::new(Level::Info as u8);
 static FORMAT: AtomicU8 = AtomicU8::new(Format::Text as u8);
 static ROLE: AtomicU8 = AtomicU8::new(Role::Listener as u8);
+/// Of a process that has taken a role, so that no line asks the kernel for it; 0 before.
+static PID: AtomicU32 = AtomicU32::new(0);
 
 /// Which process writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,8 +63,9 @@ pub fn set(format: Format, level: Level) {
     LEVEL.store(level as u8, Ordering::Relaxed);
 }
 
-/// Names this process in every line from now on.
+/// Names this process in every line from now on. Whoever was forked takes a role anew.
 pub fn become_role(role: Role) {
+    PID.store(std::process::id(), Ordering::Relaxed);
     ROLE.store(role as u8, Ordering::Relaxed);
 }
 
@@ -104,13 +107,20 @@ fn level_name(level: Level) -> &'static str {
     }
 }
 
+fn pid() -> u32 {
+    match PID.load(Ordering::Relaxed) {
+        0 => std::process::id(),
+        known => known,
+    }
+}
+
 fn text(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String {
     let mut line = format!(
         "{:.3} {} {}[{}] {message}",
         jiff::Timestamp::now(),
         level_name(level),
         role(),
-        std::process::id()
+        pid()
     );
     for (key, value) in fields {
         let value = shortened(value.to_string());
@@ -133,7 +143,7 @@ fn json(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String 
     );
     object.insert("level".into(), level_name(level).into());
     object.insert("process".into(), role().into());
-    object.insert("pid".into(), std::process::id().into());
+    object.insert("pid".into(), pid().into());
     object.insert("message".into(), message.into());
     for (key, value) in fields {
         object.insert((*key).to_owned(), shortened(value.to_string()).into());

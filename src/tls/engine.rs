@@ -100,6 +100,13 @@ impl Engine {
         self.connection.handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
+    /// True when nothing but tickets can be waiting to be pushed: under TLS 1.3, where they follow a handshake that is over.
+    #[must_use]
+    pub fn has_only_tickets(&self) -> bool {
+        let is_1_3 = self.connection.protocol_version() == Some(rustls::ProtocolVersion::TLSv1_3);
+        is_1_3 && !self.is_handshaking()
+    }
+
     /// True until both ends have shown who they are.
     #[must_use]
     pub fn is_handshaking(&self) -> bool {

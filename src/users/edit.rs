@@ -145,6 +145,13 @@ impl Editor {
         Ok(())
     }
 
+    /// What is kept of a user's password, as it stands there.
+    #[must_use]
+    pub fn password(&self, name: &str) -> Option<&str> {
+        let users = self.document.get("users")?.as_table_like()?;
+        users.get(name)?.as_table_like()?.get("password")?.as_str()
+    }
+
     /// Takes a user away, with the comment right above the table; what a blank line parts from it stays.
     ///
     /// # Errors

@@ -3,14 +3,18 @@
 //!
 //! ```toml
 //! [users.alice]
-//! password = "SCRAM-SHA-256$65536:..."   # a verifier: forkftpd user passwd alice
+//! password = "SCRAM-SHA-256$65536:..."   # a verifier: forkftpd user passwd alice; or a hash that forkftpd import brought
 //! disabled = true                        # when she may not come in for now
 //! rights = ["list", "get"]               # and the other keys of [anonymous] in the configuration
 //! ```
 
 mod edit;
+mod imported;
+mod stored;
 
 pub use edit::Editor;
+pub use imported::Imported;
+pub use stored::Stored;
 
 use crate::config::{Account, FileAccount, place};
 use crate::proof::read_private;
@@ -29,7 +33,7 @@ const MAX_FILE: usize = 16 << 20;
 #[derive(Debug, Clone)]
 pub struct User {
     /// What is kept of the password.
-    pub verifier: Verifier,
+    pub stored: Stored,
     /// Not for now: refused as if the password were wrong.
     pub disabled: bool,
     /// What they may do.
@@ -53,6 +57,22 @@ impl Users {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&User> {
         self.0.get(name)
+    }
+
+    /// Puts another verifier in the place of an imported hash, if that is still what is kept of the password.
+    pub fn replace(&mut self, name: &str, imported: &Imported, verifier: Verifier) {
+        let user = self.0.get_mut(name);
+        if let Some(user) = user.filter(|user| user.stored.imported() == Some(imported)) {
+            user.stored = Stored::Own(verifier);
+        }
+    }
+
+    /// The imported hash of those who may log in that costs most to check, if there is any.
+    #[must_use]
+    pub fn dearest(&self) -> Option<&Imported> {
+        let active = self.0.values().filter(|user| !user.disabled);
+        let imported = active.filter_map(|user| user.stored.imported());
+        imported.max_by_key(|imported| imported.cost())
     }
 
     /// All, by name.
@@ -159,7 +179,7 @@ impl Checker<'_> {
             self.wrong(at, format!("a user is a table: [users.{name}]"));
             return None;
         };
-        let verifier = self.verifier(name, at, table.remove("password"));
+        let stored = self.stored(name, at, table.remove("password"));
         let disabled = match table.remove("disabled") {
             None => false,
             Some(value) => value.get_ref().as_bool().unwrap_or_else(|| {
@@ -172,18 +192,18 @@ impl Checker<'_> {
         }
         let account = self.account(table, span)?;
         Some(User {
-            verifier: verifier?,
+            stored: stored?,
             disabled,
             account,
         })
     }
 
-    fn verifier(
+    fn stored(
         &mut self,
         name: &str,
         at: usize,
         value: Option<Spanned<DeValue<'_>>>,
-    ) -> Option<Verifier> {
+    ) -> Option<Stored> {
         let Some(value) = value else {
             self.wrong(
                 at,
@@ -237,7 +257,7 @@ mod tests {
         )
         .expect("users");
         let alice = users.get("alice").expect("alice");
-        assert!(alice.verifier.check("pencil") && !alice.disabled);
+        assert!(alice.stored.check("pencil") && !alice.disabled);
         assert_eq!(
             alice.account.rights,
             Rights::NONE.with(Right::List).with(Right::Get)

@@ -6,7 +6,7 @@ use crate::crowd::{AT_ONCE, come_and_go};
 use crate::ftp::Ftp;
 use crate::machine::World;
 use crate::peer::Peer;
-use crate::peers::{FtpServer, PASSWORD, Product, USER, Way};
+use crate::peers::{Contestant, PASSWORD, Product, USER, Way};
 use crate::server::{Door, Server};
 use crate::stats::{Goal, Run, Series, disturbance, in_turns, say};
 use forkftp::proof;
@@ -40,7 +40,7 @@ pub(crate) fn run(world: &World) {
     let devices: [Mutex<KeyCache>; AT_ONCE] = Default::default();
     let mut with_proof = || drive(world, &servers[0], true, &devices, count);
     let mut without = || drive(world, &servers[1], false, &devices, count);
-    let (runs, noise) = match FtpServer::theirs(world, Product::Vsftpd, Way::Plain) {
+    let (runs, noise) = match Contestant::theirs(world, Product::Vsftpd, Way::Plain) {
         Ok(vsftpd) => {
             let mut theirs = || {
                 vsftpd.measure(their_count as f64 / 1e6, || {

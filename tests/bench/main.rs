@@ -24,14 +24,19 @@
 //! | `ftp-idle` | memory of idle sessions | the three |
 //! | `ftps-retr`, `ftps-stor` | RETR and STOR under TLS 1.3 | the three |
 //! | `ftp-cut` | what uploads that break off leave | the three, and two of them with uploads put aside |
+//! | `http-get` | GET of a large file over a connection that stays, to one client and to four | nginx, dufs, miniserve; accept, fork, sendfile |
+//! | `http-put` | PUT of a large file, by durability and receipt | dufs; recv, write |
+//! | `http-conn` | connect, GET 1 KiB, close: 8 at once, forked and warm | the three |
+//! | `http-small` | GET of 1 KiB over a connection that stays | the three |
+//! | `http-page` | what a browser fetches for the page of a thousand files: bytes and requests | the three |
 //!
 //! Servers run with their default settings but for what each line names; their log, at its default level, goes to a file.
 //! Everything happens in a folder of its own in `$FORKFTP_BENCH_DIR`, or in cargo's target folder, which is removed at the
 //! end. Setting a congestion control other than the system's, the other FTP servers, and exact CPU figures need root: what
-//! could not be had is said. The others come from Debian's packages, unpacked into cargo's target folder; while FTP is measured all
-//! of it happens in a network of its own ([`network`]). `$FORKFTP_BENCH_SERVER` is another build of `forkftpd` to measure. `--quick` does an eighth of the bytes, and fewer runs.
+//! could not be had is said. The others come from Debian's packages, unpacked into cargo's target folder, dufs and miniserve from the PATH or
+//! cargo's own folder; while FTP or HTTP is measured all of it happens in a network of its own ([`network`]). `$FORKFTP_BENCH_SERVER` is another build of `forkftpd` to measure. `--quick` does an eighth of the bytes, and fewer runs.
 //!
-//! The generator's own pieces: [`peer`] speaks the drive protocol and [`ftp`] FTP, [`peers`] starts the other servers, [`bare`] has the loops to compare with (this same program, started
+//! The generator's own pieces: [`peer`] speaks the drive protocol, [`ftp`] FTP and [`http`] HTTP, [`peers`] starts the other servers, [`bare`] has the loops to compare with (this same program, started
 //! again), [`server`] starts both, [`crowd`] has many clients come and go, [`meter`] reads CPU time, [`stats`] has medians and lines.
 
 mod bare;
@@ -40,6 +45,7 @@ mod digest;
 mod ftp;
 mod get;
 mod handshakes;
+mod http;
 mod idle;
 mod logins;
 mod machine;
@@ -52,6 +58,7 @@ mod server;
 mod sessions;
 mod small;
 mod stats;
+mod table;
 
 use machine::World;
 use peers::Product;
@@ -61,7 +68,7 @@ use stats::say;
 type Figure = fn(&World);
 
 /// The figures by name, in the order of running.
-const FIGURES: [(&str, Figure); 17] = [
+const FIGURES: [(&str, Figure); 22] = [
     ("get", get::run),
     ("digest", digest::run),
     ("put", put::run),
@@ -79,6 +86,11 @@ const FIGURES: [(&str, Figure); 17] = [
     ("ftps-retr", ftp::run_secure_retr),
     ("ftps-stor", ftp::run_secure_stor),
     ("ftp-cut", ftp::run_cut),
+    ("http-get", http::run_get),
+    ("http-put", http::run_put),
+    ("http-conn", http::run_conn),
+    ("http-small", http::run_small),
+    ("http-page", http::run_page),
 ];
 
 fn main() {
@@ -105,11 +117,14 @@ fn main() {
         }
     }
     let chosen = |name: &str| names.is_empty() || names.contains(&name);
-    if FIGURES
-        .iter()
-        .any(|(name, _)| name.starts_with("ftp") && chosen(name))
-    {
-        Product::ALL.into_iter().for_each(Product::fetch);
+    let families = [("ftp", Product::FTP), ("http", Product::HTTP)];
+    let measured = families.into_iter().filter(|(family, _)| {
+        let mut figures = FIGURES.iter().map(|(name, _)| *name);
+        figures.any(|name| name.starts_with(family) && chosen(name))
+    });
+    let wanted: Vec<Product> = measured.flat_map(|(_, kinds)| kinds).collect();
+    if !wanted.is_empty() {
+        wanted.into_iter().for_each(Product::fetch);
         // From here on nothing is to be fetched any more.
         network::enter();
     }

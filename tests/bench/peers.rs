@@ -1,5 +1,5 @@
-//! FTP servers to compare with: vsftpd, pure-ftpd and ProFTPD, started by the scripts in `peers/`; and ours beside them, each for the
-//! same user, with the same library, the same certificate and the same way to be measured.
+//! Servers to compare with: vsftpd, pure-ftpd and ProFTPD by FTP, nginx, dufs and miniserve by HTTP, started by the scripts in `peers/`;
+//! and ours beside them, each for the same user, with the same library, the same certificate and the same way to be measured.
 
 use crate::machine::World;
 use crate::meter::Meter;
@@ -35,11 +35,16 @@ pub(crate) enum Product {
     Vsftpd,
     PureFtpd,
     Proftpd,
+    Nginx,
+    Dufs,
+    Miniserve,
 }
 
 impl Product {
-    /// All of them.
-    pub(crate) const ALL: [Product; 3] = [Product::Vsftpd, Product::PureFtpd, Product::Proftpd];
+    /// Those that speak FTP.
+    pub(crate) const FTP: [Product; 3] = [Product::Vsftpd, Product::PureFtpd, Product::Proftpd];
+    /// Those that speak HTTP.
+    pub(crate) const HTTP: [Product; 3] = [Product::Nginx, Product::Dufs, Product::Miniserve];
 
     /// Its name; its script's too.
     pub(crate) fn name(self) -> &'static str {
@@ -47,6 +52,9 @@ impl Product {
             Product::Vsftpd => "vsftpd",
             Product::PureFtpd => "pure-ftpd",
             Product::Proftpd => "proftpd",
+            Product::Nginx => "nginx",
+            Product::Dufs => "dufs",
+            Product::Miniserve => "miniserve",
         }
     }
 
@@ -92,7 +100,7 @@ impl Way {
 }
 
 /// A running server of either kind; it ends when this is dropped.
-pub(crate) struct FtpServer {
+pub(crate) struct Contestant {
     /// What it is called in a table.
     pub(crate) name: String,
     /// Where it listens.
@@ -105,11 +113,19 @@ enum Running {
     Theirs { child: Child, meter: Meter },
 }
 
-impl FtpServer {
-    /// Starts ours.
-    pub(crate) fn ours(world: &World, name: &str, ours: Ours) -> FtpServer {
-        let server = Server::ftp(world, ours);
-        FtpServer {
+impl Contestant {
+    /// Starts ours, for FTP.
+    pub(crate) fn ours(world: &World, name: &str, ours: Ours) -> Contestant {
+        Contestant::of(name, Server::ftp(world, ours))
+    }
+
+    /// Starts ours, for HTTP, with so many warm children.
+    pub(crate) fn ours_by_http(world: &World, name: &str, ours: Ours, prefork: u32) -> Contestant {
+        Contestant::of(name, Server::http(world, ours, prefork))
+    }
+
+    fn of(name: &str, server: Server) -> Contestant {
+        Contestant {
             name: name.to_owned(),
             address: server.address,
             running: Running::Ours(server),
@@ -120,7 +136,7 @@ impl FtpServer {
     ///
     /// # Errors
     /// Why it is not to be had.
-    pub(crate) fn theirs(world: &World, kind: Product, way: Way) -> Result<FtpServer, String> {
+    pub(crate) fn theirs(world: &World, kind: Product, way: Way) -> Result<Contestant, String> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         give_to_server(&world.library);
         // The port is free now; they cannot choose one themselves.
@@ -143,6 +159,8 @@ impl FtpServer {
             .stderr(to)
             .spawn()
             .map_err(|error| error.to_string())?;
+        // The shell becomes the server under the same number; what that forks at its start belongs to it as well.
+        let meter = Meter::of(child.id());
         let until = Instant::now() + PATIENCE;
         loop {
             if let Ok(Some(_)) = child.try_wait() {
@@ -150,9 +168,7 @@ impl FtpServer {
                 return Err(said.trim().replace('\n', "; "));
             }
             if TcpStream::connect(address).is_ok() {
-                // The shell has become the server under the same number.
-                let meter = Meter::of(child.id());
-                return Ok(FtpServer {
+                return Ok(Contestant {
                     name: kind.name().to_owned(),
                     address,
                     running: Running::Theirs { child, meter },
@@ -167,16 +183,16 @@ impl FtpServer {
         }
     }
 
-    /// All of the others that are to be had; about the rest it is said why not.
-    pub(crate) fn all_theirs(world: &World, way: Way) -> Vec<FtpServer> {
-        let start = |kind: Product| match FtpServer::theirs(world, kind, way) {
+    /// Those of `kinds` that are to be had; about the rest it is said why not.
+    pub(crate) fn all_theirs(world: &World, kinds: &[Product], way: Way) -> Vec<Contestant> {
+        let start = |kind: &Product| match Contestant::theirs(world, *kind, way) {
             Ok(server) => Some(server),
             Err(why) => {
                 say(&format!("{} is not to be had: {why}", kind.name()));
                 None
             }
         };
-        Product::ALL.into_iter().filter_map(start).collect()
+        kinds.iter().filter_map(start).collect()
     }
 
     /// Does `work`, and divides the CPU time that the server took for it by `units`.
@@ -215,7 +231,7 @@ pub(crate) fn family(pid: u32) -> Vec<u32> {
     [pid].into_iter().chain(below).collect()
 }
 
-impl Drop for FtpServer {
+impl Drop for Contestant {
     fn drop(&mut self) {
         if let Running::Theirs { child, .. } = &mut self.running {
             // Some of their sessions outlive the server, and wait for a client for a long time.

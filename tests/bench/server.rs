@@ -74,7 +74,7 @@ pub(crate) struct Door {
     pub(crate) tls: bool,
 }
 
-/// How ours serves FTP: what no flag says.
+/// How ours serves FTP and HTTP: what no flag says.
 #[derive(Clone, Copy)]
 pub(crate) struct Ours {
     /// The key of that name.
@@ -112,6 +112,25 @@ impl Server {
         let text = format!(
             "users_file = {users:?}\n{tls}durability = \"{durability}\"\nreceipt = \"{receipt}\"\n\
              [[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"ftp\"\ndata_seconds = 5\nlogin = \"required\"\ntls = \"{may}\"\n"
+        );
+        fs::write(&path, text).expect("the configuration");
+        Server::start(
+            world,
+            &path,
+            &["--max-clients", "1000", "--max-per-address", "1000"],
+        )
+    }
+
+    /// Starts `forkftpd serve` for HTTP, for everybody, who may do everything.
+    pub(crate) fn http(world: &World, ours: Ours, prefork: u32) -> Server {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = world.aside(&format!("forkftpd-http-{number}.toml"));
+        let (durability, receipt) = (ours.durability, ours.receipt);
+        let text = format!(
+            "durability = \"{durability}\"\nreceipt = \"{receipt}\"\nprefork = {prefork}\n\
+             [anonymous]\nrights = [\"list\", \"get\", \"put\", \"overwrite\", \"delete\", \"rename\", \"mkdir\"]\n\
+             [[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"http\"\nlogin = \"none\"\ntls = \"off\"\n"
         );
         fs::write(&path, text).expect("the configuration");
         Server::start(

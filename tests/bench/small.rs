@@ -4,7 +4,7 @@
 use crate::ftp::Ftp;
 use crate::machine::World;
 use crate::peer::{Peer, Reading, frame};
-use crate::peers::{FtpServer, Product, Way};
+use crate::peers::{Contestant, Product, Way};
 use crate::server::{Server, give_to_server};
 use crate::stats::{Goal, Run, Series, compare, disturbance, in_turns, say};
 use forkftp::digest::{Hasher, Kind};
@@ -59,7 +59,7 @@ fn gets(world: &World, congestion: &str, count: usize) {
         run
     };
     let what = format!("get {count} files of 4 KiB, {congestion}, one connection, pipelined");
-    match FtpServer::theirs(world, Product::Vsftpd, Way::Plain) {
+    match Contestant::theirs(world, Product::Vsftpd, Way::Plain) {
         Ok(vsftpd) => {
             let theirs = || {
                 let mut client = Ftp::login(vsftpd.address).binary();

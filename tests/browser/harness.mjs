@@ -155,7 +155,17 @@ export class Visitor {
     const told = grave.map((one) => `${where}: ${one.id}: ${one.nodes.map((node) => `${node.html} ${node.failureSummary}`).slice(0, 3).join("; ")}`);
     assert.deepEqual(told, []);
   }
-  // Drops files on the page, as a person would: `files` are [name, bytes to make, seed].
+  // Drops what lies at these paths on the page, by the browser's own hand: files and folders.
+  async dropPaths(files) {
+    const session = await this.context.newCDPSession(this.page);
+    const data = { items: [], files, dragOperationsMask: 1 };
+    for (const type of ["dragEnter", "dragOver", "drop"]) {
+      await session.send("Input.dispatchDragEvent", { type, x: 300, y: 300, data });
+      if (type === "dragOver") await this.shot("drag");
+    }
+    await session.detach();
+  }
+  // Drops files that are made in the page: `files` are [name, bytes to make, seed].
   drop(files) {
     return this.page.evaluate((files) => {
       const transfer = new DataTransfer();

@@ -91,7 +91,7 @@ export async function previews({ open }) {
   // A drawing could be a program: its source.
   await until("the drawing", async () => (await dialog.locator("pre").textContent()).startsWith("<svg"));
   await page.keyboard.press("Escape");
-  assert.equal(await page.evaluate(() => document.activeElement.textContent), "script.svg");
+  await until("the focus where it was left", () => page.evaluate(() => document.activeElement.textContent === "script.svg"));
   // What would run elsewhere is shown as what it is.
   await page.getByRole("link", { name: "evil.html", exact: true }).click();
   await until("the source", async () => (await dialog.locator("pre").textContent()).includes("<script>"));

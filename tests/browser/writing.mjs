@@ -1,7 +1,7 @@
 // What somebody does who may write: uploads that are cut and go on, folders, other names, deletion.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { BOX_PORT, LIBRARY, Proxy, Visitor, bytesOf, until } from "./harness.mjs";
 
@@ -53,6 +53,25 @@ export async function a_cut_upload_goes_on({ browser, base, proxy }) {
   await visitor.close();
 }
 
+export async function the_network_goes_and_comes_back({ browser, base }) {
+  const visitor = await enter(browser, base, [/ERR_|Failed to load/]);
+  const session = await visitor.context.newCDPSession(visitor.page);
+  const network = (offline) =>
+    session.send("Network.emulateNetworkConditions", { offline, latency: 0, downloadThroughput: -1, uploadThroughput: offline ? -1 : 6 * MIB });
+  await network(false);
+  await visitor.drop([["slow.bin", 9 * MIB, 9]]);
+  const state = panel(visitor).locator(".state");
+  await until("some of it", async () => /^[3-6]/.test(await state.textContent()));
+  await network(true);
+  await state.getByText("interrupted").waitFor();
+  assert.equal(existsSync(stored("slow.bin")), false);
+  await network(false);
+  await until("the file", () => existsSync(stored("slow.bin")));
+  assert.deepEqual(readFileSync(stored("slow.bin")), bytesOf(9 * MIB, 9));
+  assert.match((await ranges(visitor)).join(), /bytes [1-9]\d{6,}-9437183\/9437184/);
+  await visitor.close();
+}
+
 export async function a_cancelled_upload_leaves_nothing({ browser, base, proxy }) {
   const visitor = await enter(browser, base, [/ERR_|Failed to load/]);
   proxy.cut(4 * MIB, true);
@@ -60,7 +79,7 @@ export async function a_cancelled_upload_leaves_nothing({ browser, base, proxy }
   await panel(visitor).getByText("interrupted").waitFor();
   proxy.isDown = false;
   await panel(visitor).getByRole("button", { name: "Cancel: not wanted.bin" }).click();
-  await panel(visitor).getByText("cancelled").waitFor();
+  await panel(visitor).locator(".state").getByText("cancelled").waitFor();
   const kept = () => execFileSync("find", [path.join(LIBRARY, ".forkftp"), "-type", "f", "-size", "+100k"]).toString();
   await until("nothing kept", () => kept() === "");
   assert.equal(existsSync(stored("not wanted.bin")), false);
@@ -78,6 +97,16 @@ export async function folders_come_with_all_in_them({ browser, base, scratch }) 
   await panel(visitor).getByText("Uploaded: 9").waitFor();
   execFileSync("diff", ["-r", tree, stored("tree")]);
   await until("the folder in the list", async () => (await visitor.names()).includes("tree"));
+  // The same by dragging, with a folder in which nothing is, and what no person meant to upload.
+  mkdirSync(path.join(tree, "c/nothing"), { recursive: true });
+  writeFileSync(path.join(tree, ".DS_Store"), "dust");
+  renameSync(tree, path.join(scratch, "dragged"));
+  await visitor.dropPaths([path.join(scratch, "dragged"), path.join(scratch, "dragged/empty")]);
+  await panel(visitor).getByText("Uploaded: 10").waitFor();
+  await until("the empty folder", () => existsSync(stored("dragged/c/nothing")));
+  execFileSync("diff", ["-r", "-x", ".DS_Store", path.join(scratch, "dragged"), stored("dragged")]);
+  assert.equal(existsSync(stored("empty")), true);
+  assert.equal(await page.locator("#veil").isVisible(), false);
   // A name that is taken.
   await page.getByRole("button", { name: "Clear" }).click();
   await visitor.drop([["taken.txt", 10, 5]]);
@@ -92,7 +121,7 @@ export async function folders_come_with_all_in_them({ browser, base, scratch }) 
   await dialog.getByRole("button", { name: "Keep both" }).click();
   await until("the other file", () => existsSync(stored("taken (2).txt")) && statSync(stored("taken (2).txt")).size === 20);
   assert.equal(statSync(stored("taken.txt")).size, 10);
-  await until("an end", async () => (await panel(visitor).getByText("Uploaded: 2").count()) === 1);
+  await panel(visitor).getByText("20 B · done").waitFor();
   await visitor.drop([["taken.txt", 30, 7]]);
   await dialog.getByRole("button", { name: "Replace" }).click();
   await until("the new file", () => statSync(stored("taken.txt")).size === 30);

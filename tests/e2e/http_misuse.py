@@ -97,7 +97,7 @@ def ways_out():
         assert ask("DELETE", "/open/folder/" + urllib.parse.quote(name), AUTH).code == 204, name
 
 
-SCRIPTS = ('<script>alert(1)<', '"><img src=x onerror=alert(1)>', "'><svg onload=alert(1)>", "</title><b>", "</script><b>", "&lt;b&gt;", "javascript:alert(1)", "a\u2028b\u202egpj.exe",
+SCRIPTS = ('<script>alert(1)<', '"><img src=x onerror=alert(1)>', "'><svg onload=alert(1)>", "</title><b>", "</script><b>", "<!--<script>", "&lt;b&gt;", "javascript:alert(1)", "a\u2028b\u202egpj.exe",
            "`${alert(1)}`", "{{7*7}}", "a b;c=d", "per%3Cb%3E", "\\evil.example", "%0d%0aSet-Cookie: x=y", "=cmd|' /C calc'!A0", "\u00fc")
 
 
@@ -129,7 +129,7 @@ def scripts():
             # The redirection to it stays here.
             redirect = ask("GET", target.rstrip("/"), AUTH, host="evil.example")
             assert redirect.code == 308 and goes_nowhere_else(redirect["location"]), redirect
-    for query in ("", *("?q=" + urllib.parse.quote(name) for name in names), '?sort="><script>&order=<script>&from=<script>&count=-1', "?q=%ff%00%0d%0a"):
+    for query in ("", *("?q=" + urllib.parse.quote(name) for name in SCRIPTS), '?sort="><script>&order=<script>&from=<script>&count=-1', "?q=%ff%00%0d%0a"):
         page = ask("GET", folder + query, AUTH, "Accept: text/html")
         assert page.code in (200, 400), page
         harmless(page)
@@ -164,7 +164,7 @@ def harmless(answer):
     if not (answer["content-type"] or "").startswith("text/html"):
         return
     text = answer.body.decode()
-    for mark in ("<script>alert", "<img src=x", "<svg onload", "</title><b>", "</script><b>", "javascript:alert"):
+    for mark in ("<script>alert", "<img src=x", "<svg onload", "</title><b>", "</script><b>", "<!--<script>", "javascript:alert"):
         assert not re.search(r"(href|src|action)=[\"']?" + re.escape(mark), text) and (mark[0] != "<" or mark not in text), f"{mark} in {answer}"
     policy = answer["content-security-policy"] or ""
     assert "default-src 'none'" in policy and "unsafe-inline" not in policy and "frame-ancestors 'none'" in policy, f"{policy}: {answer}"
@@ -246,8 +246,9 @@ def cookies():
 
 
 def credentials():
-    for value in ("Basic", "Basic ", "Basic !!!!", "Basic YQ==", "Basic Og==", "Basic //79", "Basic " + "A" * 12000, "Bearer x", "Negotiate x", "", "Digest username=x", "basic\tx", "Basic YTpi YTpi"):
-        answer = ask("GET", "/open/file", f"Authorization: {value}", source="127.0.0.3")
+    # Each from an address of its own: who guesses waits.
+    for n, value in enumerate(("Basic", "Basic ", "Basic !!!!", "Basic YQ==", "Basic Og==", "Basic //79", "Basic " + "A" * 12000, "Bearer x", "Negotiate x", "", "Digest username=x", "basic\tx", "Basic YTpi YTpi")):
+        answer = ask("GET", "/open/file", f"Authorization: {value}", source=f"127.0.2.{n + 1}")
         assert answer.code in (401, 400) and b"content" not in answer.body, f"{value[:40]}: {answer}"
     answer = ask("GET", "/open/file", AUTH, AUTH, source="127.0.0.3")
     assert answer.code in (400, 401), f"twice: {answer}"
@@ -274,8 +275,8 @@ def splitting():
         assert not found or goes_nowhere_else(html.unescape(found[1])), f"{to!r}: {page.body}"
     answer = ask("GET", "/open/x%0d%0aSet-Cookie:%20x=y/", "Accept: text/html")
     assert answer.code in (303, 400, 404) and answer["set-cookie"] is None, answer
-    for body in (b"user=trial", b"password=x", b"&&&&==", b"user=%ff&password=%00", b"\xff\xfe", b"user=trial&user=reader&password=" + PASSWORD.encode(), b"x=" + b"y" * 100_000, b"a&" * 50_000):
-        answer = ask("POST", "/-/login", "Content-Type: application/x-www-form-urlencoded", source="127.0.0.4", body=body)
+    for n, body in enumerate((b"user=trial", b"password=x", b"&&&&==", b"user=%ff&password=%00", b"\xff\xfe", b"user=trial&user=reader&password=" + PASSWORD.encode(), b"x=" + b"y" * 100_000, b"a&" * 50_000)):
+        answer = ask("POST", "/-/login", "Content-Type: application/x-www-form-urlencoded", source=f"127.0.3.{n + 1}", body=body)
         assert answer.code in (303, 400, 401, 413) and (answer.code != 303 or b"trial" in body), f"{body[:40]}: {answer}"
 
 

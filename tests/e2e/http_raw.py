@@ -1,5 +1,5 @@
 """HTTP/1.1 byte by byte: sends what a test wants sent, and takes an answer apart more strictly than any client does."""
-import base64, os, re, socket, sys, traceback
+import base64, os, re, socket, sys, time, traceback
 
 TOKEN = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 PATIENCE = 10
@@ -146,8 +146,11 @@ def run_each(*checks):
     for check in checks:
         if only and check.__name__ not in only:
             continue
+        began = time.monotonic()
         try:
             check()
+            if only:
+                print(f"{check.__name__}: {time.monotonic() - began:.1f} s")
         except Exception as error:
             failed += 1
             own = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.endswith("http_raw.py")]

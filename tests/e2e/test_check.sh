@@ -41,6 +41,22 @@ check
 has "$OUT" '^listen .*NO PROOF'
 has "$OUT" '^WARNING: 127.0.0.1:0 asks for no proof'
 
+# HTTP, and what belongs to it.
+configure 127.0.0.1:0 $'protocol = "http"\nlogin = "optional"\nmetrics_networks = ["127.0.0.1"]\n[[listen]]\naddress = "127.0.0.1:1"\nprotocol = "http"\nredirect = "https://h"' \
+    <<<'shares_file = "shares.json"'
+check
+has "$OUT" '^listen http://127.0.0.1:0: login optional$'
+has "$OUT" '^  /-/metrics for 127.0.0.1/32$'
+has "$OUT" '^listen http://127.0.0.1:1: sends all on to https://h$'
+has "$OUT" '^share links: 0$'
+[ ! -e shares.json ] || fail "checking made the shares' file"
+configure 0.0.0.0:0 $'protocol = "http"\nlogin = "required"' </dev/null
+expect_status 1 "$FORKFTPD" check --config forkftpd.toml
+has "$ERR" 'forkftpd.toml:[0-9]+: .*passwords would go there in the clear.*tls = "off"'
+configure 0.0.0.0:0 $'protocol = "http"\nlogin = "required"\ntls = "off"' </dev/null
+check
+has "$OUT" '^WARNING: 0.0.0.0:0 is not local and has no TLS: .*passwords too'
+
 # Less of a wall than there could be.
 for level in off no-landlock; do
     configure 127.0.0.1:0 'login = "required"' <<<"sandbox = \"$level\""

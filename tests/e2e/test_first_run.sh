@@ -5,7 +5,7 @@
 
 chmod 755 "$SCRATCH"
 first_run() { # folder, command that changes the user
-    local folder=$1 url line http
+    local folder=$1 url line http link id
     local as=("${@:2}")
     mkdir -p "$folder/target/release"
     cp -r "$REPO/Makefile" "$REPO/scripts" "$REPO/README.md" "$folder/"
@@ -53,8 +53,17 @@ s = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]; print(*(one.gets
     has "$OUT" '^ok$'
     # A link to one file, for whoever has it.
     expect_status 0 curl -fsS --user "trial:$(cat run/trial.password)" -d path=README.md "${http% }-/shares"
-    expect_status 0 curl -fsS "$(cat "$OUT")"
+    link=$(cat "$OUT")
+    expect_status 0 curl -fsS "$link"
     same "$OUT" README.md
+    # The operator sees it, and ends it; also as root, where the server is somebody else's, who goes on with the file.
+    expect_status 0 target/release/forkftpd share --config run/forkftpd.toml list
+    has "$OUT" 'trial.*"README.md".*any number of times'
+    id=$(cut -f 1 "$OUT")
+    expect_status 1 target/release/forkftpd share --config run/forkftpd.toml revoke --user nobody
+    expect_status 0 target/release/forkftpd share --config run/forkftpd.toml revoke "$id"
+    expect_status 22 curl -fsS "$link"
+    expect_status 0 curl -fsS --user "trial:$(cat run/trial.password)" -d path=README.md "${http% }-/shares"
     for file in secret users.toml trial.password shares.json; do
         [ "$(stat -c %a "run/$file")" = 600 ] || fail "run/$file has mode $(stat -c %a "run/$file")"
     done

@@ -8,9 +8,10 @@ need_client node=nodejs npm chromium
 export HTTP_USER=trial HTTP_PASSWORD=s3cret.Pw LIBRARY
 export BROWSER_MODULES=${FORKFTP_BROWSER_MODULES:-$REPO/target/browser} BROWSER_SHOTS=$REPO/target/browser/shots
 mkdir -p "$BROWSER_MODULES" "$BROWSER_SHOTS"
-if ! cmp -s "$REPO/tests/browser/package.json" "$BROWSER_MODULES/package.json" || [ ! -d "$BROWSER_MODULES/node_modules/axe-core" ]; then
-    cp "$REPO/tests/browser/package.json" "$BROWSER_MODULES/package.json"
-    PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 timeout 90 npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$BROWSER_MODULES" \
+# Exactly what the lock says, byte for byte.
+if ! cmp -s "$REPO/tests/browser/package-lock.json" "$BROWSER_MODULES/package-lock.json" || [ ! -d "$BROWSER_MODULES/node_modules/axe-core" ]; then
+    cp "$REPO/tests/browser/package.json" "$REPO/tests/browser/package-lock.json" "$BROWSER_MODULES/"
+    timeout 60 npm ci --silent --no-audit --no-fund --ignore-scripts --prefix "$BROWSER_MODULES" \
         >"$SCRATCH/npm" 2>&1 || lacking "playwright-core, axe-core (npm: $(tail -n 1 "$SCRATCH/npm"))"
 fi
 

@@ -53,7 +53,8 @@ python3 "$HERE/http_get.py" "${PORTS[0]}" "${PORTS[1]}" "$LIBRARY" s3cret.Pw || 
 has "$LOG" 'get peer=.* path=file bytes=2 from=1$'
 has "$LOG" 'zip peer=.* path=tree bytes=[0-9]+ files=304$'
 has "$LOG" 'zip peer=.* path=cut bytes=[0-9]+ files=[0-9]+ refused=changed'
-has "$LOG" 'get peer=.* path=cut/one bytes=[0-9]+ refused=changed'
+has "$LOG" 'get peer=.* path=cut/one bytes=[1-9][0-9]* refused=changed'
+has "$LOG" 'get peer=.* path=cut/left bytes=[1-9][0-9]* refused=cancelled'
 
 round() { # name, base of the URLs, options of curl, options of wget
     local name=$1 at=$2

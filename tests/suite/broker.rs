@@ -35,8 +35,12 @@ const LOGIN: At = At {
 
 impl Broker {
     pub fn start(users: &[User<'_>]) -> Broker {
-        let folder = tempfile::tempdir().expect("folder");
         let config = "[[listen]]\naddress = \"127.0.0.1:0\"\n[anonymous]\nrights = [\"list\"]\n";
+        Broker::configured(config, users)
+    }
+
+    pub fn configured(config: &str, users: &[User<'_>]) -> Broker {
+        let folder = tempfile::tempdir().expect("folder");
         configure(folder.path(), config, users, |library| {
             std::fs::create_dir(library.join("home")).expect("home");
         });
@@ -259,6 +263,18 @@ fn questions() -> Vec<Ask> {
         Ask::Forwarded {
             address: [192, 0, 2, 1].into(),
             secure: true,
+        },
+        // Of those who have share links.
+        Ask::ShareNew {
+            path: "file".into(),
+            seconds: 60,
+            count: None,
+        },
+        Ask::Shares { after: None },
+        Ask::ShareEnd { id: "x".into() },
+        Ask::ShareOpen {
+            token: "x".into(),
+            reads: true,
         },
     ]
 }

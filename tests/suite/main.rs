@@ -30,6 +30,7 @@ mod rates;
 mod resume;
 mod rights;
 mod server;
+mod sharing;
 mod tls;
 mod transcript;
 mod walls;

@@ -31,15 +31,19 @@ const LABEL: &[u8] = b"forkftp/1 share\0";
 /// One link. Times are seconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Share {
-    pub(super) id: String,
-    pub(super) user: String,
+pub struct Share {
+    /// What it is called.
+    pub id: String,
+    /// Who made it.
+    pub user: String,
     /// Below the user's home, in the letters of `wire::name`.
-    pub(super) path: String,
-    pub(super) made: u64,
-    pub(super) expires: u64,
+    pub path: String,
+    /// When it was made.
+    pub made: u64,
+    /// When it ends.
+    pub expires: u64,
     /// How often it can still be opened; none for as often as anybody likes.
-    pub(super) left: Option<u32>,
+    pub left: Option<u32>,
 }
 
 /// The file, and what it was when it was read last.
@@ -56,22 +60,41 @@ impl std::fmt::Debug for Shares {
     }
 }
 
-/// How many links the file has, for `forkftpd check`: none where it is still to be made.
+/// The links that stand in the file, for the operator: none where it is still to be made. Those that are over are among them until
+/// the next change.
 ///
 /// # Errors
 /// A sentence with what is wrong and the remedy.
-pub fn count_shares(path: &Path) -> Result<usize, String> {
+pub fn list_shares(path: &Path) -> Result<Vec<Share>, String> {
     if is_missing(path) {
         let folder = disk::folder_of(path);
         return match folder.metadata() {
-            Ok(facts) if facts.is_dir() => Ok(0),
+            Ok(facts) if facts.is_dir() => Ok(Vec::new()),
             _ => Err(format!(
                 "shares {}: its folder is not there: make it, for the server to write to",
                 path.display()
             )),
         };
     }
-    disk::read(path).map(|known| known.shares.len())
+    disk::read(path).map(|known| known.shares)
+}
+
+/// Ends those links that are `meant`, for the operator; a running server knows at once. Returns what they were.
+///
+/// # Errors
+/// A sentence with what is wrong.
+pub fn revoke_shares(path: &Path, meant: impl Fn(&Share) -> bool) -> Result<Vec<Share>, String> {
+    if is_missing(path) {
+        return Ok(Vec::new());
+    }
+    let mut known = Shares::open(path)?;
+    // Also those that are over.
+    let ended = known.change(0, |shares| {
+        let (ended, stay) = std::mem::take(shares).into_iter().partition(&meant);
+        *shares = stay;
+        Ok(ended)
+    });
+    ended.map_err(|refusal| say(path, &std::io::Error::other(refusal.message)))
 }
 
 fn is_missing(path: &Path) -> bool {
@@ -344,6 +367,22 @@ mod tests {
         let text = std::fs::read_to_string(&path).expect("text");
         std::fs::write(&path, text.replace("\"expires\":100", "\"expires\":999")).expect("write");
         assert_eq!(code(shares.find(&token, 6)), Code::NotFound, "stretched");
+    }
+
+    #[test]
+    fn the_operator_ends_links_and_a_running_server_knows() {
+        let (_folder, path) = fresh();
+        assert_eq!(list_shares(&path), Ok(vec![]));
+        assert_eq!(revoke_shares(&path, |_| true), Ok(vec![]));
+        assert!(!path.exists(), "looking makes nothing");
+        let mut shares = Shares::open(&path).expect("made");
+        let (ann, token) = shares.begin(share("ann", 100, None), 5).expect("made");
+        let (bob, other) = shares.begin(share("bob", 100, None), 5).expect("made");
+        assert_eq!(list_shares(&path).map(|all| all.len()), Ok(2));
+        let ended = revoke_shares(&path, |share| share.user == "ann");
+        assert_eq!(ended, Ok(vec![ann]));
+        assert_eq!(code(shares.find(&token, 6)), Code::NotFound);
+        assert_eq!(shares.find(&other, 6), Ok(bob));
     }
 
     #[test]

@@ -9,11 +9,13 @@ use crate::config::Reuse;
 use crate::log::{self, Level};
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, net};
-use nix::poll::PollFlags;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// How often a client that is waited for shows on the scoreboard, in milliseconds.
 const LOOK: u64 = 1000;
+/// A round trip in which a client can send much, in microseconds.
+const FAR: u64 = 1000;
 
 /// How the next data connection comes about.
 #[derive(Debug, Default)]
@@ -131,7 +133,9 @@ impl Line<'_> {
         let secure = Secure::new(engine);
         let until = self.until();
         let mut shake = || loop {
-            if secure.engine().has_to_push() {
+            if !reads && secure.engine().has_only_tickets() && is_ahead(connection, &secure) {
+                return Ok(());
+            } else if secure.engine().has_to_push() {
                 match secure
                     .engine()
                     .push(&mut secure::To::socket(connection.fd()))
@@ -197,6 +201,16 @@ impl Line<'_> {
         connection.secure(secure);
         Ok(())
     }
+}
+
+/// True for a client that may have sent all of a file and closed before a ticket reaches it: one that sends already, or that is far
+/// away. A ticket that comes to a closed socket is answered by a reset, with what was still to be sent thrown away; so it goes with
+/// our goodbye, when everything is here.
+fn is_ahead(connection: &Connection, secure: &Secure) -> bool {
+    let mut fds = [PollFd::new(connection.fd(), PollFlags::POLLIN)];
+    secure.engine().has_more()
+        || poll(&mut fds, PollTimeout::ZERO) == Ok(1)
+        || net::round_trip(connection.fd()).is_ok_and(|micros| micros >= FAR)
 }
 
 fn undialed(why: Undialed) -> Stop {

@@ -60,6 +60,6 @@ pub(super) fn script(exchange: &mut Exchange<'_>) -> Handled {
         "no-cache"
     };
     let kind = "text/javascript; charset=utf-8";
-    let reply = packed::reply(exchange, 200, kind, SCRIPT.into());
+    let reply = packed::reply(exchange, 200, kind, SCRIPT.into(), "");
     exchange.reply(reply.field("Cache-Control", caching))
 }

@@ -14,6 +14,8 @@ use zeroize::Zeroize;
 
 /// Of a body that nobody wanted, so much is read for the sake of the connection; for more it is closed.
 const WASTE: u64 = 256 * 1024;
+/// How long a client may go on with a body that is refused, before it is cut off, in milliseconds.
+const LONG_LINGER: u64 = 5000;
 /// Read at once where bytes are only looked at.
 const PIECE: usize = 16 * 1024;
 
@@ -307,6 +309,11 @@ impl Connection {
     /// Takes leave: what was sent is heard, also by a client that still sends.
     pub(super) fn leave(&mut self) {
         self.stream.output.finish();
-        self.stream.input.linger();
+        if self.body_is_over() || self.word_due {
+            self.stream.input.linger();
+        } else {
+            // Browsers look for an answer when they have sent all, or can send no more.
+            self.stream.input.linger_for(LONG_LINGER);
+        }
     }
 }

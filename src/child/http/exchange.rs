@@ -48,7 +48,7 @@ impl<'a> Exchange<'a> {
 
     /// Answers with why not, under a status that the refusal alone does not tell.
     pub(super) fn refuse_as(&mut self, status: u16, refusal: &Refusal) -> Handled {
-        let reply = refusal::reply(self, refusal).with_status(status);
+        let reply = refusal::reply_as(self, status, refusal);
         self.reply(reply)
     }
 

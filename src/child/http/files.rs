@@ -168,7 +168,10 @@ pub(super) fn send_open(
         let short = match judge(&exchange.head, Some(&validators)) {
             Verdict::Go => None,
             Verdict::NotModified => Some(Reply::new(304)),
-            Verdict::Failed => Some(Reply::text(412, "that is not what is there")),
+            Verdict::Failed => {
+                let refusal = Refusal::new(Code::Changed, "that is not what is there");
+                Some(refusal::reply_as(exchange, 412, &refusal))
+            }
         };
         if let Some(reply) = short {
             let shown = name::encode(path.as_bytes());
@@ -275,9 +278,14 @@ fn send_large(
             .piece(usize::try_from(now).unwrap_or(usize::MAX));
         sending.pace.take(piece).run(exchange.connection.slot());
         let output = &mut exchange.connection.stream.output;
-        let went = output.send_file(file.fd(), at, piece)?;
+        let before = output.sent();
+        let went = output.send_file(file.fd(), at, piece);
+        if !matches!(went, Ok(Ok(_))) {
+            // What sealing added is not known apart.
+            *sent += (output.sent() - before).min(piece as u64);
+        }
         // An answer cannot be taken back: the client sees by its length that it is not whole.
-        let went = went.map_err(|errno| End::HangUp(errno.into()))?;
+        let went = went?.map_err(|errno| End::HangUp(errno.into()))?;
         at += went as u64;
         *sent += went as u64;
         if went < piece {

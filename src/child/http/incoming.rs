@@ -119,7 +119,7 @@ impl Incoming {
     /// The next bytes.
     pub(super) fn write(&mut self, guest: &Guest, bytes: &[u8]) -> Result<(), Stop> {
         let end = self.upload.written().saturating_add(bytes.len() as u64);
-        guest.grow(&mut self.reserved, end)?;
+        guest.ask_to_grow(&mut self.reserved, end)?;
         Ok(self.upload.write(bytes)?)
     }
 

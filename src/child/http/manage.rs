@@ -114,12 +114,9 @@ fn make(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> Result<()> {
 
 pub(super) fn rename(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
     let to = destination(&exchange.head);
-    let moved = match &to {
-        Ok(to) => change_name(exchange, guest, path, to),
-        Err(refusal) => Err(refusal.clone().into()),
-    };
+    let moved = change_name(exchange, guest, path, &to);
     let shown = name::encode(path.as_bytes());
-    let shown_to = to.map_or_else(|_| String::new(), |to| name::encode(to.as_bytes()));
+    let shown_to = to.map_or_else(|_| String::new(), |(to, _)| name::encode(to.as_bytes()));
     let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &shown), ("to", &shown_to)];
     if let Ok(Some(replaced)) = &moved {
         fields.push(("replaced", &replaced.size));
@@ -136,7 +133,7 @@ fn change_name(
     exchange: &Exchange<'_>,
     guest: &Guest,
     from: &RelPath,
-    to: &RelPath,
+    to: &std::result::Result<(RelPath, bool), Refusal>,
 ) -> Result<Option<Removed>> {
     let overwrite = match exchange.head.one("overwrite") {
         None | Some(b"F" | b"f") => false,
@@ -144,10 +141,21 @@ fn change_name(
         Some(_) => return Err(Refusal::new(Code::Request, "Overwrite is T or F").into()),
     };
     guest.allow(Operation::Rename { overwrite })?;
+    let (to, to_folder) = to.as_ref().map_err(Refusal::clone)?;
     put::precondition(exchange, guest, from)?;
     let library = guest.library;
     // What is missing: this, or the way there.
-    library.stat(from).map_err(plain)?;
+    let there = library.stat(from).map_err(plain)?;
+    let from_folder = matches!(
+        exchange.head.target,
+        Target::Library {
+            is_folder: true,
+            ..
+        }
+    );
+    if (from_folder || *to_folder) && there.kind != Kind::Folder {
+        return Err(plain(Code::NotFolder.into()));
+    }
     let moved = library.rename(from, to, overwrite);
     if let Ok(Some(replaced)) = &moved {
         guest.spend(Spending::of_removed(replaced))?;
@@ -158,8 +166,8 @@ fn change_name(
     })
 }
 
-/// Where something is to go: an absolute path, or a URL of this host.
-fn destination(head: &Head) -> std::result::Result<RelPath, Refusal> {
+/// Where something is to go, an absolute path or a URL of this host, and whether it is written as folders are.
+fn destination(head: &Head) -> std::result::Result<(RelPath, bool), Refusal> {
     let wrong = |what: &str| Refusal::new(Code::Request, what);
     let said = head.text("destination").ok_or_else(|| {
         wrong("Destination says where it is to go: an absolute path, or a URL of this host")
@@ -189,7 +197,7 @@ fn destination(head: &Head) -> std::result::Result<RelPath, Refusal> {
         return Err(wrong("Destination is an absolute path, without a query"));
     };
     match resolve(below) {
-        Ok(Target::Library { path, .. }) => Ok(path),
+        Ok(Target::Library { path, is_folder }) => Ok((path, is_folder)),
         Ok(Target::Nowhere(bad)) => Err(bad.when_writing()),
         Ok(_) => Err(Refusal::new(Code::Name, "that name is the server's own")),
         Err(broken) => Err(wrong(broken.why)),

@@ -6,6 +6,7 @@
 use super::exchange::Exchange;
 use super::reply::Reply;
 use super::{Handled, service};
+use crate::error::Code;
 use crate::scoreboard::{Sum, Totals};
 use crate::sys::net::Peer;
 use crate::wire::Protocol;
@@ -37,7 +38,7 @@ pub(super) fn show(exchange: &mut Exchange<'_>, peer: Peer) -> Handled {
         Some(text) => service::read(exchange, |_| {
             Reply::with_content(200, "text/plain; version=0.0.4; charset=utf-8", text)
         }),
-        None => exchange.reply(Reply::text(404, "there is nothing of that name")),
+        None => exchange.refuse(&Code::NotFound.into()),
     }
 }
 

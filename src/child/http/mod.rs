@@ -12,6 +12,7 @@ mod exchange;
 mod files;
 mod folder;
 mod forwarded;
+mod gather;
 mod incoming;
 mod login;
 mod manage;
@@ -75,7 +76,10 @@ impl From<io::Error> for End {
 }
 
 /// Serves the client at the other end of `stream` until it leaves.
-pub(super) fn serve(stream: Stream, world: World<'_>, client: &Client, broker: Broker) -> Exit {
+pub(super) fn serve(mut stream: Stream, world: World<'_>, client: &Client, broker: Broker) -> Exit {
+    if let Peer::Net(_) = client.peer {
+        stream.output.hurry();
+    }
     let mut connection = Connection::new(stream);
     let mut visitor = Visitor::new(*client, broker);
     let end = loop {
@@ -101,6 +105,11 @@ fn turn(connection: &mut Connection, world: World<'_>, visitor: &mut Visitor) ->
     let mut exchange = Exchange::new(connection, head, world);
     if visitor.arrive(&mut exchange)? {
         tables::dispatch(&mut exchange, visitor)?;
+    }
+    // A password that nobody wanted to know stays no longer than one that was.
+    if exchange.head.all("authorization").next().is_some() {
+        exchange.head.forget("authorization");
+        exchange.connection.forget();
     }
     connection.settle()?;
     if connection.slot().asked_to_end() {

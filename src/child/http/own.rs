@@ -14,6 +14,8 @@ pub(super) fn handle(exchange: &mut Exchange<'_>, visitor: &mut Visitor, name: &
         "health" => service::health(exchange),
         "time" => service::time(exchange),
         "metrics" => metrics::show(exchange, visitor.peer()),
+        // A site is that and nothing else.
+        _ if exchange.world.listen.http.site => exchange.refuse(&Code::NotFound.into()),
         "shares" => shares::manage(exchange, visitor, ""),
         _ if let Some(id) = name.strip_prefix("shares/") => shares::manage(exchange, visitor, id),
         _ if let Some(link) = name.strip_prefix("s/") => shares::open(exchange, visitor, link),

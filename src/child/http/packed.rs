@@ -10,8 +10,15 @@ use std::io::Write as _;
 const WORTH: usize = 1000;
 
 /// An answer with that text, packed where that is understood. What can be told from how small it became (BREACH) is no secret: no page has one
-/// in it.
-pub(super) fn reply(exchange: &Exchange<'_>, status: u16, kind: &str, content: Vec<u8>) -> Reply {
+/// in it. `vary`: the fields of the request that it depends on besides, each after a
+/// comma.
+pub(super) fn reply(
+    exchange: &Exchange<'_>,
+    status: u16,
+    kind: &str,
+    content: Vec<u8>,
+    vary: &str,
+) -> Reply {
     let packed = if content.len() >= WORTH && understood(exchange) {
         pack(&content)
     } else {
@@ -21,7 +28,7 @@ pub(super) fn reply(exchange: &Exchange<'_>, status: u16, kind: &str, content: V
         Some(packed) => Reply::with_content(status, kind, packed).field("Content-Encoding", "gzip"),
         None => Reply::with_content(status, kind, content),
     }
-    .field("Vary", "Accept-Encoding")
+    .field("Vary", format!("Accept-Encoding{vary}"))
 }
 
 fn pack(content: &[u8]) -> Option<Vec<u8>> {

@@ -7,7 +7,8 @@ mod rows;
 
 use super::assets;
 use super::exchange::Exchange;
-use super::folder::{Asked, Listing, escaped};
+use super::folder::{Asked, escaped};
+use super::gather::Listing;
 use super::packed;
 use super::reply::Reply;
 use super::words::{Words, fill};
@@ -23,6 +24,9 @@ use std::fmt::Write as _;
 /// A folder, in the colour of the links.
 const ICON: &str = "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 24 24'%3E%3Cpath fill='%232563eb' \
     d='M3 5h7l2 3h9v11a1 1 0 0 1-1 1H4a1 1 0 0 1-1-1z'/%3E%3C/svg%3E";
+
+/// What a page depends on, besides its address.
+pub(super) const VARY: &str = ", Accept, Accept-Language, Authorization, Cookie";
 
 /// Text, as it can stand in HTML, between tags and in attributes within quotes.
 pub(super) fn text(plain: &str) -> Cow<'_, str> {
@@ -90,7 +94,7 @@ impl Page<'_> {
         }
         html.push_str("</body></html>\n");
         let kind = "text/html; charset=utf-8";
-        packed::reply(exchange, status, kind, html.into_bytes())
+        packed::reply(exchange, status, kind, html.into_bytes(), VARY)
             .field("Content-Security-Policy", policy())
             .field("Referrer-Policy", "same-origin")
             .field("X-Frame-Options", "DENY")
@@ -320,8 +324,12 @@ fn sentence(said: &str) -> String {
 pub(super) fn refusal(exchange: &Exchange<'_>, status: u16, refusal: &Refusal) -> Reply {
     let words = Words::of(exchange);
     let why = sentence(words.error(refusal.code, &refusal.message));
+    // Whoever has shown something is somebody already.
+    let is_known = ["cookie", "authorization"]
+        .iter()
+        .any(|name| exchange.head.all(name).next().is_some());
     let login = match status {
-        401 | 403 => who(words, exchange, None),
+        401 | 403 if !is_known => who(words, exchange, None),
         _ => String::new(),
     };
     let main = format!(
@@ -340,7 +348,6 @@ pub(super) fn refusal(exchange: &Exchange<'_>, status: u16, refusal: &Refusal) -
     }
     .reply(exchange, status)
     .field("Cache-Control", "no-store")
-    .field("Vary", "Accept, Accept-Language")
 }
 
 /// What is said of how much of a folder is shown.

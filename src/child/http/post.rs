@@ -147,6 +147,8 @@ impl Form<'_> {
                         finish(exchange, bytes.len() - at)?;
                     }
                     self.store(guest)?;
+                    // A piece may hold thousands of files, each of which waits for the disk.
+                    exchange.connection.slot().moved(1);
                     if self.multipart.is_over() {
                         return Ok(bytes.len());
                     }

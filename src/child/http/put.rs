@@ -22,6 +22,7 @@ use crate::wire::http::conditions::{Verdict, judge};
 use crate::wire::http::content_range::ContentRange;
 use crate::wire::http::digest;
 use crate::wire::http::head::{Framing, Head, Target};
+use crate::wire::name;
 use crate::wire::path::RelPath;
 
 /// A time of change that no file has: some 30,000 years from now, or before.
@@ -65,7 +66,7 @@ pub(super) fn put(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
             match stop {
                 Stop::Over(end) => Err(end),
                 Stop::Refused { status, refusal } => {
-                    let mut reply = refusal::reply(exchange, &refusal).with_status(status);
+                    let mut reply = refusal::reply_as(exchange, status, &refusal);
                     if refusal.code == Code::Range {
                         let kept = guest.library.kept(path).to_string();
                         reply = reply.field("Upload-Offset", kept);
@@ -94,6 +95,8 @@ pub(super) fn forget(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelP
     let forgotten = guest
         .allow(Operation::Put { overwrite: false })
         .and_then(|()| guest.library.forget(path));
+    let shown = name::encode(path.as_bytes());
+    guest.log("forget", &[("path", &shown)], forgotten.as_ref().err());
     match forgotten {
         Ok(()) => exchange.reply(Reply::new(204)),
         Err(refusal) => exchange.refuse(&refusal),

@@ -27,7 +27,11 @@ pub(super) fn status_of(refusal: &Refusal) -> u16 {
 
 /// The answer that says it, in the form the client asked for.
 pub(super) fn reply(exchange: &Exchange<'_>, refusal: &Refusal) -> Reply {
-    let status = status_of(refusal);
+    reply_as(exchange, status_of(refusal), refusal)
+}
+
+/// The same under a status that the refusal alone does not tell.
+pub(super) fn reply_as(exchange: &Exchange<'_>, status: u16, refusal: &Refusal) -> Reply {
     if exchange.wants("application/json") {
         let told = json!({"error": refusal.code.as_str(), "message": refusal.message});
         Reply::json(status, &told)

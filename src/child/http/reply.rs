@@ -54,12 +54,6 @@ impl Reply {
         self
     }
 
-    /// The same under another status.
-    pub(super) fn with_status(mut self, status: u16) -> Reply {
-        self.status = status;
-        self
-    }
-
     /// The same with that content, whose type is among the fields already.
     pub(super) fn containing(mut self, content: Vec<u8>) -> Reply {
         self.content = content;

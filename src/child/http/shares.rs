@@ -10,7 +10,7 @@ use crate::child::ask::Unanswered;
 use crate::child::guest::{Guest, Sending};
 use crate::child::pace::Pace;
 use crate::error::{Code, Refusal};
-use crate::ipc::Share;
+use crate::ipc::{LONGEST_SHARED as LONGEST_PATH, Share};
 use crate::wire::http::head::{Method, encode};
 use crate::wire::http::{disposition, form, media};
 use crate::wire::name;
@@ -20,6 +20,8 @@ use serde_json::{Value, json};
 
 /// Most bytes of a question.
 const LONGEST: usize = 16 * 1024;
+/// Most bytes of a token or an identifier: there is none that is longer.
+const LONGEST_TOKEN: usize = 100;
 /// Hours of a link whose maker says nothing.
 const HOURS: u64 = 7 * 24;
 /// Most hours.
@@ -57,8 +59,7 @@ pub(super) fn manage(exchange: &mut Exchange<'_>, visitor: &mut Visitor, id: &st
 }
 
 fn nothing(exchange: &mut Exchange<'_>) -> Handled {
-    let refusal = Refusal::new(Code::NotFound, "there is nothing of that name");
-    exchange.refuse(&refusal)
+    exchange.refuse(&Code::NotFound.into())
 }
 
 fn not_allowed(exchange: &mut Exchange<'_>, allowed: &str) -> Handled {
@@ -102,6 +103,10 @@ fn make(exchange: &mut Exchange<'_>, guest: &Guest) -> Handled {
     }
     let path = wanted.path.strip_prefix('/').unwrap_or(&wanted.path);
     let path = name::encode(path.as_bytes());
+    if path.len() > LONGEST_PATH {
+        let what = "the path is too long for a share link";
+        return exchange.refuse(&Refusal::new(Code::Request, what));
+    }
     let made = guest
         .broker
         .ask_share_new(path.clone(), hours * 3600, wanted.count);
@@ -125,6 +130,9 @@ fn make(exchange: &mut Exchange<'_>, guest: &Guest) -> Handled {
 }
 
 fn end(exchange: &mut Exchange<'_>, guest: &Guest, id: &str) -> Handled {
+    if id.len() > LONGEST_TOKEN {
+        return nothing(exchange);
+    }
     let ended = told(guest.broker.ask_share_end(id.to_owned()))?;
     guest.log("unshare", &[("share", &id)], ended.as_ref().err());
     match ended {
@@ -183,6 +191,9 @@ pub(super) fn open(exchange: &mut Exchange<'_>, visitor: &Visitor, rest: &str) -
         _ => return not_allowed(exchange, "GET, HEAD"),
     };
     let token = rest.split('/').next().unwrap_or_default();
+    if token.len() > LONGEST_TOKEN {
+        return nothing(exchange);
+    }
     let answer = visitor.broker().ask_share_open(token.to_owned(), reads);
     let lent = match told(answer)? {
         Ok(lent) => lent,

@@ -6,6 +6,7 @@ use super::reply::Reply;
 use super::{Handled, files, folder, manage, origin, own, post, put, redirect, site, zip};
 use crate::child::guest::Guest;
 use crate::error::{Code, Refusal};
+use crate::rights::Operation;
 use crate::wire::http::head::{Method, Target};
 use crate::wire::path::RelPath;
 
@@ -54,6 +55,21 @@ fn head(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handl
     files::get(exchange, guest, path)
 }
 
+/// What a request would do about a name that nothing can have: who may not do it learns nothing from the refusal.
+fn operation(exchange: &Exchange<'_>) -> Operation {
+    match exchange.head.method {
+        Method::Head | Method::Delete if exchange.asks("upload") => {
+            Operation::Put { overwrite: false }
+        }
+        Method::Put | Method::Post => Operation::Put { overwrite: false },
+        Method::Delete => Operation::Remove,
+        Method::Mkcol => Operation::MakeFolder,
+        Method::Move => Operation::Rename { overwrite: false },
+        _ if exchange.head.written.ends_with('/') => Operation::List,
+        _ => Operation::Get,
+    }
+}
+
 /// Has a request carried out by who can do that.
 pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Handled {
     if let Some(origin) = &exchange.world.listen.http.redirect {
@@ -98,10 +114,16 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
                     return folder::get(exchange, guest, &path);
                 }
                 Target::Library { path, .. } => path,
-                Target::Nowhere(bad) if exchange.head.method.is_safe() => {
-                    return exchange.refuse(&bad.when_reading());
+                Target::Nowhere(bad) => {
+                    let refusal = guest.allow(operation(exchange)).err();
+                    return exchange.refuse(&refusal.unwrap_or_else(|| {
+                        if exchange.head.method.is_safe() {
+                            bad.when_reading()
+                        } else {
+                            bad.when_writing()
+                        }
+                    }));
                 }
-                Target::Nowhere(bad) => return exchange.refuse(&bad.when_writing()),
                 Target::Own(_) | Target::Server => return Ok(()),
             };
             match ROWS.iter().find(|row| row.method == exchange.head.method) {

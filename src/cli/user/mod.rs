@@ -384,7 +384,7 @@ pub(super) fn run(arguments: UserArgs) -> Result<(), Vec<String>> {
             } else {
                 asked(&format!("Password of {name}: ")).map_err(one)?
             };
-            if !user.verifier.check(&password) {
+            if !user.stored.check(&password) {
                 return Err(one(format!("that is not the password of {name}")));
             }
             let disabled = if user.disabled {

@@ -118,6 +118,23 @@ mod tests {
     }
 
     #[test]
+    fn forms_as_nobody_would_write_them() {
+        use crate::wire::dice::{Dice, rounds};
+        let mut dice = Dice::new(b"%%&&==++09afAF\x80\xff\xc3\xbc");
+        for _ in rounds(20_000) {
+            let bytes = dice.bytes(60);
+            let text = String::from_utf8_lossy(&bytes);
+            let found = pairs(&text);
+            assert!(found.len() <= 1 + memchr::memchr_iter(b'&', text.as_bytes()).count());
+            let written: Vec<String> = found
+                .iter()
+                .map(|(name, value)| format!("{}={}", encode(name), encode(value)))
+                .collect();
+            assert_eq!(pairs(&written.join("&")), found, "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_is_encoded_comes_back() {
         for text in ["/a b/ü?x=1&y=%", "//", "\r\n+"] {
             let written = encode(text);

@@ -1,6 +1,8 @@
 //! Requests as nobody would write them, through everything that reads a client's bytes. Run by the tests alone; how long, and how to
 //! repeat what failed, stands in `wire::dice`.
 
+mod values;
+
 use super::chunked::{BadChunk, Chunked};
 use super::head::{self, Framing, Head, LONGEST_HEAD, LONGEST_TARGET, Target};
 use crate::wire::dice::{Dice, rounds};

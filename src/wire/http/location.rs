@@ -41,4 +41,41 @@ mod tests {
             assert_eq!(local(target).as_deref(), wanted, "{target:?}");
         }
     }
+
+    #[test]
+    fn whatever_is_let_pass_stays_here_for_a_browser() {
+        use crate::wire::dice::{Dice, rounds};
+        let mut dice = Dice::new(b"//\\\t\r\n\0 .:@?#%\x7f\xc2\xa0");
+        let mut passed = 0;
+        for _ in rounds(20_000) {
+            let target = String::from_utf8_lossy(&dice.bytes(12)).into_owned();
+            let target = if dice.below(2) == 0 {
+                format!("/{target}")
+            } else {
+                target
+            };
+            let Some(location) = local(&target) else {
+                continue;
+            };
+            passed += 1;
+            assert!(
+                location.bytes().all(|b| b.is_ascii_graphic()),
+                "{location:?}"
+            );
+            // As a browser reads it (URL Standard, section 4.4), from the text before and after.
+            for text in [&target, &location] {
+                let read: String = text
+                    .trim_matches(|c| c <= ' ')
+                    .chars()
+                    .filter(|c| !matches!(c, '\t' | '\r' | '\n'))
+                    .map(|c| if c == '\\' { '/' } else { c })
+                    .collect();
+                assert!(
+                    read.starts_with('/') && !read.starts_with("//"),
+                    "{target:?}"
+                );
+            }
+        }
+        assert!(passed > 100);
+    }
 }

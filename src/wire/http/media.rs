@@ -4,7 +4,7 @@
 //! library only what cannot run is shown; everything else is to be saved. All of it stands in a sandbox besides, and nothing is guessed.
 
 /// Content-Security-Policy of everything that users stored: an origin of its own, no programs, nothing loaded but the file itself.
-pub const SANDBOX: &str = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'self'";
+pub const SANDBOX: &str = "sandbox; default-src 'none'; img-src 'self'; media-src 'self'; object-src 'self'; style-src 'unsafe-inline'; form-action 'none'; frame-ancestors 'self'";
 
 /// Of what nothing is known.
 const BYTES: &str = "application/octet-stream";

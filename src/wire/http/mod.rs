@@ -14,6 +14,7 @@ pub mod media;
 pub mod multipart;
 pub mod range;
 pub mod status;
+pub mod target;
 pub mod zip;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! as in `tests/e2e`, at ours and at each peer, also at those that can put uploads aside, with that.
 
 use crate::machine::World;
-use crate::peers::{FtpServer, PASSWORD, Product, USER, Way};
+use crate::peers::{Contestant, PASSWORD, Product, USER, Way};
 use crate::server::Ours;
 use crate::stats::{Goal, say};
 use std::collections::BTreeMap;
@@ -17,7 +17,7 @@ type Found = BTreeMap<String, String>;
 
 /// Prints a table without TLS and one with it, as Markdown.
 pub(crate) fn run(world: &World) {
-    let plain = Product::ALL
+    let plain = Product::FTP
         .map(|product| (product, Way::Plain, ""))
         .into_iter()
         .chain([
@@ -26,7 +26,7 @@ pub(crate) fn run(world: &World) {
         ])
         .collect();
     one(world, false, plain);
-    let secure = Product::ALL.map(|product| (product, Way::Tls, ""));
+    let secure = Product::FTP.map(|product| (product, Way::Tls, ""));
     one(world, true, secure.into());
 }
 
@@ -35,13 +35,13 @@ fn one(world: &World, tls: bool, others: Vec<(Product, Way, &str)>) {
         tls,
         ..Ours::default()
     };
-    let ours = FtpServer::ours(world, "forkftpd", ours);
+    let ours = Contestant::ours(world, "forkftpd", ours);
     let mut order = Vec::new();
     let mut columns = vec![("forkftpd".to_owned(), look(world, &ours, tls, &mut order))];
     drop(ours);
     for (product, way, more) in others {
         let name = format!("{}{more}", product.name());
-        match FtpServer::theirs(world, product, way) {
+        match Contestant::theirs(world, product, way) {
             Ok(server) => columns.push((name, look(world, &server, tls, &mut order))),
             Err(why) => say(&format!("{name} is not to be had: {why}")),
         }
@@ -72,7 +72,7 @@ fn one(world: &World, tls: bool, others: Vec<(Product, Way, &str)>) {
     ));
 }
 
-fn look(world: &World, server: &FtpServer, tls: bool, order: &mut Vec<String>) -> Found {
+fn look(world: &World, server: &Contestant, tls: bool, order: &mut Vec<String>) -> Found {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/ftp_cut.py");
     let output = Command::new("python3")
         .arg(script)

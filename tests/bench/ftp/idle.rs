@@ -4,7 +4,7 @@
 use super::Ftp;
 use crate::idle::{page_tables, smaps};
 use crate::machine::World;
-use crate::peers::{FtpServer, Way, family};
+use crate::peers::{Contestant, Product, Way, family};
 use crate::server::Ours;
 use crate::stats::{Goal, say};
 use std::fs;
@@ -20,8 +20,8 @@ const GOAL: f64 = 0.5;
 pub(crate) fn run(world: &World) {
     let file = world.library.join("listed");
     fs::write(&file, b"x").expect("a file to list");
-    let mut servers = vec![FtpServer::ours(world, "forkftpd", Ours::default())];
-    servers.extend(FtpServer::all_theirs(world, Way::Plain));
+    let mut servers = vec![Contestant::ours(world, "forkftpd", Ours::default())];
+    servers.extend(Contestant::all_theirs(world, &Product::FTP, Way::Plain));
     let mut lines = format!(
         "an idle session after login and one NLST, {SESSIONS} of them: Pss and page tables of all processes"
     );
@@ -55,7 +55,7 @@ pub(crate) fn run(world: &World) {
 }
 
 /// KiB of Pss, KiB of page tables, and processes that each further session adds.
-fn look(server: &FtpServer) -> [f64; 3] {
+fn look(server: &Contestant) -> [f64; 3] {
     let first = session(server);
     std::thread::sleep(REST);
     let before = of_tree(server.pid());
@@ -66,7 +66,7 @@ fn look(server: &FtpServer) -> [f64; 3] {
     std::array::from_fn(|at| (after[at] - before[at]) / (SESSIONS - 1) as f64)
 }
 
-fn session(server: &FtpServer) -> Ftp {
+fn session(server: &Contestant) -> Ftp {
     let mut ftp = Ftp::login(server.address).binary();
     assert!(ftp.retrieve("NLST") > 0, "a name");
     ftp

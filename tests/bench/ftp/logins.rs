@@ -1,13 +1,13 @@
 //! `ftp-logins`: clients come and go, eight at once: each connects, logs in by a password, gets 1 KiB and leaves.
 
 use super::Ftp;
-use super::table::{Aim, Side, table};
 use crate::crowd::{AT_ONCE, come_and_go};
 use crate::machine::World;
 use crate::network;
-use crate::peers::{ACCOUNTS, FtpServer, Way};
+use crate::peers::{ACCOUNTS, Contestant, Product, Way};
 use crate::server::Ours;
 use crate::stats::{Goal, say};
+use crate::table::{Aim, Side, table};
 use std::fs;
 
 /// Sessions in a run, of ours and of a peer, where each takes longer.
@@ -20,8 +20,8 @@ pub(crate) fn run(world: &World) {
     let file = world.library.join(NAME);
     fs::write(&file, [b'x'; SIZE]).expect("the small file");
     say(ACCOUNTS);
-    let mut servers = vec![FtpServer::ours(world, "forkftpd", Ours::default())];
-    servers.extend(FtpServer::all_theirs(world, Way::Plain));
+    let mut servers = vec![Contestant::ours(world, "forkftpd", Ours::default())];
+    servers.extend(Contestant::all_theirs(world, &Product::FTP, Way::Plain));
     let aims = [
         Aim::Best(Goal::AtLeast(3.0)),
         Aim::Cpu("vsftpd", Goal::Shown),

@@ -8,7 +8,6 @@ mod retr;
 mod secure;
 mod small;
 mod stor;
-mod table;
 
 pub(crate) use cut::run as run_cut;
 pub(crate) use idle::run as run_idle;
@@ -238,7 +237,7 @@ fn throw_away(data: TcpStream, space: &mut [u8]) -> u64 {
 }
 
 /// Has what was received acknowledged now. Holds for a moment only (TCP_QUICKACK, tcp(7)).
-fn acknowledge_at_once(socket: &TcpStream) {
+pub(crate) fn acknowledge_at_once(socket: &TcpStream) {
     let on: libc::c_int = 1;
     // SAFETY: the kernel reads one int from `on`, which outlives the call; the borrow keeps the socket open.
     let set = unsafe {

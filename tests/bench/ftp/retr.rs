@@ -3,14 +3,14 @@
 
 use super::Ftp;
 use super::secure::Tls;
-use super::table::{Aim, Part, Side, table};
 use crate::get::{NAME, large_file_of, random_block};
 use crate::machine::World;
 use crate::network;
 use crate::peer::{PIECE, Peer, Reading};
-use crate::peers::{FtpServer, Way};
+use crate::peers::{Contestant, Product, Way};
 use crate::server::{Ours, Server};
 use crate::stats::{Goal, Run, rate, say};
+use crate::table::{Aim, Part, Side, table};
 use std::fs;
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ const SENDFILE: &str = "bare sendfile";
 pub(crate) fn run(world: &World) {
     let block = random_block();
     let file = large_file_of(world, &block);
-    let mut servers = vec![FtpServer::ours(world, "forkftpd", Ours::default())];
-    servers.extend(FtpServer::all_theirs(world, Way::Plain));
+    let mut servers = vec![Contestant::ours(world, "forkftpd", Ours::default())];
+    servers.extend(Contestant::all_theirs(world, &Product::FTP, Way::Plain));
     let bare = Server::bare(world.unpaced(), &["sendfile", &file.to_string_lossy()]);
     for server in &servers {
         let mut ftp = Ftp::login(server.address).binary();
@@ -43,7 +43,7 @@ pub(crate) fn run(world: &World) {
     fs::remove_file(file).expect("remove");
 }
 
-fn one(world: &World, servers: &[FtpServer], bare: &Server, congestion: &str, streams: usize) {
+fn one(world: &World, servers: &[Contestant], bare: &Server, congestion: &str, streams: usize) {
     let gigabytes = (world.large * streams as u64) as f64 / 1e9;
     let aims = [
         Aim::Best(Goal::AtLeast(1.0)),
@@ -123,8 +123,8 @@ pub(crate) fn run_secure(world: &World) {
         tls: true,
         ..Ours::default()
     };
-    let mut servers = vec![FtpServer::ours(world, "forkftpd", ours)];
-    servers.extend(FtpServer::all_theirs(world, Way::Tls));
+    let mut servers = vec![Contestant::ours(world, "forkftpd", ours)];
+    servers.extend(Contestant::all_theirs(world, &Product::FTP, Way::Tls));
     for server in &servers {
         let mut ftp = Ftp::login_securely(server.address, &tls).binary();
         ftp.check(NAME, world.large, &block);
@@ -146,7 +146,7 @@ pub(crate) fn run_secure(world: &World) {
         Aim::Cpu("vsftpd", Goal::Shown),
     ];
     let _under = network::under(world.unpaced());
-    let get = |server: &FtpServer| -> Run {
+    let get = |server: &Contestant| -> Run {
         let mut ftp = Ftp::login_securely(server.address, &tls).binary();
         let run = server.measure(gigabytes, || {
             rate(world.large, ftp.discard(NAME, world.large))

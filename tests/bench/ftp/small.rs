@@ -1,12 +1,12 @@
 //! `ftp-small`: a thousand files of 4 KiB through one session, one after the other, each by a data connection of its own.
 
 use super::Ftp;
-use super::table::{Aim, Side, table};
 use crate::machine::World;
 use crate::network;
-use crate::peers::{FtpServer, Way};
+use crate::peers::{Contestant, Product, Way};
 use crate::server::Ours;
 use crate::stats::Goal;
+use crate::table::{Aim, Side, table};
 use std::fs;
 use std::time::Instant;
 
@@ -21,8 +21,8 @@ pub(crate) fn run(world: &World) {
     for index in 0..FILES {
         fs::write(folder.join(format!("f{index:04}")), [index as u8; SIZE]).expect("a small file");
     }
-    let mut servers = vec![FtpServer::ours(world, "forkftpd", Ours::default())];
-    servers.extend(FtpServer::all_theirs(world, Way::Plain));
+    let mut servers = vec![Contestant::ours(world, "forkftpd", Ours::default())];
+    servers.extend(Contestant::all_theirs(world, &Product::FTP, Way::Plain));
     let aims = [
         Aim::Best(Goal::AtLeast(1.2)),
         Aim::Cpu("vsftpd", Goal::Shown),

@@ -3,15 +3,15 @@
 
 use super::Ftp;
 use super::secure::Tls;
-use super::table::{Aim, Part, Side, table};
 use crate::get::random_block;
 use crate::machine::World;
 use crate::network;
 use crate::peer::{Peer, pieces};
-use crate::peers::{FtpServer, Way};
+use crate::peers::{Contestant, Product, Way};
 use crate::put::remove;
 use crate::server::{Ours, Server};
 use crate::stats::{Goal, Run, rate};
+use crate::table::{Aim, Part, Side, table};
 use std::fs;
 use std::time::Instant;
 
@@ -56,7 +56,7 @@ fn measure(world: &World, tls: Option<&Tls>) {
         }
     };
     let kinds = [("none", "none"), ("none", "sha256"), ("full", "sha256")];
-    let mut servers: Vec<(FtpServer, Vec<Aim>)> = kinds
+    let mut servers: Vec<(Contestant, Vec<Aim>)> = kinds
         .into_iter()
         .zip(aims)
         .map(|((durability, receipt), aims)| {
@@ -66,10 +66,10 @@ fn measure(world: &World, tls: Option<&Tls>) {
                 tls: tls.is_some(),
             };
             let name = format!("forkftpd {durability}, {receipt}");
-            (FtpServer::ours(world, &name, ours), aims)
+            (Contestant::ours(world, &name, ours), aims)
         })
         .collect();
-    let theirs = FtpServer::all_theirs(world, way);
+    let theirs = Contestant::all_theirs(world, &Product::FTP, way);
     servers.extend(theirs.into_iter().map(|server| (server, Vec::new())));
     let target = world.library.join(NAME);
     let words = ["sink", &target.to_string_lossy(), "none", "none"];
@@ -109,7 +109,7 @@ fn measure(world: &World, tls: Option<&Tls>) {
 }
 
 /// Once, to see that what was put is there, byte for byte.
-fn put(world: &World, server: &FtpServer, tls: Option<&Tls>, size: u64, block: &[u8]) {
+fn put(world: &World, server: &Contestant, tls: Option<&Tls>, size: u64, block: &[u8]) {
     let mut ftp = login(server, tls);
     ftp.store(NAME, size, block);
     ftp.quit();
@@ -130,7 +130,7 @@ fn put(world: &World, server: &FtpServer, tls: Option<&Tls>, size: u64, block: &
 
 fn put_and_remove(
     world: &World,
-    server: &FtpServer,
+    server: &Contestant,
     tls: Option<&Tls>,
     size: u64,
     block: &[u8],
@@ -158,7 +158,7 @@ fn bare_put(world: &World, bare: &Server, size: u64, block: &[u8]) -> Run {
     run
 }
 
-fn login(server: &FtpServer, tls: Option<&Tls>) -> Ftp {
+fn login(server: &Contestant, tls: Option<&Tls>) -> Ftp {
     match tls {
         Some(tls) => Ftp::login_securely(server.address, tls).binary(),
         None => Ftp::login(server.address).binary(),

@@ -173,25 +173,24 @@ fn without_its_broker_a_connection_goes_on_until_it_has_something_to_ask() {
 
 #[test]
 fn without_its_broker_nothing_is_stored_that_nobody_counts() {
-    let new = noise(64 * MIB, 5);
     let server = serve("", "", "home = \"home\"\nquota = \"1 GiB\"", old);
     let mut http = Http::enter(&server.address, "all");
     http.say("PUT", "/old", "Transfer-Encoding: chunked\r\n");
-    let mut pieces = new.chunks(MIB);
-    let chunk = |piece: &[u8]| [b"100000\r\n", piece, b"\r\n"].concat();
-    http.send(&chunk(pieces.next().expect("a piece")));
+    let chunk = [&b"100000\r\n"[..], &[7; MIB], b"\r\n"].concat();
+    http.send(&chunk);
     eventually("it has begun", || !on_the_way(&server).is_empty());
     let broker = broker_of(&server);
     signal(broker, Signal::SIGKILL);
     another_broker(&server, broker);
     // More than was reserved ahead.
-    for piece in pieces {
-        if http.is_heard() || http.try_send(&chunk(piece)).is_err() {
+    for _ in 0..1000 {
+        if http.is_heard() || http.try_send(&chunk).is_err() {
             break;
         }
     }
+    // With nothing of the quota in hand the child is refused more of it; otherwise it cannot give back what it has.
     let answer = http.hear();
-    assert_eq!(answer.code, 503, "{answer:?}");
+    assert!([500, 503].contains(&answer.code), "{answer:?}");
     http.expect_end();
     assert!(content(&server, "old") == noise(300_000, 1));
     let mut http = enter_again(&server);

@@ -1,11 +1,15 @@
 //! HTTP keeps every promise that the drive protocol and FTP keep: the same rights, walls, limits and deadlines, and the same files whole.
 
 mod accidents;
+mod changes;
 pub mod client;
+mod folder;
 mod limits;
+mod links;
 mod rights;
 mod service;
 mod shares;
+mod visitors;
 #[cfg(target_arch = "x86_64")]
 mod walls;
 

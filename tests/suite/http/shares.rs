@@ -110,6 +110,9 @@ fn a_link_ends_by_its_count_or_its_user_and_not_by_a_restart() {
     // Over, used up or made up: it is all the same.
     assert_eq!(open(&server, &ended).body, gone.body);
     assert_eq!(open(&server, "/-/s/AAAA").body, gone.body);
+    let long = "A".repeat(7000);
+    assert_eq!(open(&server, &format!("/-/s/{long}")).body, gone.body);
+    Http::of(&server.address, "all").expect("DELETE", &format!("/-/shares/{long}"), "", 404);
 }
 
 #[test]
@@ -126,6 +129,8 @@ fn what_cannot_be_shared_is_refused() {
         ("ann", json!({"path": "other", "hours": 8761}), 400),
         ("ann", json!({"path": "other", "count": 0}), 400),
         ("ann", json!({"path": "other", "more": 1}), 400),
+        ("ann", json!({"path": "x/".repeat(2500)}), 400),
+        ("ann", json!({"path": "x/\u{1}"}), 400),
         ("ann", json!({"path": "x".repeat(20_000)}), 413),
         ("bob", json!({"path": "other"}), 403),
         ("", json!({"path": "other"}), 401),

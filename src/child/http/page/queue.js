@@ -93,12 +93,20 @@ const queue = {
     if (upload.wake) upload.wake();
     if (wasRunning && upload.isLarge) {
       begun.set(upload, false);
-      // What came of it is of no use any more; where that cannot be said, the server forgets it by itself.
-      request("DELETE", `${upload.target}?upload`).catch(() => {});
+      forgetKept(upload.target, 4);
     }
     this.changed(upload);
   },
 };
+// What came of a cancelled upload is of no use any more. The server may still be at it; where it cannot be told, it forgets by itself.
+async function forgetKept(target, tries) {
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  try {
+    await request("DELETE", `${target}?upload`);
+  } catch (error) {
+    if (error.status === 423 && tries > 1) await forgetKept(target, tries - 1);
+  }
+}
 const uploadsUnderWay = () => queue.running.size > 0 || queue.waiting.length > 0;
 
 // Carries one upload to its end, whatever comes between.

@@ -1,7 +1,8 @@
 //! The list of a folder as HTML: filter, columns, rows, and the way to the pages before and after. Run by a child.
 
 use super::{count, may_delete, text};
-use crate::child::http::folder::{Asked, Entry, Listing, Sort};
+use crate::child::http::folder::{Asked, Entry, Sort};
+use crate::child::http::gather::Listing;
 use crate::child::http::words::Words;
 use crate::rights::{Right, Rights};
 use jiff::Timestamp;

@@ -53,9 +53,9 @@ function showUploads() {
     summary.textContent = parts.join(" · ");
   } else {
     const parts = [];
-    if (done > 0 || failed === 0) parts.push(fill(words.all_done, showNumber(done)));
+    if (done > 0) parts.push(fill(words.all_done, showNumber(done)));
     if (failed > 0) parts.push(fill(words.some_failed, showNumber(failed)));
-    summary.textContent = parts.join(" · ");
+    summary.textContent = parts.join(" · ") || capital(counted.length > 0 ? words.done : words.cancelled);
     speed = [];
   }
   if (wasUnderWay && !underWay) {
@@ -81,7 +81,7 @@ function rateNow(sent) {
 let doneShown = 0;
 function refreshSoon(every) {
   const done = queue.uploads.filter((one) => one.state === "done").length;
-  if (done === doneShown || document.querySelector("dialog[open]")) return;
+  if (done === doneShown || !menu.hidden || document.querySelector("dialog[open]")) return;
   if (every > 0 && performance.now() - refreshedAt < every) return;
   doneShown = done;
   refreshedAt = performance.now();
@@ -123,11 +123,16 @@ function showLine(upload) {
     lineOf.set(upload, line);
     lines.append(element);
   }
+  // Those that move stand first.
+  if (!line.moved && upload.state !== "waiting") {
+    line.moved = true;
+    lines.prepend(line.element);
+  }
   line.name.textContent = upload.below;
   line.element.className = upload.state;
   line.state.textContent = stateOf(upload);
   line.meter.value = upload.state === "done" ? Math.max(upload.file.size, 1) : upload.sent;
-  line.meter.hidden = upload.isOver;
+  line.meter.hidden = upload.isOver || upload.state === "waiting";
   const label = upload.state === "failed" ? words.retry : words.cancel;
   line.button.textContent = label;
   line.button.setAttribute("aria-label", `${label}: ${upload.below}`);
@@ -145,19 +150,23 @@ function trimLines() {
   }
 }
 
-function clearPanel() {
-  queue.uploads = queue.uploads.filter((one) => !one.isOver);
+// Takes away what is over; what failed can be tried again, and goes only when that is meant.
+function clearPanel(failed = true) {
+  const goes = (one) => one.isOver && (failed || one.state !== "failed");
   for (const [upload, line] of lineOf) {
-    if (!upload.isOver) continue;
+    if (!goes(upload)) continue;
     line.element.remove();
     lineOf.delete(upload);
   }
+  queue.uploads = queue.uploads.filter((one) => !goes(one));
   doneShown = 0;
   showUploads();
 }
 
 // Files as the system's own dust: nobody means to upload that, and it could not be kept.
 function add(file, folder, below) {
+  // What is over is another matter.
+  if (!uploadsUnderWay()) clearPanel(false);
   const upload = new Upload(file, folder, below);
   if (below.split("/").some((part) => part.startsWith("."))) upload.state = "skipped";
   queue.add(upload);
@@ -202,7 +211,7 @@ async function walk(entry, folder, below) {
   }
   if (isEmpty) {
     const path = `${folder}${below.split("/").map(hrefOf).join("/")}/`;
-    await request("MKCOL", path).catch(() => {});
+    await request("MKCOL", `${path}?parents`).catch(showError);
     refresh();
   }
 }

@@ -1,18 +1,18 @@
 //! Several servers measured in turns, one line each, and what ours was to reach beside them.
 
-use crate::peers::FtpServer;
+use crate::peers::Contestant;
 use crate::stats::{Goal, Run, Series, disturbance, in_turns, say};
 
 /// One that is measured.
-pub(super) struct Side<'a> {
-    pub(super) name: String,
-    pub(super) part: Part,
-    pub(super) run: Box<dyn FnMut() -> Run + 'a>,
+pub(crate) struct Side<'a> {
+    pub(crate) name: String,
+    pub(crate) part: Part,
+    pub(crate) run: Box<dyn FnMut() -> Run + 'a>,
 }
 
 impl<'a> Side<'a> {
     /// One of the servers.
-    pub(super) fn of(server: &FtpServer, aims: &[Aim], run: impl FnMut() -> Run + 'a) -> Side<'a> {
+    pub(crate) fn of(server: &Contestant, aims: &[Aim], run: impl FnMut() -> Run + 'a) -> Side<'a> {
         let part = if server.is_ours() {
             Part::Ours(aims.to_vec())
         } else {
@@ -27,7 +27,7 @@ impl<'a> Side<'a> {
 }
 
 /// What it is measured for.
-pub(super) enum Part {
+pub(crate) enum Part {
     /// It is to reach something.
     Ours(Vec<Aim>),
     /// The best of these counts.
@@ -38,7 +38,7 @@ pub(super) enum Part {
 
 /// What ours is to reach: of a rate, the ratio to another's.
 #[derive(Clone, Copy)]
-pub(super) enum Aim {
+pub(crate) enum Aim {
     /// Beside the peer with the best rate.
     Best(Goal),
     /// Beside the side of this name.
@@ -48,7 +48,7 @@ pub(super) enum Aim {
 }
 
 /// Runs all sides in turns and prints them. Rates are the better the higher.
-pub(super) fn table(rounds: usize, what: &str, [unit, cpu_unit]: [&str; 2], mut sides: Vec<Side>) {
+pub(crate) fn table(rounds: usize, what: &str, [unit, cpu_unit]: [&str; 2], mut sides: Vec<Side>) {
     let (runs, noise) = {
         let mut each: Vec<&mut dyn FnMut() -> Run> =
             sides.iter_mut().map(|side| &mut *side.run as _).collect();
