@@ -164,14 +164,17 @@ fn a_password_is_in_no_memory_after_the_request() {
         let users: [User<'_>; 1] = [("all", PASSWORD, &rights)];
         let config = super::config(mode, "");
         let server = Server::configured(&config, &users, homes);
-        let mut forms = Http::knock(&server.address);
-        let mut programs = Http::knock(&server.address);
-        for http in [&mut forms, &mut programs] {
+        let enter = || {
+            let mut http = Http::knock(&server.address);
             // What does stand in it is found.
             http.expect("GET", "/-/a-name-that-is-kept-51d0c7", "", 404);
-        }
-        let pids = [&forms, &programs].map(|http| child_at(&server, http.address()));
-        let [Some(of_forms), Some(of_programs)] = pids else {
+            // One after the other: the log tells of each once, in the order in which they come.
+            let pid = child_at(&server, http.address());
+            (http, pid)
+        };
+        let (mut forms, of_forms) = enter();
+        let (mut programs, of_programs) = enter();
+        let (Some(of_forms), Some(of_programs)) = (of_forms, of_programs) else {
             return skip("the descriptors of children cannot be seen here");
         };
         // As a browser and as curl would write it.
