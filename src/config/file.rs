@@ -134,6 +134,7 @@ backlog = 1024
 # metrics_networks = []             # who may read /-/metrics
 # session_hours = 12                # a login in a browser holds for; without a request for a quarter of that
 # keepalive_seconds = 60            # a connection is kept between two requests
+# names = []                        # what requests may be for; any when empty, but on a loopback address: localhost and IP addresses
 
 # What those may do who do not log in; login = "optional" needs this table. With login = "none" and without this table they may
 # do everything: they proved the secret. The same keys belong to each user in the users file.
@@ -220,6 +221,7 @@ pub(super) struct FileListen {
     pub(super) data_tls_reuse: Option<Reuse>,
     pub(super) close_notify: Option<Goodbye>,
     pub(super) plain_networks: Option<Vec<Spanned<String>>>,
+    // For FTP and HTTP.
     pub(super) names: Option<Vec<String>>,
     // For HTTP alone.
     pub(super) site: Option<bool>,

@@ -132,7 +132,6 @@ impl FileListen {
             ("data_tls_reuse", self.data_tls_reuse.is_some()),
             ("close_notify", self.close_notify.is_some()),
             ("plain_networks", self.plain_networks.is_some()),
-            ("names", self.names.is_some()),
         ];
         keys.into_iter()
             .find(|(_, given)| *given)

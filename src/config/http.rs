@@ -22,6 +22,8 @@ pub struct Http {
     pub session_hours: u32,
     /// Seconds that a connection is kept between two requests.
     pub keepalive_seconds: u32,
+    /// The names that requests may be for; any when empty, but on a loopback address, where it is those of this machine.
+    pub names: Vec<String>,
 }
 
 /// Who stands between the server and its clients.
@@ -62,6 +64,7 @@ impl Default for Http {
             metrics_networks: Vec::new(),
             session_hours: SESSION_HOURS,
             keepalive_seconds: KEEPALIVE_SECONDS,
+            names: Vec::new(),
         }
     }
 }
@@ -71,6 +74,7 @@ impl FileListen {
     pub(super) fn http(&mut self, mut wrong: impl FnMut(usize, String)) -> Http {
         let mut http = Http {
             site: self.site.unwrap_or(false),
+            names: self.names.take().unwrap_or_default(),
             ..Http::default()
         };
         if let Some(origin) = self.redirect.take() {

@@ -288,6 +288,9 @@ fn spoken(c: &mut Checker<'_>, table: &mut FileListen, place: &str, no_secret: b
     if table.protocol != Protocol::Http {
         foreign(table.of_http(), Protocol::Http);
     }
+    if table.protocol == Protocol::Drive {
+        foreign(table.names.as_ref().map(|_| "names"), Protocol::Http);
+    }
     if table.protocol != Protocol::Drive && table.proof == Some(Proof::Required) {
         let name = table.protocol.as_str().to_uppercase();
         c.wrong(

@@ -250,7 +250,7 @@ def begin(target):
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     client.settimeout(20)
     client.connect(("127.0.0.1", PORT))
-    client.sendall(f"GET {target} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+    client.sendall(f"GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     answer = http.client.HTTPResponse(client)
     answer.begin()
     return client, answer

@@ -6,8 +6,8 @@ import http_misuse
 
 PORT, OPEN_PORT, LIBRARY = int(os.environ["PORT"]), int(os.environ["OPEN_PORT"]), os.environ["LIBRARY"]
 AUTH = basic(os.environ["HTTP_USER"], os.environ["HTTP_PASSWORD"])
-ME = f"Host: test\r\n{AUTH}\r\n".encode()
-LAST = b"GET /-/health HTTP/1.1\r\nHost: last\r\nConnection: close\r\n\r\n"
+ME = f"Host: localhost\r\n{AUTH}\r\n".encode()
+LAST = b"GET /-/health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 SMUGGLED = b"DELETE /open/file HTTP/1.1\r\n" + ME + b"\r\n"
 
 

@@ -127,7 +127,7 @@ def scripts():
             assert re.fullmatch(r"""attachment(; filename="[^"\\]*")?(; filename\*=UTF-8''[A-Za-z0-9!#$&+.^_`|~%-]*)?""", disposition), disposition
         else:
             # The redirection to it stays here.
-            redirect = ask("GET", target.rstrip("/"), AUTH, host="evil.example")
+            redirect = ask("GET", target.rstrip("/"), AUTH, host=OURS)
             assert redirect.code == 308 and goes_nowhere_else(redirect["location"]), redirect
     for query in ("", *("?q=" + urllib.parse.quote(name) for name in SCRIPTS), '?sort="><script>&order=<script>&from=<script>&count=-1', "?q=%ff%00%0d%0a"):
         page = ask("GET", folder + query, AUTH, "Accept: text/html")
@@ -178,7 +178,9 @@ def hosts():
     for host in ("evil.example", "evil.example:80@test", "a b", "a/b", "<script>", "[::1]:99999", "", "x" * 4000, "a,b"):
         for target in ("/open", "/open/", "/missing"):
             answer = ask("GET", target, AUTH, "Accept: text/html", host=host)
-            assert answer.code in (200, 308, 400, 404), f"{host}: {answer}"
+            # This listening socket is a loopback address: a name that leads there is none of ours.
+            wanted = (200, 308, 404) if host.startswith("[") else (400, 421)
+            assert answer.code in wanted, f"{host}: {answer}"
             assert answer["location"] is None or goes_nowhere_else(answer["location"]), answer
             assert b"evil.example" not in answer.body and b"<script>alert" not in answer.body, answer
     for lines in (["X-Forwarded-Host: evil.example"], ["X-Forwarded-For: 10.0.0.1", "X-Forwarded-Proto: https"], ["Forwarded: host=evil.example"], ["X-Original-URL: /-/health", "X-Rewrite-URL: /-/health"]):

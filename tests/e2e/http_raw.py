@@ -124,7 +124,7 @@ class Raw:
             answers.append(answer)
 
 
-def request(method, target, *lines, body=None, host="test"):
+def request(method, target, *lines, body=None, host="localhost"):
     """The bytes of a request."""
     fields = [] if host is None else [f"Host: {host}"]
     fields += lines

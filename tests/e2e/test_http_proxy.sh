@@ -137,7 +137,7 @@ cat >hold.py <<'PYTHON'
 import select, socket, sys
 def begin():
     one = socket.create_connection(("127.0.0.1", int(sys.argv[1])), source_address=("127.0.0.7", 0), timeout=20)
-    one.sendall(b"POST /-/login HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n"
+    one.sendall(b"POST /-/login HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n"
                 b"Content-Type: application/x-www-form-urlencoded\r\n\r\n")
     return one
 held = [begin(), begin()]

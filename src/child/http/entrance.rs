@@ -92,6 +92,11 @@ impl Visitor {
         self.client.login
     }
 
+    /// True when a proxy that is trusted speaks for them.
+    pub(super) fn is_by_proxy(&self) -> bool {
+        self.client.by_proxy
+    }
+
     /// True once the connection is somebody's.
     pub(super) fn is_bound(&self) -> bool {
         self.guest.is_some()

@@ -75,6 +75,15 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
     if let Some(origin) = &exchange.world.listen.http.redirect {
         return redirect::send_on(exchange, origin);
     }
+    let listen = exchange.world.listen;
+    // A proxy knows which names it serves.
+    if !visitor.is_by_proxy()
+        && !origin::is_for_us(&exchange.head, &listen.address, &listen.http.names)
+    {
+        let what = "that name is not served here: its listening socket has no such entry in names";
+        let refusal = Refusal::new(Code::Request, what);
+        return exchange.refuse_as(421, &refusal);
+    }
     if !exchange.head.method.is_safe() && !origin::is_ours(&exchange.head, exchange.secure) {
         let what = "another site's page asked for that";
         return exchange.refuse(&Refusal::new(Code::Denied, what));

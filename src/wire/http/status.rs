@@ -29,6 +29,7 @@ pub fn reason(code: u16) -> &'static str {
         415 => "Unsupported Media Type",
         416 => "Range Not Satisfiable",
         417 => "Expectation Failed",
+        421 => "Misdirected Request",
         422 => "Unprocessable Content",
         423 => "Locked",
         429 => "Too Many Requests",

@@ -69,7 +69,7 @@ impl Http {
 
     /// Sends a head with these further lines.
     pub(crate) fn say(&mut self, method: &str, target: &str, lines: &str) {
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: bench\r\n{lines}\r\n");
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\n{lines}\r\n");
         self.socket.write_all(head.as_bytes()).expect("send");
     }
 

@@ -68,7 +68,7 @@ impl Http {
             wire,
             unread: Vec::new(),
             heads: VecDeque::new(),
-            always: "Host: test\r\n".into(),
+            always: "Host: localhost\r\n".into(),
         }
     }
 

@@ -44,7 +44,7 @@ fn share(server: &Server, user: &str, wanted: &serde_json::Value) -> Result<(Str
     let told = answer.json();
     let text = |key: &str| told[key].as_str().expect("text").to_owned();
     let url = text("url");
-    let target = url.strip_prefix("http://test").expect("this host");
+    let target = url.strip_prefix("http://localhost").expect("this host");
     Ok((text("id"), target.to_owned()))
 }
 

@@ -37,7 +37,7 @@ fn share(server: &Server, user: &str, wanted: &Value) -> (Value, String) {
     assert_eq!(answer.code, 201, "{answer:?}");
     let made = answer.json();
     let url = made["url"].as_str().expect("url");
-    let link = url.strip_prefix("http://test").expect("at this host");
+    let link = url.strip_prefix("http://localhost").expect("at this host");
     (made.clone(), link.to_owned())
 }
 

@@ -127,7 +127,7 @@ fn nothing_is_left_to_a_child_that_was_lent_the_file_of_a_share_link() {
     let folder = surround(&server);
     let form = "Content-Type: application/x-www-form-urlencoded\r\n";
     let made = Http::of(&server.address, "all").pass("POST", "/-/shares", form, b"path=large");
-    let link = made.text().trim_end().strip_prefix("http://test");
+    let link = made.text().trim_end().strip_prefix("http://localhost");
     let link = link.expect("a link").to_owned();
     let mut bystander = Http::of(&server.address, "all");
     assert_eq!(bystander.get("/inside").body, b"inside");
