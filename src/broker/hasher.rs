@@ -2,9 +2,9 @@
 //! many waiting, and the rest is told to come again.
 
 use crate::log::{self, Level};
-use crate::scram::{ITERATIONS, Verifier};
-use crate::sys::process;
+use crate::scram::{ITERATIONS, SALT, Verifier};
 use crate::sys::{Errno, Result};
+use crate::sys::{process, random};
 use crate::users::{Editor, Imported, Stored};
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -184,8 +184,14 @@ impl Work {
         if self.stored.imported().is_none() {
             return (right, None);
         }
+        let mut salt = vec![0; SALT];
+        if let Err(errno) = random::fill(&mut salt) {
+            let what = "a password cannot be hashed anew";
+            log::event(Level::Error, what, &[("error", &errno.desc())]);
+            return (right, None);
+        }
         // What cannot be one of our passwords stays as it is.
-        let ours = Verifier::new(&self.password, ITERATIONS).ok();
+        let ours = Verifier::with_salt(&self.password, salt, ITERATIONS).ok();
         let ours = ours.filter(|_| right);
         (right, ours.map(|ours| Zeroizing::new(ours.to_string())))
     }

@@ -21,7 +21,7 @@ mod words;
 
 pub use client::{ClientFinal, ClientLogin, KeyCache};
 pub use server::{FirstMessage, ServerLogin};
-pub use verifier::Verifier;
+pub use verifier::{SALT, Verifier};
 pub use words::{MAX_PASSWORD, password, user_name};
 
 use hmac::{Hmac, KeyInit, Mac as _};

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq as _;
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// Bytes of a new salt.
-const SALT: usize = 16;
+pub const SALT: usize = 16;
 /// Bytes a salt may have.
 const SALTS: std::ops::RangeInclusive<usize> = SALT..=64;
 
@@ -41,16 +41,16 @@ impl Verifier {
     /// # Errors
     /// A password that cannot be one, iterations out of bounds, or a kernel without randomness.
     pub fn new(password: &str, iterations: u32) -> Result<Verifier, String> {
-        let mut salt = vec![0; SALT];
+        let mut salt = [0; SALT];
         getrandom::fill(&mut salt).map_err(|error| format!("no randomness: {error}"))?;
-        Verifier::with_salt(password, salt, iterations)
+        Verifier::with_salt(password, salt.to_vec(), iterations)
     }
 
-    pub(super) fn with_salt(
-        text: &str,
-        salt: Vec<u8>,
-        iterations: u32,
-    ) -> Result<Verifier, String> {
+    /// The same with this salt: for a process that gets its randomness in another way.
+    ///
+    /// # Errors
+    /// A password that cannot be one, or iterations out of bounds.
+    pub fn with_salt(text: &str, salt: Vec<u8>, iterations: u32) -> Result<Verifier, String> {
         let prepared = password(text)?;
         check_iterations(iterations)?;
         let (mut client_key, server_key) = keys(&prepared, &salt, iterations);

@@ -5,7 +5,7 @@
 //! who gets the lock looks whether it is still the one that has the name.
 
 use super::{Users, read};
-use crate::sys::file;
+use crate::sys::{file, random};
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::os::fd::AsFd as _;
@@ -214,9 +214,9 @@ impl Editor {
             return Err("somebody else has changed it meanwhile: try again".into());
         }
         let folder = folder_of(&self.path);
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).map_err(|error| format!("no randomness: {error}"))?;
-        let aside = folder.join(format!(".forkftpd-users.{}", hex::encode(random)));
+        let mut aside = [0; 8];
+        random::fill(&mut aside).map_err(|errno| format!("no randomness: {}", errno.desc()))?;
+        let aside = folder.join(format!(".forkftpd-users.{}", hex::encode(aside)));
         let mut new = OpenOptions::new()
             .write(true)
             .create_new(true)

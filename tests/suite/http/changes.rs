@@ -103,7 +103,12 @@ fn nothing_is_moved_where_it_cannot_be() {
     http.expect("DELETE", "/folder/?recursive", "", 204);
     assert!(!library.join("folder").exists());
     let mut http = Http::enter(&server.address, "all");
-    http.expect("MOVE", "/file", "Destination: http://LOCALHOST/%66%20\r\n", 201);
+    http.expect(
+        "MOVE",
+        "/file",
+        "Destination: http://LOCALHOST/%66%20\r\n",
+        201,
+    );
     assert!(library.join("f ").exists());
 }
 
