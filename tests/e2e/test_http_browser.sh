@@ -2,6 +2,7 @@
 # A person with nothing but a browser: Chromium, driven through all that the page can do, on a desktop and a phone, with and without
 # JavaScript, in English and Chinese; nothing that was stored ever runs, nothing is asked of any other server, and nobody is left out
 # (axe-core). Screenshots stay in target/browser. NAMES=... runs some of tests/browser alone.
+# Alone: a browser, and what it waits for, take both cores.
 . "$(dirname "$0")/lib.sh"
 need_client node=nodejs npm chromium
 

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # Nothing is overwritten unasked, one name has one writer, and readers see the old file or the new one, whole.
+# Alone: readers have to meet the writer between two of its uploads.
 . "$(dirname "$0")/lib.sh"
 
 noise 5000000 1 >"$SCRATCH/one"
