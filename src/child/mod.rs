@@ -17,6 +17,7 @@ mod sandbox;
 mod secure;
 mod sharing;
 mod signer;
+mod stored;
 mod stream;
 mod tickets;
 

@@ -4,9 +4,9 @@
 use super::ask::{Broker, Unanswered};
 use super::run::Exit;
 use super::signer::Tls;
-use super::stream::Stream;
+use super::stream::{Stream, refusal_in};
 use crate::config::Protocol;
-use crate::error::{Code, Refusal};
+use crate::error::Code;
 use crate::ipc::Client;
 use crate::log::{self, Level};
 use crate::sys::{Errno, net};
@@ -83,16 +83,11 @@ pub(super) fn begin(
             (Exit::Cut, Level::Info, reason)
         }
         Failed::Inside(reason) => (Exit::Cut, Level::Error, reason.clone()),
-        Failed::Stream(error) => {
-            let refusal = error
-                .get_ref()
-                .and_then(|inner| inner.downcast_ref::<Refusal>());
-            match refusal.map(|refusal| refusal.code) {
-                Some(Code::Timeout) => (Exit::Late, Level::Warn, error.to_string()),
-                Some(Code::Closing) => (Exit::Done, Level::Info, error.to_string()),
-                _ => (Exit::Cut, Level::Warn, error.to_string()),
-            }
-        }
+        Failed::Stream(error) => match refusal_in(error).map(|refusal| refusal.code) {
+            Some(Code::Timeout) => (Exit::Late, Level::Warn, error.to_string()),
+            Some(Code::Closing) => (Exit::Done, Level::Info, error.to_string()),
+            _ => (Exit::Cut, Level::Warn, error.to_string()),
+        },
     };
     log::event(
         level,

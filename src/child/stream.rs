@@ -267,6 +267,11 @@ pub(super) fn refusal(code: Code) -> io::Error {
     io::Error::other(Refusal::from(code))
 }
 
+/// The refusal in an error of the stream, if it is one.
+pub(super) fn refusal_in(error: &io::Error) -> Option<&Refusal> {
+    error.get_ref()?.downcast_ref()
+}
+
 impl Read for Input {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         if let Some(secure) = self.secure.clone() {

@@ -11,7 +11,7 @@ mod put;
 use super::ask::Broker;
 use super::guest::Guest;
 use super::run::Exit;
-use super::stream::{Input, Output, Stream};
+use super::stream::{Input, Output, Stream, refusal_in};
 use crate::error::{Code, Refusal};
 use crate::ipc::Client;
 use crate::log::{self, Level};
@@ -81,10 +81,7 @@ impl From<Code> for Fail {
 impl From<io::Error> for Fail {
     fn from(error: io::Error) -> Fail {
         // Deadlines and the end of the service come as errors of the stream.
-        let told = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Refusal>())
-            .cloned();
+        let told = refusal_in(&error).cloned();
         Fail::End(told.map_or_else(|| End::Lost(error.to_string()), End::HangUp))
     }
 }

@@ -25,7 +25,7 @@ use super::ask::Broker;
 use super::dial::Dialer;
 use super::guest::Guest;
 use super::run::{Exit, World};
-use super::stream::Stream;
+use super::stream::{Stream, refusal_in};
 use crate::digest::Kind;
 use crate::error::{Code, Refusal};
 use crate::ipc::Client;
@@ -86,10 +86,7 @@ type Handled = Result<(), End>;
 impl From<io::Error> for End {
     fn from(error: io::Error) -> End {
         // Deadlines and the end of the service come as errors of the stream.
-        let told = error
-            .get_ref()
-            .and_then(|inner| inner.downcast_ref::<Refusal>())
-            .cloned();
+        let told = refusal_in(&error).cloned();
         told.map_or_else(|| End::Lost(error.to_string()), End::HangUp)
     }
 }

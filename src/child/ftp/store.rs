@@ -13,15 +13,15 @@ use super::{End, Handled, Session};
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
 use crate::child::quota::Spending;
+use crate::child::stored;
 use crate::config::{OnHangup, OnTaken};
 use crate::error::{Code, Refusal};
 use crate::library::{From as Begin, Published, Ready, Streamed};
 use crate::log::ftp::{self, Deed, Moved};
 use crate::rights::{Operation, Right};
 use crate::sys::process::monotonic_millis;
-use crate::sys::random;
 use crate::wire::ftp::command::{Type, allo};
-use crate::wire::ftp::path::{absolute, resolve};
+use crate::wire::ftp::path::absolute;
 use crate::wire::name;
 use crate::wire::path::RelPath;
 use std::cell::RefCell;
@@ -80,7 +80,7 @@ pub(super) fn stou(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 
 /// A name that nobody has: random digits before the ending of `argument`.
 fn unique(argument: &[u8]) -> Result<Vec<u8>, Refusal> {
-    let id = id()?;
+    let id = stored::new_id()?;
     let argument = if argument.is_empty() {
         b"upload"
     } else {
@@ -148,19 +148,14 @@ impl Session<'_> {
         let outcome = self.receive(&what, &mut came);
         let asked = last(&path).to_vec();
         let stored_as = match &outcome {
-            Ok(stored) => beside(&path, &stored.published.name),
+            Ok(stored) => stored::path_of(&path, &stored.published),
             Err(_) => path,
         };
         self.log(&stored_as, &outcome, came, began);
         match outcome {
             Ok(stored) => {
                 let Stored { published, id } = &stored;
-                let digest = published
-                    .digest
-                    .as_ref()
-                    .map_or_else(String::new, |digest| {
-                        format!(" {}={}", digest.kind().as_str(), digest.to_hex())
-                    });
+                let digest = stored::digest_word(published);
                 let bytes = published.size;
                 let named = if published.name != asked {
                     let mut named = b" FILE: ".to_vec();
@@ -178,26 +173,11 @@ impl Session<'_> {
     }
 
     fn log(&self, path: &RelPath, outcome: &Result<Stored, Stop>, came: u64, began: Instant) {
-        let shown = name::encode(path.as_bytes());
         match outcome {
-            Ok(Stored { published, id }) => {
-                let digest = published.digest.as_ref();
-                let hex = digest.map(|digest| digest.to_hex()).unwrap_or_default();
-                let mut fields: Vec<(&str, &dyn std::fmt::Display)> =
-                    vec![("path", &shown), ("bytes", &published.size), ("id", id)];
-                if let Some(digest) = digest {
-                    fields.push((digest.kind().as_str(), &hex));
-                }
-                self.guest.log("put", &fields, None);
-            }
+            Ok(Stored { published, id }) => self.guest.log_stored(path, published, id),
             Err(stop) => {
-                let refusal = data::refusal_of(stop);
-                let fields: [(&str, &dyn std::fmt::Display); 3] = [
-                    ("path", &shown),
-                    ("bytes", &came),
-                    ("reason", &refusal.message),
-                ];
-                self.guest.log("put", &fields, Some(&refusal));
+                let why = data::refusal_of(stop);
+                self.guest.log_unstored(path, came, &why);
             }
         }
         ftp::moved(&Moved {
@@ -290,14 +270,6 @@ fn last(path: &RelPath) -> &[u8] {
     path.split_last().map_or(&b""[..], |(_, name)| name)
 }
 
-/// The path of `name` in the folder of `path`.
-fn beside(path: &RelPath, name: &[u8]) -> RelPath {
-    let Some((above, _)) = path.split_last() else {
-        return path.clone();
-    };
-    resolve(&above, name).unwrap_or_else(|_| path.clone())
-}
-
 /// Shows the upload, if at the last moment the client is there where that is what it rests on.
 fn publish(
     control: &mut Control,
@@ -305,7 +277,7 @@ fn publish(
     ready: Ready,
     evidence: Evidence,
 ) -> Result<Stored, Stop> {
-    let id = id()?;
+    let id = stored::new_id()?;
     let control = RefCell::new(control);
     // Its bytes are on the disk by now: the time that took is part of the moment.
     let give = |file: std::os::fd::BorrowedFd<'_>| {
@@ -321,11 +293,4 @@ fn publish(
     let outcome = guest.library.publish(vec![ready], &give).pop();
     let published = outcome.unwrap_or_else(|| Err(Code::Io.into()))?;
     Ok(Stored { published, id })
-}
-
-/// What the receipt of an upload is known by.
-fn id() -> Result<String, Refusal> {
-    let mut bytes = [0; 8];
-    random::fill(&mut bytes)?;
-    Ok(hex::encode(bytes))
 }

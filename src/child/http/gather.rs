@@ -8,6 +8,7 @@ use crate::error::{Code, Refusal};
 use crate::library::{Library, Walk};
 use crate::scoreboard::Slot;
 use crate::sys::file::{Facts, Kind};
+use crate::wire::http::target::OWN;
 use crate::wire::path::RelPath;
 use std::cmp::Ordering;
 
@@ -15,8 +16,6 @@ use std::cmp::Ordering;
 const MOST_SORTED: usize = 500_000;
 /// Most bytes of names that are kept for that.
 const MOST_NAMES: usize = 64 * 1024 * 1024;
-/// The name at the top of the library that no request can be about: what is the server's own stands there.
-const OWN: &[u8] = b"-";
 /// After so many entries it is said that there are more.
 const OFTEN: u64 = 256;
 

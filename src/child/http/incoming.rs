@@ -4,19 +4,17 @@ use super::{End, refusal};
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
 use crate::child::quota::{Reserved, Spending};
+use crate::child::stored;
 use crate::digest::Value;
 use crate::error::{Code, Refusal};
 use crate::library::{Published, Ready, Streamed, Upload};
 use crate::scoreboard::Slot;
 use crate::sys::file::{self, Facts};
-use crate::sys::random;
+use crate::wire::http::target::OWN;
 use crate::wire::name;
 use crate::wire::path::RelPath;
 use std::cell::Cell;
 use std::fmt::Display;
-
-/// The name at the top of the library that no request can be about.
-const OWN: &[u8] = b"-";
 
 /// Why nothing is stored.
 #[derive(Debug)]
@@ -137,7 +135,7 @@ impl Incoming {
         } = self;
         let stored = upload
             .finish_whole(guest.library, said)
-            .and_then(|ready| publish(guest, path, ready));
+            .and_then(|ready| publish(guest, &path, ready));
         let mut spent = Spending::default();
         spent.release(reserved);
         if let Ok(stored) = &stored {
@@ -182,9 +180,8 @@ fn give_back(guest: &Guest, reserved: Reserved) -> Result<(), Stop> {
     Ok(guest.spend(spent)?)
 }
 
-fn publish(guest: &Guest, path: RelPath, ready: Ready) -> Result<Stored, Refusal> {
-    let mut id = [0; 8];
-    random::fill(&mut id)?;
+fn publish(guest: &Guest, path: &RelPath, ready: Ready) -> Result<Stored, Refusal> {
+    let id = stored::new_id()?;
     let facts = Cell::new(None);
     let give = |fd: std::os::fd::BorrowedFd<'_>| {
         facts.set(Some(file::facts(fd)?));
@@ -193,24 +190,11 @@ fn publish(guest: &Guest, path: RelPath, ready: Ready) -> Result<Stored, Refusal
     let outcome = guest.library.publish(vec![ready], &give).pop();
     let published = outcome.unwrap_or_else(|| Err(Code::Io.into()))?;
     Ok(Stored {
-        path: beside(path, &published.name),
+        path: stored::path_of(path, &published),
         facts: facts.get().ok_or(Code::Io)?,
         published,
-        id: hex::encode(id),
+        id,
     })
-}
-
-/// The path of `name` in the folder of `path`.
-fn beside(path: RelPath, name: &[u8]) -> RelPath {
-    let above = match path.split_last() {
-        Some((_, last)) if last == name => None,
-        Some((above, _)) => Some(above),
-        None => None,
-    };
-    match above {
-        None => path,
-        Some(above) => below(&above, name).unwrap_or(path),
-    }
 }
 
 /// The path of `name` in `folder`.
@@ -231,23 +215,8 @@ pub(super) fn below(folder: &RelPath, name: &[u8]) -> Result<RelPath, Refusal> {
 /// One line for an upload that was stored or not, of which `came` bytes came.
 pub(super) fn note(guest: &Guest, path: &RelPath, outcome: Result<&Stored, &Stop>, came: u64) {
     match outcome {
-        Ok(stored) => {
-            let shown = name::encode(stored.path.as_bytes());
-            let published = &stored.published;
-            let digest = published.digest.as_ref();
-            let hex = digest.map(|digest| digest.to_hex()).unwrap_or_default();
-            let mut fields: Vec<(&str, &dyn Display)> = vec![
-                ("path", &shown),
-                ("bytes", &published.size),
-                ("id", &stored.id),
-            ];
-            if let Some(digest) = digest {
-                fields.push((digest.kind().as_str(), &hex));
-            }
-            guest.log("put", &fields, None);
-        }
+        Ok(stored) => guest.log_stored(&stored.path, &stored.published, &stored.id),
         Err(stop) => {
-            let shown = name::encode(path.as_bytes());
             let refusal = match stop {
                 Stop::Refused { refusal, .. } | Stop::Over(End::HangUp(refusal)) => refusal.clone(),
                 Stop::Over(End::Lost(reason) | End::Forsaken(reason)) => {
@@ -255,12 +224,7 @@ pub(super) fn note(guest: &Guest, path: &RelPath, outcome: Result<&Stored, &Stop
                 }
                 Stop::Over(End::Goodbye) => Code::Cancelled.into(),
             };
-            let fields: [(&str, &dyn Display); 3] = [
-                ("path", &shown),
-                ("bytes", &came),
-                ("reason", &refusal.message),
-            ];
-            guest.log("put", &fields, Some(&refusal));
+            guest.log_unstored(path, came, &refusal);
         }
     }
 }

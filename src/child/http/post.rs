@@ -218,15 +218,21 @@ impl Form<'_> {
         }
     }
 
+    /// The file that comes just now, if one does, which is the form's no more: its path, and how much of it came.
+    fn take_file(&mut self) -> Option<(RelPath, Box<Incoming>, u64)> {
+        match std::mem::replace(&mut self.part, Part::Nothing) {
+            Part::File {
+                path,
+                incoming,
+                came,
+            } => Some((path, incoming, came)),
+            _ => None,
+        }
+    }
+
     /// A part is whole.
     fn store(&mut self, guest: &Guest) -> Result<(), Stop> {
-        let part = std::mem::replace(&mut self.part, Part::Nothing);
-        let Part::File {
-            path,
-            incoming,
-            came,
-        } = part
-        else {
+        let Some((path, incoming, came)) = self.take_file() else {
             return Ok(());
         };
         let stored = incoming.store(guest, None);
@@ -239,13 +245,7 @@ impl Form<'_> {
 
     /// Ends the file that comes just now, if one does. Returns what the client is told.
     fn give_up(&mut self, guest: &Guest, stop: Stop) -> Stop {
-        let part = std::mem::replace(&mut self.part, Part::Nothing);
-        let Part::File {
-            path,
-            incoming,
-            came,
-        } = part
-        else {
+        let Some((path, incoming, came)) = self.take_file() else {
             return stop;
         };
         let stop = incoming.end(guest, stop);

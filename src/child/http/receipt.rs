@@ -4,6 +4,7 @@ use super::Handled;
 use super::exchange::Exchange;
 use super::incoming::Stored;
 use super::reply::Reply;
+use crate::child::stored;
 use crate::digest::Kind;
 use crate::sys::file::Facts;
 use crate::wire::http::conditions::Validators;
@@ -39,10 +40,7 @@ pub(super) fn as_json(stored: &Stored) -> Value {
 /// One line. It says the name where that is not what was asked for.
 pub(super) fn as_line(stored: &Stored, says_name: bool) -> String {
     let published = &stored.published;
-    let digest = published.digest.as_ref();
-    let digest = digest.map_or_else(String::new, |digest| {
-        format!(" {}={}", digest.kind().as_str(), digest.to_hex())
-    });
+    let digest = stored::digest_word(published);
     let name = if says_name {
         let name = String::from_utf8_lossy(&published.name);
         format!(" as {}", crate::log::quoted(&name))

@@ -6,7 +6,7 @@ use super::head::{Broken, Method, broken};
 use crate::wire::path::{Bad, RelPath};
 
 /// Below this, names are the server's own, and not the library's.
-const OWN: &[u8] = b"-";
+pub const OWN: &[u8] = b"-";
 
 /// What the request is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
