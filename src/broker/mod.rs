@@ -7,6 +7,7 @@ mod answer;
 mod browsers;
 mod desk;
 mod hasher;
+mod inside;
 mod keys;
 mod login;
 mod quota;

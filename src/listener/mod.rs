@@ -2,7 +2,9 @@
 //! children that outlive a deadline; drains and reloads. It has one thread, and never reads a byte from a client.
 
 mod admission;
+mod arrivals;
 mod books;
+mod brokering;
 mod children;
 mod control;
 mod deadlines;

@@ -1,5 +1,6 @@
 //! SIGHUP: the configuration is read again, for new clients. What is broken changes nothing, and is said.
 
+use super::children::World;
 use super::control::Door;
 use super::events::Events;
 use super::sockets::{self, Socket};
@@ -19,6 +20,19 @@ pub(super) struct Service {
     pub(super) sockets: Vec<Socket>,
     /// For administrators; none when none is configured, and once the server ends.
     pub(super) door: Option<Door>,
+}
+
+impl Service {
+    /// What children are given of it.
+    pub(super) fn world(&self, drain: &'static OwnedFd, began: u64) -> World<'_> {
+        World {
+            config: &self.config,
+            sandbox: &self.sandbox,
+            tls: self.tls.as_ref(),
+            drain,
+            began,
+        }
+    }
 }
 
 /// Reads and opens everything anew.

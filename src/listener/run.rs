@@ -2,11 +2,10 @@
 
 use super::admission::Admission;
 use super::books::Books;
-use super::children::{Arrival, Children, World, spawn_for};
+use super::children::Children;
 use super::control::{Desk, Door, Hall};
-use super::dialing::{self, Dialing};
+use super::dialing::Dialing;
 use super::events::{Event, Events, Place};
-use super::pool::Entrance;
 use super::reload::{self, Service};
 use super::renewal::{self, Renewal};
 use super::weather::{PAUSE, Weather};
@@ -14,8 +13,6 @@ use super::{deadlines, pool, shutdown, sockets};
 use crate::broker::Control;
 use crate::config::{Config, Flags};
 use crate::digest;
-use crate::error::{Code, Refusal};
-use crate::ipc::Client;
 use crate::log::{self, Level};
 use crate::sys::process::{self, monotonic_millis};
 use crate::sys::{Errno, signal};
@@ -25,14 +22,6 @@ use std::os::fd::{AsFd, OwnedFd};
 
 /// How often deadlines are looked at while there are children, in milliseconds.
 const TICK: u16 = 1000;
-/// A broker that dies sooner than this, in milliseconds, died young; after so many of them it is not started again.
-const BROKER_LIFE: u64 = 2000;
-const BROKER_TRIES: u32 = 3;
-/// When it cannot even be started: how long until it is tried again, and how long in all, in milliseconds.
-const BROKER_AGAIN: u64 = 1000;
-const BROKER_MISSED: u64 = 30_000;
-/// Clients accepted before other events are looked at.
-const ACCEPT_AT_ONCE: usize = 64;
 
 /// Serves until it is told to end. Returns the exit code.
 ///
@@ -87,34 +76,34 @@ impl Signals {
     }
 }
 
-struct Listener {
-    service: Service,
-    broker: Control,
+pub(super) struct Listener {
+    pub(super) service: Service,
+    pub(super) broker: Control,
     /// When the broker was started last, and how many before it died young, one after the other.
-    broker_since: u64,
-    broker_deaths: u32,
+    pub(super) broker_since: u64,
+    pub(super) broker_deaths: u32,
     /// While there is none: when to start it again, and since when it is missed.
-    broker_missing: Option<(u64, u64)>,
-    dialing: Dialing,
-    events: Events,
-    children: Children,
-    admission: Admission,
-    books: Books,
+    pub(super) broker_missing: Option<(u64, u64)>,
+    pub(super) dialing: Dialing,
+    pub(super) events: Events,
+    pub(super) children: Children,
+    pub(super) admission: Admission,
+    pub(super) books: Books,
     /// When the service began, on the monotonic clock, in milliseconds.
-    began: u64,
+    pub(super) began: u64,
     signals: Signals,
     /// Every child holds the read end; dropping the write end wakes them all.
-    drain: (&'static OwnedFd, Option<OwnedFd>),
+    pub(super) drain: (&'static OwnedFd, Option<OwnedFd>),
     most_clients: u32,
     /// The certificate's files.
     renewal: Renewal,
-    weather: Weather,
+    pub(super) weather: Weather,
     /// Administrators.
     desk: Desk,
     /// When deadlines are looked at next.
     look_again: u64,
     /// When all has to be over, once it ends.
-    ending_by: Option<u64>,
+    pub(super) ending_by: Option<u64>,
 }
 
 impl Listener {
@@ -258,13 +247,7 @@ impl Listener {
             return;
         }
         for _ in self.children.warm()..self.service.config.prefork {
-            let world = World {
-                config: &self.service.config,
-                sandbox: &self.service.sandbox,
-                tls: self.service.tls.as_ref(),
-                drain: self.drain.0,
-                began: self.began,
-            };
+            let world = self.service.world(self.drain.0, self.began);
             if let Err(errno) = pool::spawn_warm(
                 &mut self.children,
                 &self.events,
@@ -281,7 +264,7 @@ impl Listener {
         }
     }
 
-    fn ended(&mut self, place: Place) {
+    pub(super) fn ended(&mut self, place: Place) {
         let Some(child) = self.children.bury(&self.events, place) else {
             return;
         };
@@ -301,237 +284,6 @@ impl Listener {
                 &[("living", &self.admission.total())],
             );
         }
-    }
-
-    /// Counts a client in, after looking once more who has gone meanwhile. A trusted proxy is as many as come by it: of these the
-    /// broker counts each by its own address.
-    fn admit(&mut self, client: Client) -> Result<(), Refusal> {
-        let source = client.peer.source();
-        let most = self.service.config.max_clients;
-        let most_each = match client.by_proxy {
-            true => most,
-            false => self.service.config.max_per_address,
-        };
-        let first = self.admission.admit(source, most, most_each);
-        if first.is_ok() {
-            return first;
-        }
-        // A client that reconnects at once may be faster than the news of its child's end.
-        let mut happened = Vec::new();
-        if self.events.wait(Some(0), &mut happened).is_ok() {
-            for event in happened {
-                if let Event::Ended(place) = event {
-                    self.ended(place);
-                }
-            }
-        }
-        self.admission.admit(source, most, most_each)
-    }
-
-    fn accept(&mut self, socket: usize) {
-        self.weather.refill();
-        for _ in 0..ACCEPT_AT_ONCE {
-            let Some(from) = self.service.sockets.get(socket) else {
-                return;
-            };
-            if self.weather.is_paused() || self.ending_by.is_some() {
-                return;
-            }
-            let (fd, peer) = match self.weather.accept(from.fd.as_fd()) {
-                Ok(Some(accepted)) => accepted,
-                Ok(None) => return,
-                Err(errno) => return self.pause("no client can be accepted", errno.desc()),
-            };
-            let client = Client::at(&from.listen, peer);
-            if !self.weather.is_whole() {
-                // It came in on the last descriptors: there is none for a child.
-                self.turn_away(&fd, client, &Code::Busy.into());
-                drop(fd);
-                self.turn_away_waiting();
-                return self.pause("no child can be made", Errno::EMFILE.desc());
-            }
-            if let Err(refusal) = self.admit(client) {
-                self.turn_away(&fd, client, &refusal);
-                continue;
-            }
-            let world = World {
-                config: &self.service.config,
-                sandbox: &self.service.sandbox,
-                tls: self.service.tls.as_ref(),
-                drain: self.drain.0,
-                began: self.began,
-            };
-            let from = self.service.sockets.get(socket);
-            let dialer = from.and_then(|from| self.dialing.introduce(from, &fd, peer));
-            // The child gets a copy of the descriptor; ours is for the refusal, and closes here.
-            let born = fd.try_clone().map_err(|_| Errno::EMFILE).and_then(|copy| {
-                spawn_for(
-                    &mut self.children,
-                    &self.events,
-                    world,
-                    &mut self.broker,
-                    dialer,
-                    Arrival {
-                        socket: copy,
-                        listen: &self.service.sockets[socket].listen,
-                        client,
-                        accepted: monotonic_millis(),
-                    },
-                )
-            });
-            match born {
-                Ok(place) => self.count(place, client),
-                Err(errno) => {
-                    self.admission.leave(peer.source());
-                    self.turn_away(&fd, client, &Code::Busy.into());
-                    drop(fd);
-                    self.turn_away_waiting();
-                    return self.pause("no child can be made", errno.desc());
-                }
-            }
-        }
-    }
-
-    /// Tells those who wait to be accepted that they cannot be served now, rather than letting them wait for better times.
-    fn turn_away_waiting(&mut self) {
-        for index in 0..self.service.sockets.len() {
-            for _ in 0..ACCEPT_AT_ONCE {
-                self.weather.refill();
-                let from = &self.service.sockets[index];
-                let Ok(Some((fd, peer))) = self.weather.accept(from.fd.as_fd()) else {
-                    break;
-                };
-                let client = Client::at(&from.listen, peer);
-                self.turn_away(&fd, client, &Code::Busy.into());
-            }
-        }
-        self.weather.refill();
-    }
-
-    /// Gives the place that `client` was admitted to into the keeping of its child: when that ends, the place is free. At once, if it
-    /// has ended.
-    fn count(&mut self, place: Place, client: Client) {
-        let (peer, source) = (client.peer, client.peer.source());
-        self.books.accepted(client.protocol);
-        if let Some(child) = self.children.get_mut(place) {
-            child.client = Some(peer);
-            child.protocol = Some(client.protocol);
-            child.counted = Some(source);
-            child.since = monotonic_millis();
-        } else {
-            // Its end was among the news that `admit` looked for.
-            self.admission.leave(source);
-        }
-    }
-
-    /// Tells a client that it cannot be served. A new connection has room for it: nothing here waits.
-    fn turn_away(&mut self, fd: &OwnedFd, client: Client, refusal: &Refusal) {
-        self.books.turned_away(client.protocol);
-        sockets::turn_away(fd.as_fd(), client.protocol, refusal);
-        let peer = client.peer;
-        log::event(
-            Level::Warn,
-            "turned away",
-            &[("peer", &peer), ("reason", &refusal.message)],
-        );
-    }
-
-    /// A warm child has a client, and asks whether to serve it.
-    fn asked(&mut self, place: Place) {
-        let Some(child) = self.children.get_mut(place) else {
-            return;
-        };
-        let Some(channel) = child.channel.take() else {
-            return;
-        };
-        self.events.forget(channel.as_fd());
-        // A child that closed its end without a question has ended, or will at once.
-        let Some(Entrance { client, newcomer }) = pool::take_question(channel.as_fd()) else {
-            return;
-        };
-        let promised = child.promised.take();
-        let (peer, number, pid) = (client.peer, child.number, child.process.pid);
-        child.client = Some(peer);
-        let verdict = if self.ending_by.is_some() {
-            Err(Code::Closing.into())
-        } else {
-            self.admit(client)
-        };
-        match &verdict {
-            Ok(()) => {
-                self.count(place, client);
-                // A broker that cannot hear it does not answer the child either.
-                let _ = self.broker.accepted(number, client, pid);
-                if let (Some(promised), Some(newcomer)) = (promised, newcomer) {
-                    dialing::keep_promise(&promised, &newcomer);
-                }
-            }
-            Err(refusal) => {
-                self.books.turned_away(client.protocol);
-                log::event(
-                    Level::Warn,
-                    "turned away",
-                    &[("peer", &peer), ("reason", &refusal.message)],
-                );
-            }
-        }
-        pool::answer(channel.as_fd(), &verdict);
-    }
-
-    /// The broker died. Sessions that have the library go on; those that have not can ask nobody, and end.
-    fn broker_died(&mut self, arguments: &[OsString]) -> Result<(), Vec<String>> {
-        self.events.forget(self.broker.fd());
-        if self.ending_by.is_some() {
-            return Ok(());
-        }
-        log::event(
-            Level::Error,
-            "the broker is gone, and is started again",
-            &[],
-        );
-        let young = monotonic_millis() < self.broker_since + BROKER_LIFE;
-        self.broker_deaths = if young { self.broker_deaths + 1 } else { 0 };
-        if self.broker_deaths >= BROKER_TRIES {
-            return Err(vec!["the broker does not stay alive".into()]);
-        }
-        // Their channels lead nowhere.
-        pool::retire(&mut self.children);
-        self.start_broker(arguments, monotonic_millis())
-    }
-
-    /// Starts the broker after its death. In bad weather that may fail, and is tried again later: meanwhile clients are told that
-    /// the server is busy.
-    fn start_broker(&mut self, arguments: &[OsString], since: u64) -> Result<(), Vec<String>> {
-        self.broker_missing = None;
-        if self.ending_by.is_some() {
-            return Ok(());
-        }
-        // It needs some for a moment.
-        self.weather.give_up_reserve();
-        let started = Control::start(arguments);
-        self.weather.refill();
-        let (control, setup) = match started {
-            Ok(started) => started,
-            Err(problems) if monotonic_millis() >= since + BROKER_MISSED => return Err(problems),
-            Err(problems) => {
-                for problem in problems {
-                    log::event(
-                        Level::Error,
-                        "the broker cannot be started, and is tried again",
-                        &[("problem", &problem)],
-                    );
-                }
-                self.broker_missing = Some((monotonic_millis() + BROKER_AGAIN, since));
-                return Ok(());
-            }
-        };
-        // The children's walls stay as they are: what the old broker gave is as good. But it may have read another certificate than
-        // the one before it, and signs for no other.
-        self.service.tls = reload::secured(setup.chain)?;
-        self.broker = control;
-        self.broker_since = monotonic_millis();
-        let watched = self.events.watch(self.broker.fd(), Event::BrokerGone);
-        watched.map_err(|errno| vec![format!("the broker cannot be watched: {}", errno.desc())])
     }
 
     /// Has `what` see after the dialer. Warm children that were born with another one make room for new ones.
@@ -563,7 +315,7 @@ impl Listener {
     }
 
     /// Stops accepting for a moment: trying again at once would spin.
-    fn pause(&mut self, what: &'static str, why: &str) {
+    pub(super) fn pause(&mut self, what: &'static str, why: &str) {
         sockets::unwatch(&self.events, &self.service.sockets);
         self.weather.pause(what, why, self.children.living());
     }
