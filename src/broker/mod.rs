@@ -4,6 +4,7 @@
 
 mod admit;
 mod answer;
+mod boxes;
 mod browsers;
 mod desk;
 mod hasher;

@@ -1,6 +1,7 @@
 //! From what was written to what holds: flags over file over defaults, and every contradiction and unsafe setting
 //! refused with its place and the remedy.
 
+use super::drop_box::drop_boxes;
 use super::file::{File, Placed, place};
 use super::listen::listeners;
 use super::private::{private, shares, tls};
@@ -166,6 +167,7 @@ pub(super) fn check(
     );
     let shares_file = shares(c, &listen, file.shares_file, &library);
     let anonymous = anonymous(c, file.anonymous, &listen);
+    let drop_boxes = drop_boxes(c, file.drop_box);
     let tls = tls(c, &listen, file.tls_certificate, file.tls_key, &library);
     let control = c
         .path(flags.control, "control", file.control)
@@ -246,6 +248,7 @@ pub(super) fn check(
         users_file,
         shares_file,
         anonymous,
+        drop_boxes,
         tls,
         control,
         listen,

@@ -1,6 +1,7 @@
 //! The configuration file as it stands: keys, their types, and where they were.
 
 use super::check::Problem;
+use super::drop_box::FileDropBox;
 use super::ftp::{Goodbye, Reuse};
 use super::{DEFAULT_FILE, Durability, Encryption, FileAccount, Level, Login, Protocol, Receipt};
 use crate::log::{self, Format};
@@ -156,6 +157,16 @@ backlog = 1024
 # owner = "www-data"                # of new files; needs a server that is started as root. What its permissions keep from the
 #                                   # server's user, nobody can get back
 # group = "www-data"                # of new files; needs root, or a server's user in that group
+
+# A drop box: a folder into which whoever has the right "put" puts new files, and where nothing else is done: nothing is listed, sent,
+# replaced, renamed, removed or made. A file whose name is taken gets another. What the rights of a user say holds for readers alone.
+# [[drop_box]]
+# path = "in/scans"                 # below the library; made at start when it is not there. Nobody removes or renames it
+# readers = ["anna"]                # users who may do in it what their rights say: somebody has to fetch the files
+# mode = "0640"                     # permissions of new files; those that umask leaves when absent
+# group = "scans"                   # of new files; needs root, or a server's user in that group
+# largest_file = "100 MiB"          # of one upload
+# expire_hours = 720                # a file that nobody has touched for so long is removed; never when absent
 "#;
 
 /// A value, and the bytes of the file it stands in.
@@ -196,6 +207,8 @@ pub(super) struct File {
     pub(super) log_level: Option<log::Level>,
     pub(super) xferlog: Placed<PathBuf>,
     pub(super) vsftpd_log: Placed<PathBuf>,
+    #[serde(default)]
+    pub(super) drop_box: Vec<Spanned<FileDropBox>>,
     #[serde(default)]
     pub(super) listen: Vec<Spanned<FileListen>>,
 }

@@ -3,6 +3,7 @@
 
 mod account;
 mod check;
+mod drop_box;
 mod file;
 mod ftp;
 mod http;
@@ -11,6 +12,7 @@ mod private;
 
 pub use account::{Account, FileAccount, OnHangup, OnTaken};
 pub use check::Problem;
+pub use drop_box::DropBox;
 pub use file::{EXAMPLE, place};
 pub use ftp::{Ftp, Goodbye, Reuse};
 pub use http::{Http, Proxies};
@@ -170,6 +172,8 @@ pub struct Config {
     pub shares_file: Option<PathBuf>,
     /// What those may do who do not log in.
     pub anonymous: Account,
+    /// Folders into which files are put and nothing else is done.
+    pub drop_boxes: Vec<DropBox>,
     /// The certificate; none when no listener speaks TLS.
     pub tls: Option<Tls>,
     /// The socket that `who` and `kick` talk to; none for none.

@@ -275,6 +275,9 @@ pub struct PutDone {
     pub digest: String,
     /// What the server waited for before it said so: `full`, `file` or `none`.
     pub durability: String,
+    /// The name it got, where that was taken and a drop box gives another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<Name>,
 }
 
 /// `M`: make a folder.
