@@ -5,6 +5,7 @@
 mod admit;
 mod answer;
 mod browsers;
+mod commands;
 mod desk;
 mod hasher;
 mod inside;

@@ -8,11 +8,13 @@ mod answer;
 mod ask;
 mod dial;
 mod listener;
+mod runner;
 
 pub use answer::{Answer, Chain, Grant, LONGEST_SHARED, MAX_CHAIN, Share};
 pub use ask::{Ask, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
 pub use dial::{Dial, Dialed, Newcomer};
 pub use listener::{Client, Report, Tell};
+pub use runner::{Hear, Order, Outcome};
 
 use crate::sys::privs::Identity;
 use crate::sys::{Result, channel};
