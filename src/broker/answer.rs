@@ -19,6 +19,8 @@ use std::os::fd::OwnedFd;
 /// One child, as the broker knows it.
 #[derive(Debug)]
 pub(super) struct Dealing {
+    /// Which child it is: no other has the same number.
+    pub(super) number: u64,
     pub(super) phase: Phase,
     pub(super) client: Option<Client>,
     /// The hello that was given out.
@@ -97,8 +99,9 @@ impl From<Result<(), Refusal>> for Outcome {
 }
 
 impl Dealing {
-    pub(super) fn new() -> Dealing {
+    pub(super) fn new(number: u64) -> Dealing {
         Dealing {
+            number,
             phase: Phase::Waiting,
             client: None,
             hello: Vec::new(),
@@ -280,6 +283,9 @@ impl Dealing {
                 | Ask::ShareOpen { .. }),
             ) if client.protocol == Protocol::Http => self.answer_sharing(desk, client, question),
             (Phase::In, Ask::Give { drop_box }) => self.answer_give(desk, drop_box, &brought),
+            (Phase::In, question @ (Ask::Commands { .. } | Ask::Run { .. })) => {
+                self.answer_commands(desk, &client, question)
+            }
             (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
             (
                 Phase::In,

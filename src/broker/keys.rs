@@ -44,7 +44,8 @@ impl Keys {
             .map(Secret::from_file)
             .transpose()
             .map_err(one)?;
-        let users = config.users_file.as_deref().map(Users::load);
+        let users = config.users_file.as_deref();
+        let users = users.map(|path| Users::load_for(path, &config));
         let users = users.transpose()?.unwrap_or_default();
         let nobody = proof::nonce().map_err(|error| one(format!("no randomness: {error}")))?;
         let tls = Pairs::load(config.tls.as_ref()).map_err(one)?;

@@ -6,6 +6,7 @@ mod admit;
 mod answer;
 mod boxes;
 mod browsers;
+mod commands;
 mod desk;
 mod hasher;
 mod inside;

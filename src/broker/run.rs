@@ -265,6 +265,7 @@ impl Broker<'_> {
                 self.desk.keys.sweep();
                 let _ = ipc::send(control.as_fd(), &DONE, &[], true);
             }
+            Tell::Runner => self.desk.runner.renew(descriptors.into_iter().next()),
         }
         Ok(Some(()))
     }
@@ -279,7 +280,7 @@ impl Broker<'_> {
         }
         let new = Child {
             channel,
-            dealing: Dealing::new(),
+            dealing: Dealing::new(child),
             pid: None,
         };
         self.children.insert(child, new);

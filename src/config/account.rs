@@ -75,6 +75,8 @@ pub struct Account {
     pub owner: Option<u32>,
     /// Which group new files belong to.
     pub group: Option<u32>,
+    /// Names of the commands that they may have run.
+    pub commands: Vec<String>,
 }
 
 impl Account {
@@ -113,6 +115,8 @@ pub struct FileAccount {
     umask: Placed<String>,
     owner: Placed<String>,
     group: Placed<String>,
+    #[serde(default)]
+    commands: Vec<toml::Spanned<String>>,
 }
 
 /// The bits that `text` names; they leave the owner, who is the server, all rights.
@@ -148,8 +152,14 @@ pub(super) fn group(name: Placed<String>, wrong: impl FnOnce(usize, String)) -> 
 }
 
 impl FileAccount {
-    /// What the keys mean. `wrong` is told of each that cannot be: the byte of the file it stands at, and why.
-    pub fn check(self, default: Rights, mut wrong: impl FnMut(usize, String)) -> Account {
+    /// What the keys mean. `wrong` is told of each that cannot be: the byte of the file it stands at, and why. `known` tells the names
+    /// of commands that there are; without it they are not judged.
+    pub fn check(
+        self,
+        default: Rights,
+        known: Option<&dyn Fn(&str) -> bool>,
+        mut wrong: impl FnMut(usize, String),
+    ) -> Account {
         let mut size = |key: &str, given: Placed<Size>| {
             let given = given?;
             if given.get_ref().0 == 0 {
@@ -223,6 +233,15 @@ impl FileAccount {
             None
         });
         let group = group(self.group, &mut wrong);
+        for name in &self.commands {
+            if known.is_some_and(|known| !known(name.get_ref())) {
+                let what = format!(
+                    "commands: there is no command {:?}: take it out, or make a table [[command]] with that name in the configuration",
+                    name.get_ref()
+                );
+                wrong(name.span().start, what);
+            }
+        }
         let umask = umask(self.umask, wrong);
         Account {
             rights: self
@@ -243,6 +262,11 @@ impl FileAccount {
             umask,
             owner,
             group,
+            commands: self
+                .commands
+                .into_iter()
+                .map(toml::Spanned::into_inner)
+                .collect(),
         }
     }
 }

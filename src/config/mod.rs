@@ -9,6 +9,7 @@ mod ftp;
 mod http;
 mod listen;
 mod private;
+mod program;
 
 pub use account::{Account, FileAccount, OnHangup, OnTaken};
 pub use check::Problem;
@@ -17,6 +18,7 @@ pub use file::{EXAMPLE, place};
 pub use ftp::{Ftp, Goodbye, Reuse};
 pub use http::{Http, Proxies};
 pub use listen::{Address, Encryption, Listen, Protocol};
+pub use program::{Command, LONGEST_NAME, Limits, Program};
 
 use crate::digest::Kind;
 use crate::log::{self, Format};
@@ -196,6 +198,10 @@ pub struct Config {
     pub control: Option<PathBuf>,
     /// Where to listen.
     pub listen: Vec<Listen>,
+    /// What the runner executes for those clients that may have it, each by its name.
+    pub commands: Vec<Command>,
+    /// Most of them at once.
+    pub most_commands: u32,
     /// Warm children; 0 forks when a client comes.
     pub prefork: u32,
     /// Most clients at once.
@@ -272,6 +278,18 @@ impl Config {
             &text,
             flags,
         )
+    }
+
+    /// True when there is something to execute.
+    #[must_use]
+    pub fn needs_runner(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
+    /// The command of that name.
+    #[must_use]
+    pub fn command(&self, name: &str) -> Option<&Command> {
+        self.commands.iter().find(|command| command.name == name)
     }
 
     /// The control socket that the file names, whatever else is in it: for those who ask a server that may have been started with

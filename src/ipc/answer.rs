@@ -3,6 +3,7 @@
 use super::Policy;
 use crate::config::{Files, OnHangup, OnTaken};
 use crate::error::Code;
+use crate::wire::drive::Offer;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -108,6 +109,16 @@ pub enum Answer {
         /// How long it holds at most.
         seconds: u64,
     },
+    /// To `Commands`.
+    Commands {
+        /// As many as fit.
+        commands: Vec<Offer>,
+        /// There are more behind them.
+        more: bool,
+    },
+    /// To `Run`: it runs, unless the runner has a reason against it. Two descriptors come along: its output, and the channel by which the
+    /// `Outcome` is told. When they are closed, it ends.
+    Running,
     /// To `Reserve`, `Spent`, `Give`, `Forwarded` and `SignOut`, in `In` to `Session`, and to `Secured` where there is no hello: it is
     /// so, or it is done.
     Noted,

@@ -80,6 +80,8 @@ pub enum Tell {
     Renew,
     /// Remove what is left in the stage.
     Sweep,
+    /// Commands are executed by the runner at the other end of the channel that comes with this; without one by nobody.
+    Runner,
 }
 
 /// What the broker says to the listener.
