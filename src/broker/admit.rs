@@ -74,6 +74,7 @@ impl Keys {
             gives: account.owner.is_some() || account.group.is_some(),
             on_taken: account.on_taken,
             on_hangup: account.on_hangup,
+            heeded: self.heeded(&account.home),
         };
         Some(Admission {
             grant,

@@ -14,6 +14,7 @@ use crate::proof::{self, Mac, NONCE, Role, Transcript};
 use crate::sys::process::monotonic_millis;
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
 use crate::wire::frame::{MAX_CONTROL, MAX_DATA};
+use crate::wire::path::RelPath;
 use std::os::fd::OwnedFd;
 
 /// One child, as the broker knows it.
@@ -282,6 +283,9 @@ impl Dealing {
                 | Ask::ShareEnd { .. }
                 | Ask::ShareOpen { .. }),
             ) if client.protocol == Protocol::Http => self.answer_sharing(desk, client, question),
+            (Phase::In, question @ Ask::Announce { .. }) => {
+                self.answer_announce(desk, &client, question)
+            }
             (Phase::In, Ask::Give { drop_box }) => self.answer_give(desk, drop_box, &brought),
             (Phase::In, question @ (Ask::Commands { .. } | Ask::Run { .. })) => {
                 self.answer_commands(desk, &client, question)
@@ -368,6 +372,11 @@ impl Dealing {
     /// Who is in, if they have a name.
     pub(super) fn user(&self) -> Option<&String> {
         self.inside.as_ref()?.name.as_ref()
+    }
+
+    /// The home of who is in.
+    pub(super) fn home(&self) -> Option<&RelPath> {
+        self.inside.as_ref().map(|inside| &inside.home)
     }
 
     /// True when what the client says is encrypted on its way here, or to a proxy that says so.

@@ -87,8 +87,8 @@ impl Keys {
     }
 }
 
-/// The path of a drop box as it is called below `home`: empty where the home is in it. None where it is not to be seen from there.
-fn seen_from<'a>(home: &RelPath, path: &'a RelPath) -> Option<&'a [u8]> {
+/// The path of a drop box, or of what a hook heeds, as it is called below `home`: empty where the home is in it. None where it is not to be seen from there.
+pub(super) fn seen_from<'a>(home: &RelPath, path: &'a RelPath) -> Option<&'a [u8]> {
     let (home, path) = (home.as_bytes(), path.as_bytes());
     let below = |path: &[u8], folder: &[u8]| {
         let rest = path.strip_prefix(folder)?;

@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 #[derive(Debug)]
 pub(super) struct Inside {
     pub(super) name: Name,
-    home: RelPath,
+    pub(super) home: RelPath,
     /// To whom their files are given: owner and group.
     heirs: (Option<u32>, Option<u32>),
     /// What becomes of files in the drop boxes of their grant.

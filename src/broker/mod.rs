@@ -9,6 +9,7 @@ mod browsers;
 mod commands;
 mod desk;
 mod hasher;
+mod hooks;
 mod inside;
 mod keys;
 mod login;

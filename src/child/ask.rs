@@ -250,6 +250,14 @@ impl Broker {
         self.note(&Ask::Give { drop_box }, &[file])
     }
 
+    /// The channel to the runner, which is to note an upload that is about to show.
+    pub(super) fn ask_announce(&self, question: &Ask) -> Result<OwnedFd, Unanswered> {
+        match ipc::call(&self.0, question, &[])? {
+            (Answer::Announced, given) => Ok(given.into_iter().next().ok_or(Errno::EPROTO)?),
+            (other, _) => unexpected(other),
+        }
+    }
+
     /// The answer to a login or a proof that is not the good one.
     fn unproved<T>(&self, answer: Answer) -> Result<T, Unanswered> {
         if let Answer::Refused {

@@ -1,6 +1,7 @@
 //! A child: the process that serves one client and leaves. Forked by the listener; `forkftpd session` is one without a
 //! listener.
 
+mod announce;
 mod ask;
 mod commands;
 mod dial;

@@ -3,6 +3,7 @@
 
 use super::drop_box::drop_boxes;
 use super::file::{File, Placed, place};
+use super::hook::hooks;
 use super::listen::listeners;
 use super::private::{private, shares, tls};
 use super::program::commands;
@@ -83,7 +84,7 @@ impl Checker<'_> {
     }
 
     /// A limit that has to be at least one: 0 never means without limit.
-    fn count(
+    pub(super) fn count(
         &mut self,
         flag: Option<u32>,
         name: &str,
@@ -170,6 +171,14 @@ pub(super) fn check(
     let commands = commands(c, file.command, &library);
     let anonymous = anonymous(c, file.anonymous, &listen, &commands);
     let drop_boxes = drop_boxes(c, file.drop_box);
+    let hooks = hooks(
+        c,
+        file.hook,
+        file.spool_folder,
+        file.most_hooks,
+        &drop_boxes,
+        &library,
+    );
     let tls = tls(c, &listen, file.tls_certificate, file.tls_key, &library);
     let control = c
         .path(flags.control, "control", file.control)
@@ -251,6 +260,7 @@ pub(super) fn check(
         shares_file,
         anonymous,
         drop_boxes,
+        hooks,
         tls,
         control,
         listen,

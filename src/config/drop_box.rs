@@ -9,10 +9,11 @@ use crate::wire::path::RelPath;
 use serde::Deserialize;
 use toml::Spanned;
 
-/// Most drop boxes, and the longest path of one as it is written in JSON, bytes: a child is told of all that it can reach in one
-/// message.
+/// Most drop boxes.
 const MOST: usize = 16;
-const LONGEST: usize = 200;
+/// Bytes of the paths of all, and of the folders of all hooks, as they are written in JSON: a child is told of all that it can reach in
+/// one message.
+const LONGEST: usize = 1200;
 
 /// Decided and checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct DropBox {
     pub largest_file: Option<u64>,
     /// Hours after which a file is removed that nobody has touched.
     pub expire_hours: Option<u32>,
+    /// The hook that is run for what is stored there, and where it is named.
+    pub(super) hook: Placed<String>,
 }
 
 /// A table `[[drop_box]]`.
@@ -42,6 +45,7 @@ pub(super) struct FileDropBox {
     group: Placed<String>,
     largest_file: Placed<Size>,
     expire_hours: Placed<u32>,
+    hook: Placed<String>,
 }
 
 /// What the tables mean, in their order.
@@ -70,7 +74,17 @@ pub(super) fn drop_boxes(c: &mut Checker<'_>, tables: Vec<Spanned<FileDropBox>>)
         }
         boxes.push(drop_box);
     }
+    if !fits(boxes.iter().map(|known| &known.path)) {
+        c.wrong(None, "all drop boxes together have too long paths");
+    }
     boxes
+}
+
+/// True when a child can be told of all these.
+pub(super) fn fits<'a>(paths: impl Iterator<Item = &'a RelPath>) -> bool {
+    let written = paths.map(|path| serde_json::to_string(&Name(path.as_bytes().to_vec())));
+    let lengths = written.map(|written| written.map_or(LONGEST, |written| written.len()));
+    lengths.sum::<usize>() <= LONGEST
 }
 
 /// One of them, and where its path stands.
@@ -83,11 +97,6 @@ fn drop_box(c: &mut Checker<'_>, table: FileDropBox) -> Option<(usize, DropBox)>
     if path.is_none() {
         let what = "a folder below the library, without a slash at its ends, .. and hidden names";
         wrong.push((at, format!("path = {text:?}: {what}")));
-    }
-    let written = serde_json::to_string(&Name(text.as_bytes().to_vec()));
-    if written.is_ok_and(|written| written.len() > LONGEST) {
-        let what = format!("the path of a drop box has at most {LONGEST} bytes");
-        wrong.push((at, what));
     }
     let mode = table.mode.and_then(|text| {
         let bits = u32::from_str_radix(text.get_ref(), 8).ok();
@@ -127,6 +136,7 @@ fn drop_box(c: &mut Checker<'_>, table: FileDropBox) -> Option<(usize, DropBox)>
         group,
         largest_file: table.largest_file.map(|size| size.into_inner().0),
         expire_hours: table.expire_hours.map(Spanned::into_inner),
+        hook: table.hook,
     };
     Some((at, drop_box))
 }

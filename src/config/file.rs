@@ -3,6 +3,7 @@
 use super::check::Problem;
 use super::drop_box::FileDropBox;
 use super::ftp::{Goodbye, Reuse};
+use super::hook::FileHook;
 use super::program::FileCommand;
 use super::{DEFAULT_FILE, Durability, Encryption, FileAccount, Level, Login, Protocol, Receipt};
 use crate::log::{self, Format};
@@ -71,6 +72,12 @@ partial_hours = 72
 one_filesystem = false
 # Permission bits that new files and folders do not get.
 umask = "0022"
+
+# What hooks are still to be run for is kept here, in a folder of mode 0700 outside of the library: needed when there is a hook. An upload that
+# cannot be noted here is refused.
+# spool_folder = "/var/lib/forkftp/spool"
+# Hooks that run at once.
+most_hooks = 4
 
 # Digest that is computed of uploads by FTP and HTTP, and said in their receipt: "sha256", "blake3", "md5" or "none".
 receipt = "sha256"
@@ -188,6 +195,21 @@ backlog = 1024
 # group = "scans"                   # of new files; needs root, or a server's user in that group
 # largest_file = "100 MiB"          # of one upload
 # expire_hours = 720                # a file that nobody has touched for so long is removed; never when absent
+# hook = "convert"                  # what is run for each file that is stored there
+
+# A hook: a program that is run for each upload, once it is stored; it delays none. It reads one JSON object: hook, id, path (from the
+# library's root, "%" and what is no UTF-8 as %XX), file (on this machine, where it is UTF-8), size, sha256, user, face, address, time. It is
+# run at least once for each file (twice if the machine dies just then), for one name in the order of the uploads, and again when it does
+# not end with 0: after retry_seconds, then twice that and so on up to an hour. After so many tries it is given up: forkftpd hooks. What holds of the
+# environment and the limits of a command holds here, too; what it writes beyond most_output is thrown away.
+# [[hook]]
+# name = "convert"                  # letters, digits and -
+# run = ["/usr/local/bin/convert-scan"]
+# folder = "in"                     # uploads below it; when absent those of the drop boxes that name it, or else of the whole library
+# tries = 10
+# retry_seconds = 10
+# user = "nobody"                   # this and what follows as in [[command]]
+# seconds = 60
 "#;
 
 /// A value, and the bytes of the file it stands in.
@@ -230,6 +252,10 @@ pub(super) struct File {
     pub(super) vsftpd_log: Placed<PathBuf>,
     #[serde(default)]
     pub(super) drop_box: Vec<Spanned<FileDropBox>>,
+    pub(super) spool_folder: Placed<PathBuf>,
+    pub(super) most_hooks: Placed<u32>,
+    #[serde(default)]
+    pub(super) hook: Vec<Spanned<FileHook>>,
     #[serde(default)]
     pub(super) listen: Vec<Spanned<FileListen>>,
     #[serde(default)]

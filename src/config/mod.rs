@@ -6,6 +6,7 @@ mod check;
 mod drop_box;
 mod file;
 mod ftp;
+mod hook;
 mod http;
 mod listen;
 mod private;
@@ -16,6 +17,7 @@ pub use check::Problem;
 pub use drop_box::DropBox;
 pub use file::{EXAMPLE, place};
 pub use ftp::{Ftp, Goodbye, Reuse};
+pub use hook::{Hook, Hooks};
 pub use http::{Http, Proxies};
 pub use listen::{Address, Encryption, Listen, Protocol};
 pub use program::{Command, LONGEST_NAME, Limits, Program};
@@ -192,6 +194,8 @@ pub struct Config {
     pub anonymous: Account,
     /// Folders into which files are put and nothing else is done.
     pub drop_boxes: Vec<DropBox>,
+    /// What is run when an upload is stored.
+    pub hooks: Hooks,
     /// The certificate; none when no listener speaks TLS.
     pub tls: Option<Tls>,
     /// The socket that `who` and `kick` talk to; none for none.
@@ -283,7 +287,7 @@ impl Config {
     /// True when there is something to execute.
     #[must_use]
     pub fn needs_runner(&self) -> bool {
-        !self.commands.is_empty()
+        !self.commands.is_empty() || !self.hooks.all.is_empty()
     }
 
     /// The command of that name.

@@ -100,7 +100,7 @@ pub(super) struct FileProgram {
 
 /// True for what a command can be called.
 #[must_use]
-fn is_name(name: &str) -> bool {
+pub(super) fn is_name(name: &str) -> bool {
     let letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'-';
     !name.is_empty()
         && name.len() <= LONGEST_NAME

@@ -4,6 +4,7 @@ use super::Policy;
 use crate::config::{Files, OnHangup, OnTaken};
 use crate::error::Code;
 use crate::wire::drive::Offer;
+use crate::wire::name::Name;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -30,6 +31,8 @@ pub struct Grant {
     pub on_taken: OnTaken,
     /// What becomes of an upload by FTP whose client hung up at its end.
     pub on_hangup: OnHangup,
+    /// Folders from their root below which uploads are announced; an empty one for everywhere.
+    pub heeded: Vec<Name>,
 }
 
 /// What everybody may know of the server's certificate and of its key, for the listener to make ready. Too long for a message: it
@@ -56,6 +59,8 @@ pub enum Answer {
         /// The library at once, where no proof is wanted; otherwise a proof has to follow.
         entry: Option<Grant>,
     },
+    /// To `Announce`. With it comes the channel to the runner.
+    Announced,
     /// To `Sign`.
     Signed {
         /// The signature, in hexadecimal.

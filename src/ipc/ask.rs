@@ -1,5 +1,6 @@
 //! What a child asks the broker, and when.
 
+use super::Shows;
 use crate::proof::Mac;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -151,6 +152,19 @@ pub enum Ask {
     Give {
         /// The drop box that it comes into, of those in the grant.
         drop_box: Option<usize>,
+    },
+    /// An upload is whole and about to show where a hook heeds it: the runner, please, to tell it. In `In`.
+    Announce {
+        /// Where to, from the user's root, in the letters of `wire::name`.
+        path: String,
+        /// What its receipt will be known by.
+        id: String,
+        /// Bytes.
+        size: u64,
+        /// Kind and hexadecimal digits of its digest, if one was computed.
+        digest: Option<(String, String)>,
+        /// What tells whether it shows.
+        shows: Shows,
     },
     /// What came of reservations and removals. In `In`.
     Spent {

@@ -16,7 +16,7 @@ pub use ask::{Ask, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
 pub use dial::{Dial, Dialed, Newcomer};
 pub use listener::{Client, Report, Tell};
 pub use policy::{DropBox, Policy};
-pub use runner::{Hear, Order, Outcome};
+pub use runner::{Hear, Noted, Order, Outcome, Shown, Shows, Uploaded};
 
 use crate::sys::privs::Identity;
 use crate::sys::{Result, channel};

@@ -33,6 +33,71 @@ pub enum Order {
         /// The client, for the log.
         peer: String,
     },
+    /// An upload is about to show. With it comes the end of a channel by which the child hears that this is noted, and says what came
+    /// of it.
+    Upload(Uploaded),
+}
+
+/// An upload that a hook may have to hear of, as the broker knows it from the child that stores it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Uploaded {
+    /// What its receipt is known by.
+    pub id: String,
+    /// Where it goes, from the library's root, in the letters of `wire::name`.
+    pub path: String,
+    /// Bytes.
+    pub size: u64,
+    /// Kind and hexadecimal digits of its digest, if one was computed.
+    pub digest: Option<(String, String)>,
+    /// Who stored it, if they logged in.
+    pub user: Option<String>,
+    /// The protocol.
+    pub face: String,
+    /// The client's address, if it came over a network.
+    pub address: Option<IpAddr>,
+    /// When, in milliseconds since 1970.
+    pub time: u64,
+    /// What tells whether it shows.
+    pub shows: Shows,
+}
+
+/// What a file is known by, under whatever name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shows {
+    /// Its filesystem.
+    pub device: u64,
+    /// Its number there, which another file may get when it is gone.
+    pub inode: u64,
+    /// When it was made, in seconds and nanoseconds, where the filesystem knows.
+    pub born: Option<(i64, u32)>,
+}
+
+/// What the runner says to a child about an upload that is to show, over a channel of their own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Noted {
+    /// Whatever happens now, the hooks will hear of it if it shows.
+    Safe,
+    /// It is not noted, and is not to be shown.
+    Failed {
+        /// For programs.
+        code: Code,
+        /// For people.
+        message: String,
+    },
+}
+
+/// What a child says to that. Where it says nothing and closes the channel, the runner looks itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub enum Shown {
+    /// It shows, under this name in its folder.
+    As {
+        /// In the letters of `wire::name`.
+        name: String,
+    },
 }
 
 /// How an execution ended. Nothing that came of it is alive then.

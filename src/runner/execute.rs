@@ -17,7 +17,6 @@ pub(super) enum Excess {
     /// It ends the execution.
     End,
     /// It is thrown away.
-    #[allow(dead_code)]
     Discard,
 }
 

@@ -5,10 +5,12 @@
 //! For each execution there is a *supervisor*, a process of its own that keeps its limits, and with which all ends that came of it.
 
 mod execute;
+mod hooks;
 mod kin;
 mod program;
 mod pump;
 mod run;
+mod spool;
 mod start;
 mod supervise;
 

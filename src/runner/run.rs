@@ -1,10 +1,11 @@
 //! The runner's life: set up, then one order after the other, each carried out beside the others, until nobody orders any more. Run by
 //! the runner.
 
-use super::execute::{self, Excess, Fence, Supervised, Task};
+use super::execute::{self, Ended, Excess, Fence, Supervised, Task};
+use super::hooks::{Doing, Hooks};
 use crate::config::{Config, Flags};
 use crate::error::Code;
-use crate::ipc::{self, Hear, Order, Outcome};
+use crate::ipc::{self, Hear, Order, Outcome, Uploaded};
 use crate::log::{self, Level, Role};
 use crate::sys::{Errno, Result, privs, process, signal};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
@@ -28,6 +29,7 @@ struct Runner {
     broker: Option<OwnedFd>,
     next: u64,
     running: BTreeMap<u64, Running>,
+    hooks: Option<Hooks>,
 }
 
 /// An execution, and what it is about.
@@ -38,6 +40,7 @@ struct Running {
 
 enum About {
     Command(Ordered),
+    Hook(Doing),
 }
 
 /// A client's command.
@@ -81,7 +84,7 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
 }
 
 /// What holds for all that it executes. Its own channel is no standard input for anybody.
-fn set_up(control: &OwnedFd) -> Result<Fence> {
+fn set_up(control: &OwnedFd, capabilities: &[u32]) -> Result<Fence> {
     process::close_all_but(&[control.as_fd()])?;
     let nothing = nix::fcntl::open(
         "/dev/null",
@@ -94,7 +97,7 @@ fn set_up(control: &OwnedFd) -> Result<Fence> {
     crate::sys::execute::heed_children()?;
     crate::sys::execute::adopt_orphans()?;
     if privs::is_root() {
-        privs::keep_capabilities(&privs::RUNNER)?;
+        privs::keep_capabilities(capabilities)?;
     }
     privs::no_new_privs()?;
     Fence::best()
@@ -102,7 +105,16 @@ fn set_up(control: &OwnedFd) -> Result<Fence> {
 
 impl Runner {
     fn new(config: Config, control: OwnedFd) -> Result<Runner> {
-        let fence = set_up(&control)?;
+        let capabilities = match config.hooks.all.is_empty() {
+            true => &privs::RUNNER[..],
+            false => &privs::RUNNER_OF_HOOKS[..],
+        };
+        let fence = set_up(&control, capabilities)?;
+        let hooks = Hooks::open(&config).map_err(|problem| {
+            let what = "the runner cannot begin";
+            log::event(Level::Error, what, &[("problem", &problem)]);
+            Errno::EIO
+        })?;
         let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
         epoll.add(&control, EpollEvent::new(EpollFlags::EPOLLIN, CONTROL))?;
         let (commands, keeps) = (config.commands.len(), fence.as_str());
@@ -116,13 +128,19 @@ impl Runner {
             broker: None,
             next: BROKER,
             running: BTreeMap::new(),
+            hooks,
         })
     }
 
     fn serve(&mut self) -> Result<()> {
         let mut events = [EpollEvent::empty(); AT_ONCE];
-        while self.control.is_some() || self.broker.is_some() || !self.running.is_empty() {
-            let count = match self.epoll.wait(&mut events, EpollTimeout::NONE) {
+        while self.control.is_some()
+            || self.broker.is_some()
+            || !self.running.is_empty()
+            || self.hooks.as_ref().is_some_and(Hooks::is_waiting)
+        {
+            self.run_hooks();
+            let count = match self.epoll.wait(&mut events, self.timeout()) {
                 Err(Errno::EINTR) => 0,
                 result => result?,
             };
@@ -130,11 +148,85 @@ impl Runner {
                 match event.data() {
                     CONTROL => self.hear_listener()?,
                     BROKER => self.hear_broker()?,
-                    number => self.ended(number),
+                    number if self.running.contains_key(&number) => self.ended(number),
+                    number => self.hear_child(number),
                 }
+            }
+            if let Some(hooks) = &mut self.hooks {
+                hooks.settle();
             }
         }
         Ok(())
+    }
+
+    /// Until a hook is to be run.
+    fn timeout(&self) -> EpollTimeout {
+        let Some(due) = self.hooks.as_ref().and_then(Hooks::due) else {
+            return EpollTimeout::NONE;
+        };
+        let left = due.saturating_sub(process::monotonic_millis());
+        EpollTimeout::try_from(left.min(60_000) as i32).unwrap_or(EpollTimeout::ZERO)
+    }
+
+    /// Begins what hooks are to be run for, as many as may be at once.
+    fn run_hooks(&mut self) {
+        if self.control.is_none()
+            && let Some(hooks) = &mut self.hooks
+        {
+            hooks.retire();
+        }
+        if let Some(hooks) = &mut self.hooks {
+            hooks.look();
+        }
+        while let Some((doing, supervised)) = self
+            .hooks
+            .as_mut()
+            .and_then(|hooks| hooks.begin(self.fence))
+        {
+            match self.attend(supervised) {
+                Ok((number, supervised)) => {
+                    let about = About::Hook(doing);
+                    self.running.insert(number, Running { supervised, about });
+                }
+                Err(errno) => {
+                    let message = format!("it could not be begun: {}", errno.desc());
+                    let outcome = Outcome::broken(message);
+                    let ended = Ended {
+                        outcome,
+                        bytes: 0,
+                        millis: 0,
+                        haunted: false,
+                    };
+                    if let Some(hooks) = &mut self.hooks {
+                        hooks.ended(doing, &ended);
+                    }
+                }
+            }
+        }
+    }
+
+    /// A child that waits for its upload to be noted has said something, or is gone.
+    fn hear_child(&mut self, number: u64) {
+        if let Some(hooks) = &mut self.hooks {
+            // Closed, its channel leaves the events by itself.
+            hooks.heard(number);
+        }
+    }
+
+    /// Notes an upload, and waits from now on for what comes of it.
+    fn announce(&mut self, upload: Uploaded, channel: OwnedFd) {
+        let Some(hooks) = &mut self.hooks else {
+            return;
+        };
+        self.next += 1;
+        let heard = EpollEvent::new(EpollFlags::EPOLLIN, self.next);
+        match self.epoll.add(&channel, heard) {
+            Ok(()) => hooks.announce(self.next, upload, channel),
+            Err(errno) => {
+                let why = errno.desc();
+                log::event(Level::Error, "a child cannot be heard", &[("error", &why)]);
+            }
+        }
     }
 
     fn hear_listener(&mut self) -> Result<()> {
@@ -204,6 +296,11 @@ impl Runner {
                     self.begin_command(ordered, address, output);
                 }
             }
+            Order::Upload(upload) => {
+                if let Some(channel) = brought.into_iter().next() {
+                    self.announce(upload, channel);
+                }
+            }
         }
     }
 
@@ -253,8 +350,10 @@ impl Runner {
 
     /// Whether there may be one more, for this client too.
     fn may_begin(&self, ordered: &Ordered) -> std::result::Result<(), (Code, &'static str)> {
-        let commands = self.running.values().map(|running| match &running.about {
-            About::Command(other) => other.child,
+        let commands = self.running.values();
+        let commands = commands.filter_map(|running| match &running.about {
+            About::Command(other) => Some(other.child),
+            About::Hook(_) => None,
         });
         let (mut count, mut own) = (0, false);
         for child in commands {
@@ -301,6 +400,11 @@ impl Runner {
                 let fields: [(&str, &dyn Display); 2] =
                     [("seconds", &seconds), ("bytes", &ended.bytes)];
                 self.tell(&ordered, &ended.outcome, &fields);
+            }
+            About::Hook(doing) => {
+                if let Some(hooks) = &mut self.hooks {
+                    hooks.ended(doing, &ended);
+                }
             }
         }
     }

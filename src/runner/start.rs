@@ -1,12 +1,13 @@
 //! The listener's end: starting the runner, and saying who orders of it. Run by the listener.
 
-use crate::config::{Command as Named, Config};
+use crate::config::{Command as Named, Config, Durability, Hooks};
 use crate::ipc::{self, Hear};
 use crate::log;
 use crate::sys::{Errno, Result, channel};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// A running runner, as the listener knows it. It ends after its last execution once this is dropped and nobody orders of it any more.
@@ -22,6 +23,9 @@ pub struct Control {
 struct Serves {
     commands: Vec<Named>,
     most: u32,
+    hooks: Hooks,
+    /// Where hooks find files, and how safe uploads are to be.
+    library: (PathBuf, Durability),
     log: (log::Format, log::Level),
 }
 
@@ -30,6 +34,8 @@ impl Serves {
         Serves {
             commands: config.commands.clone(),
             most: config.most_commands,
+            hooks: config.hooks.clone(),
+            library: (config.library.clone(), config.files.durability),
             log: (config.log_format, config.log_level),
         }
     }

@@ -117,6 +117,15 @@ pub const RUNNER: [u32; 4] = [
     21, // CAP_SYS_ADMIN
 ];
 
+/// The same of one that has hooks: it looks whether an upload shows, in folders that are the server's user's.
+pub const RUNNER_OF_HOOKS: [u32; 5] = [
+    2,  // CAP_DAC_READ_SEARCH
+    5,  // CAP_KILL
+    6,  // CAP_SETGID
+    7,  // CAP_SETUID
+    21, // CAP_SYS_ADMIN
+];
+
 /// Gives up every capability but `kept`, of those that this process has, for good.
 ///
 /// # Errors

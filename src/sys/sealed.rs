@@ -29,6 +29,14 @@ pub fn make(bytes: &[u8]) -> Result<OwnedFd> {
     Ok(file.into())
 }
 
+/// An empty file in memory, to be written to by somebody else, close-on-exec.
+///
+/// # Errors
+/// EMFILE, ENOMEM.
+pub fn scratch() -> Result<OwnedFd> {
+    memfd_create(c"forkftpd-scratch", MFdFlags::MFD_CLOEXEC)
+}
+
 /// The bytes of a sealed file, which is closed.
 ///
 /// # Errors

@@ -4,6 +4,7 @@
 //! answered after it is stored, in order.
 
 use super::{Fail, Handled, Session};
+use crate::child::announce::Whole;
 use crate::child::guest::Transfer;
 use crate::child::quota::{Reserved, Spending};
 use crate::child::stored;
@@ -89,17 +90,18 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
 /// Publishes a batch and answers for each of it.
 pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
     let mut spent = Spending::default();
-    let (mut paths, mut ready) = (Vec::new(), Vec::new());
-    for (path, upload, reserved) in batch.ready {
+    let (mut paths, mut all) = (Vec::new(), Vec::new());
+    for (path, ready, reserved) in batch.ready {
         spent.release(reserved);
-        paths.push(path);
-        ready.push(upload);
+        paths.push(path.clone());
+        all.push(Whole {
+            path,
+            id: stored::new_id()?,
+            ready,
+        });
     }
     let durability = session.guest.library.options().durability.as_str();
-    let outcomes = session
-        .guest
-        .library
-        .publish(ready, &|at, file| session.guest.give(file, &paths[at]));
+    let outcomes = session.guest.publish(all, &|_, _| Ok(()));
     for stored in outcomes.iter().flatten() {
         spent.stored(stored.size, stored.replaced);
     }

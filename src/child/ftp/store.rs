@@ -10,6 +10,7 @@ use super::data::{self, Stop};
 use super::opening::Way;
 use super::receive::{Evidence, Intake};
 use super::{End, Handled, Session};
+use crate::child::announce::Whole;
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
 use crate::child::quota::Spending;
@@ -283,7 +284,7 @@ fn publish(
     let id = stored::new_id()?;
     let control = RefCell::new(control);
     // Its bytes are on the disk by now: the time that took is part of the moment.
-    let give = |_, file: std::os::fd::BorrowedFd<'_>| {
+    let is_there = |_, _: std::os::fd::BorrowedFd<'_>| {
         if let Evidence::PresentUntil(until) = evidence {
             let left = until.saturating_sub(monotonic_millis());
             if control.borrow_mut().hangs_up_within(left) {
@@ -291,9 +292,14 @@ fn publish(
                 return Err(Refusal::new(Code::Cancelled, what));
             }
         }
-        guest.give(file, path)
+        Ok(())
     };
-    let outcome = guest.library.publish(vec![ready], &give).pop();
+    let whole = Whole {
+        path: path.clone(),
+        id: id.clone(),
+        ready,
+    };
+    let outcome = guest.publish(vec![whole], &is_there).pop();
     let published = outcome.unwrap_or_else(|| Err(Code::Io.into()))?;
     Ok(Stored { published, id })
 }

@@ -1,6 +1,7 @@
 //! A file on its way in, however its bytes come: room is reserved for it, it is staged, and shown when it is whole. Run by a child.
 
 use super::{End, refusal};
+use crate::child::announce::Whole;
 use crate::child::ask::Unanswered;
 use crate::child::guest::Guest;
 use crate::child::quota::{Reserved, Spending};
@@ -183,11 +184,16 @@ fn give_back(guest: &Guest, reserved: Reserved) -> Result<(), Stop> {
 fn publish(guest: &Guest, path: &RelPath, ready: Ready) -> Result<Stored, Refusal> {
     let id = stored::new_id()?;
     let facts = Cell::new(None);
-    let give = |_, fd: std::os::fd::BorrowedFd<'_>| {
+    let look = |_, fd: std::os::fd::BorrowedFd<'_>| {
         facts.set(Some(file::facts(fd)?));
-        guest.give(fd, path)
+        Ok(())
     };
-    let outcome = guest.library.publish(vec![ready], &give).pop();
+    let whole = Whole {
+        path: path.clone(),
+        id: id.clone(),
+        ready,
+    };
+    let outcome = guest.publish(vec![whole], &look).pop();
     let published = outcome.unwrap_or_else(|| Err(Code::Io.into()))?;
     Ok(Stored {
         path: stored::path_of(path, &published),
