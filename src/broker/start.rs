@@ -1,6 +1,6 @@
 //! The listener's end: starting the broker, and talking to it.
 
-use crate::ipc::{self, Client, Report, Tell};
+use crate::ipc::{self, Client, Report, SessionId, Tell};
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, Result, channel};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -30,7 +30,6 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Control {
     channel: OwnedFd,
-    next: u64,
 }
 
 impl Control {
@@ -51,10 +50,7 @@ impl Control {
             .stdout(Stdio::null())
             .spawn();
         let mut broker = started.map_err(|error| cannot(&error.to_string()))?;
-        let control = Control {
-            channel: ours,
-            next: 1,
-        };
+        let control = Control { channel: ours };
         match control.await_report(START_PATIENCE) {
             Ok(()) => control.report().map(|setup| (control, setup)),
             Err(errno) => {
@@ -75,18 +71,14 @@ impl Control {
         self.channel.as_fd()
     }
 
-    /// Makes the channel of a child that is about to be born: the child's end, and the number that the broker knows it by.
+    /// Makes the channel of a child that is about to be born, for this session. No other has the same number.
     ///
     /// # Errors
     /// EAGAIN when the broker is behind; EMFILE; EPIPE when it is gone.
-    pub fn introduce(&mut self, client: Option<Client>) -> Result<(OwnedFd, u64)> {
+    pub fn introduce(&self, session: SessionId, client: Option<Client>) -> Result<OwnedFd> {
         let (child, broker) = channel::pair()?;
         channel::know_senders(broker.as_fd())?;
-        let number = self.next;
-        let told = Tell::Child {
-            child: number,
-            client,
-        };
+        let told = Tell::Child { session, client };
         let tell = || ipc::send(self.channel.as_fd(), &told, &[broker.as_fd()], false);
         match tell() {
             Err(Errno::EAGAIN) => {
@@ -95,8 +87,7 @@ impl Control {
             }
             said => said?,
         }
-        self.next += 1;
-        Ok((child, number))
+        Ok(child)
     }
 
     /// Waits a moment for a broker that is behind: many clients came at once.

@@ -7,7 +7,7 @@ use crate::child::{self, Sandbox, Tls};
 use crate::config::{
     Config, DEFAULT_FILE, Durability, EXAMPLE, Encryption, Flags, Problem, Protocol,
 };
-use crate::ipc::Client;
+use crate::ipc::{Client, SessionId};
 use crate::log::{self, Format, Level};
 use crate::proof::Secret;
 use crate::sys::net::Peer;
@@ -52,7 +52,7 @@ enum Command {
     Session(Session),
     /// Show who is connected, and what they are at.
     Who(Who),
-    /// End sessions: one by its pid, or all of a user or an address.
+    /// End sessions: one by its name or pid, or all of a user or an address.
     Kick(Kick),
     /// Print the configuration file with every key and its default.
     Config,
@@ -314,7 +314,7 @@ pub(super) fn load(flags: &Flags) -> Result<Config, Vec<String>> {
 
 fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCode {
     let begun = load(flags).and_then(|config| {
-        let (mut control, setup) = Control::start(arguments)?;
+        let (control, setup) = Control::start(arguments)?;
         let peer = sys::net::peer_of(std::io::stdin().as_fd()).unwrap_or(Peer::Pipe);
         // As the first listening socket of the protocol has it.
         let mut listen = config.listen.iter();
@@ -324,8 +324,11 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
             vec![format!("nothing listens for {name}: say how it is served in a table [[listen]] with protocol = \"{name}\"")]
         })?;
         let client = Client::at(&listen, peer);
-        let introduced = control.introduce(Some(client));
-        let (broker, _) = introduced.map_err(|errno| vec![errno.desc().to_owned()])?;
+        // A process of its own number among those that inetd started in this second.
+        let id = SessionId::new(process::wall_seconds(), std::process::id().into());
+        let broker = control.introduce(id, Some(client));
+        let broker = broker.map_err(|errno| vec![errno.desc().to_owned()])?;
+        log::set_session(id);
         let sandbox = Sandbox::prepare(&config, setup.ruleset)
             .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;
         let chain = setup.chain.filter(|_| listen.tls != Encryption::Off);

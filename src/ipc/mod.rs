@@ -14,6 +14,8 @@ pub use ask::{Ask, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
 pub use dial::{Dial, Dialed, Newcomer};
 pub use listener::{Client, Report, Tell};
 
+pub use crate::wire::SessionId;
+
 use crate::sys::privs::Identity;
 use crate::sys::{Result, channel};
 use serde::{Serialize, de::DeserializeOwned};

@@ -252,7 +252,7 @@ impl Listener {
                 &mut self.children,
                 &self.events,
                 world,
-                &mut self.broker,
+                &self.broker,
                 &self.dialing,
                 &self.service.sockets,
             ) {

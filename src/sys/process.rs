@@ -251,6 +251,13 @@ pub fn monotonic_millis() -> u64 {
     now.tv_sec() as u64 * 1000 + now.tv_nsec() as u64 / 1_000_000
 }
 
+/// Seconds since 1970 on the clock of the wall; 0 before.
+#[must_use]
+pub fn wall_seconds() -> u32 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as u32)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

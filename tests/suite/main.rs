@@ -29,6 +29,7 @@ mod race;
 mod rates;
 mod resume;
 mod rights;
+mod seeing;
 mod server;
 mod sharing;
 mod tls;
