@@ -67,6 +67,22 @@ pub struct Files {
     pub named: bool,
 }
 
+#[cfg(test)]
+impl Files {
+    /// For scratch folders of tests: nothing is waited for, and the disk may be filled.
+    pub(crate) fn of_tests() -> Files {
+        Files {
+            named: false,
+            durability: Durability::None,
+            keep_free: 0,
+            largest_file: None,
+            partial_hours: 1,
+            one_filesystem: true,
+            umask: 0o022,
+        }
+    }
+}
+
 /// Whether clients of a listening socket say who they are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -18,15 +18,7 @@ pub(super) type Answer<T> = std::result::Result<T, Refusal>;
 impl Served {
     pub(super) fn with(change: impl FnOnce(&mut Files)) -> Served {
         let folder = tempfile::tempdir().expect("tempdir");
-        let mut files = Files {
-            named: false,
-            durability: Durability::None,
-            keep_free: 0,
-            largest_file: None,
-            partial_hours: 1,
-            one_filesystem: true,
-            umask: 0o022,
-        };
+        let mut files = Files::of_tests();
         change(&mut files);
         let library = Library::open(folder.path(), files, None).expect("library");
         Served { folder, library }

@@ -13,10 +13,6 @@ mkdir "$LIBRARY/folder"
 echo hidden >"$LIBRARY/.hidden"
 ln -s file "$LIBRARY/link"
 
-add_user() { # name, options
-    printf 's3cret.Pw\n' >password
-    expect_status 0 "$FORKFTPD" user add --users-file users.toml --password-stdin --iterations 4096 "$@" <password
-}
 add_user reader --rights get
 add_user lister --rights list
 add_user slow --rights list,get --download-rate 200000
