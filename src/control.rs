@@ -1,4 +1,4 @@
-//! What is said over the control socket, between the listener and the commands `who` and `kick`: one line of JSON in, one out,
+//! What is said over the control socket, between the listener and the commands `who`, `top`, `metrics` and `kick`: one line of JSON in, one out,
 //! then the end. Words only.
 
 use crate::wire::SessionId;
@@ -14,6 +14,8 @@ pub const MAX_REQUEST: usize = 4096;
 pub enum Request {
     /// Who is there: `{"who":{}}`.
     Who {},
+    /// What was done since the start: `{"metrics":{}}`.
+    Metrics {},
     /// End the sessions of somebody: `{"kick":{"pid":4711}}`.
     Kick(Whom),
 }
@@ -49,6 +51,11 @@ impl std::fmt::Display for Whom {
 pub enum Reply {
     /// To `Who`.
     Who(Status),
+    /// To `Metrics`.
+    Metrics {
+        /// In Prometheus' text form.
+        text: String,
+    },
     /// To `Kick`: so many sessions are ended; at least one.
     Kicked {
         /// How many.
@@ -140,6 +147,7 @@ mod tests {
         let kick = |whom| Request::Kick(whom);
         for (text, request) in [
             (r#"{"who":{}}"#, Request::Who {}),
+            (r#"{"metrics":{}}"#, Request::Metrics {}),
             (r#"{"kick":{"pid":4711}}"#, kick(Whom::Pid(4711))),
             (
                 r#"{"kick":{"session":"69206f41-7"}}"#,

@@ -1,6 +1,6 @@
 //! The command line of the server.
 
-use super::who::{self, Kick, Who};
+use super::who::{self, Kick, Metrics, Who};
 use super::{certificate, check, generate, import, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
@@ -52,6 +52,8 @@ enum Command {
     Session(Session),
     /// Show who is connected, and what they are at.
     Who(Who),
+    /// Show what was done since the start, in Prometheus' text form: the same as HTTP's /-/metrics.
+    Metrics(Metrics),
     /// End sessions: one by its name or pid, or all of a user or an address.
     Kick(Kick),
     /// Print the configuration file with every key and its default.
@@ -255,6 +257,7 @@ pub fn main() -> ExitCode {
             session(protocol, &serve.flags(), &arguments)
         }
         Command::Who(who) => answer(who::who(&who)),
+        Command::Metrics(metrics) => answer(who::metrics(&metrics)),
         Command::Kick(kick) => answer(who::kick(&kick)),
         Command::Config => say(EXAMPLE),
         Command::Secret {

@@ -1,4 +1,4 @@
-//! `forkftpd who` and `forkftpd kick`: one question to the listener's control socket, and its answer for people or for programs.
+//! `forkftpd who`, `forkftpd metrics` and `forkftpd kick`: one question to the listener's control socket, and its answer for people or for programs.
 
 use crate::client::show;
 use crate::config::{Config, DEFAULT_FILE, Problem};
@@ -34,6 +34,16 @@ pub(super) struct Who {
     #[command(flatten)]
     server: Server,
 }
+
+#[derive(Debug, Args)]
+#[command(after_help = TEXTFILE)]
+pub(super) struct Metrics {
+    #[command(flatten)]
+    server: Server,
+}
+
+const TEXTFILE: &str = "\
+For node_exporter's textfile collector, from cron or a timer: forkftpd metrics >FOLDER/forkftp.new && mv FOLDER/forkftp.new FOLDER/forkftp.prom";
 
 #[derive(Debug, Args)]
 pub(super) struct Kick {
@@ -80,6 +90,17 @@ pub(super) fn who(asked: &Who) -> Result<String, Vec<String>> {
             Ok(text + "\n")
         }
         Reply::Who(status) => Ok(table(&status, Timestamp::now())),
+        other => Err(vec![unasked(&other)]),
+    }
+}
+
+/// The answer to `metrics`, which is text.
+///
+/// # Errors
+/// Lines for people: why there is none.
+pub(super) fn metrics(asked: &Metrics) -> Result<String, Vec<String>> {
+    match ask(&asked.server, &Request::Metrics {})? {
+        Reply::Metrics { text } => Ok(text),
         other => Err(vec![unasked(&other)]),
     }
 }

@@ -4,6 +4,7 @@
 //! Only root and the server's own user are heard: the socket's mode says so, and the kernel is asked once more who connected.
 //! Sessions are ended through the listener's own pidfds, never by a number that somebody says.
 
+use super::books::Books;
 use super::children::Children;
 use super::events::{Event, Events, Place};
 use super::weather::Weather;
@@ -84,6 +85,7 @@ impl Drop for Door {
 /// What may be asked about.
 pub(super) struct Hall<'a> {
     pub(super) children: &'a mut Children,
+    pub(super) books: &'a Books,
     pub(super) config: &'a Config,
     /// Clients that are counted.
     pub(super) clients: u32,
@@ -195,6 +197,9 @@ impl Desk {
             Ok(Some(Heard::Whole(request))) => {
                 let reply = match request {
                     Ok(Request::Who {}) => Reply::Who(status(started, hall)),
+                    Ok(Request::Metrics {}) => Reply::Metrics {
+                        text: hall.books.exposition(hall.children),
+                    },
                     Ok(Request::Kick(whom)) => kick(&whom, (guest.uid, guest.pid), hall),
                     Err(message) => Reply::Refused { message },
                 };

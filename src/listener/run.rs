@@ -341,6 +341,7 @@ impl Listener {
     fn attend(&mut self, place: Place) {
         let mut hall = Hall {
             children: &mut self.children,
+            books: &self.books,
             config: &self.service.config,
             clients: self.admission.total(),
         };

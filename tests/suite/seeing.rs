@@ -122,3 +122,40 @@ fn the_end_by_a_deadline_has_the_session_too_and_in_json_it_is_a_key() {
     let ended = read(server.wait_for("child killed"));
     assert_eq!(ended["session"], *session);
 }
+
+#[test]
+fn counters_are_shown_where_nothing_speaks_http() {
+    let config = "control = \"control\"\n[[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"ftp\"\ntls = \"off\"\n";
+    let server = Server::configured(config, &[("ann", "pencil", "rights = [\"list\"]")], |_| ());
+    let control = server.folder().join("control");
+    let control = control.to_str().expect("path");
+    let metrics = || {
+        let (code, text) = run(&["metrics", "--control", control]);
+        assert_eq!(code, Some(0), "{text}");
+        text
+    };
+    let value = |text: &str, name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let line = line.unwrap_or_else(|| panic!("{name} is missing: {text}"));
+        line.trim().parse::<f64>().expect("a number")
+    };
+    let ftp = "{protocol=\"ftp\"}";
+    let accepted = format!("forkftp_connections_accepted_total{ftp}");
+    assert!(value(&metrics(), &accepted).abs() < 0.5);
+    let mut ann = connect(&server);
+    say(&mut ann, "USER ann", "331");
+    say(&mut ann, "PASS wrong", "530");
+    // Of a living child, at once.
+    let text = metrics();
+    assert!((value(&text, &accepted) - 1.0).abs() < 0.5, "{text}");
+    let refused = format!("forkftp_logins_refused_total{ftp}");
+    assert!((value(&text, &refused) - 1.0).abs() < 0.5, "{text}");
+    let living = "forkftp_clients{protocol=\"ftp\",phase=\"login\"}";
+    assert!((value(&text, living) - 1.0).abs() < 0.5, "{text}");
+    assert!(value(&text, "forkftp_uptime_seconds") < 60.0, "{text}");
+    assert!(text.contains("# TYPE forkftp_clients gauge\n"), "{text}");
+    // And of one that has ended.
+    say(&mut ann, "QUIT", "221");
+    super::server::eventually("nobody is there", || value(&metrics(), living) < 0.5);
+    assert!((value(&metrics(), &refused) - 1.0).abs() < 0.5);
+}
