@@ -10,6 +10,8 @@ mod control;
 mod deadlines;
 mod dialing;
 mod events;
+mod inherited;
+mod notify;
 mod pool;
 mod reload;
 mod renewal;
