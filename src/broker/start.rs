@@ -132,6 +132,22 @@ impl Control {
         )
     }
 
+    /// Has the broker order commands by way of `runner`, or none without one.
+    ///
+    /// # Errors
+    /// EAGAIN when the broker is behind; EPIPE when it is gone.
+    pub fn give_runner(&self, runner: Option<&OwnedFd>) -> Result<()> {
+        let given: Vec<_> = runner.into_iter().map(AsFd::as_fd).collect();
+        let tell = || ipc::send(self.channel.as_fd(), &Tell::Runner, &given, false);
+        match tell() {
+            Err(Errno::EAGAIN) => {
+                self.await_room();
+                tell()
+            }
+            said => said,
+        }
+    }
+
     /// Has the broker read everything again; returns what the children are to be given from now on.
     ///
     /// # Errors

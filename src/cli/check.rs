@@ -19,7 +19,9 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     let config = super::forkftpd::load(flags)?;
     let secret = config.secret_file.as_deref().map(Secret::from_file);
     secret.transpose().map_err(one)?;
-    let users = config.users_file.as_deref().map(Users::load).transpose()?;
+    let users = config.users_file.as_deref();
+    let users = users.map(|path| Users::load_for(path, &config));
+    let users = users.transpose()?;
     let shares = config.shares_file.as_deref().map(broker::list_shares);
     let shares = shares.transpose().map_err(one)?;
     let certificate = config.tls.as_ref().map(certificate::describe).transpose();

@@ -83,6 +83,8 @@ pub enum Tell {
     Sweep,
     /// Say a word, when it comes to it.
     Word,
+    /// Commands are executed by the runner at the other end of the channel that comes with this; without one by nobody.
+    Runner,
 }
 
 /// What the broker says to the listener.

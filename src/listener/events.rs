@@ -17,6 +17,8 @@ pub(super) enum Event {
     Broker,
     /// The dialer's channel ended.
     DialerGone,
+    /// The runner's channel ended.
+    RunnerGone,
     /// An administrator said something, or takes more of an answer.
     Guest(Place),
     /// An administrator connects.
@@ -46,6 +48,7 @@ impl Event {
             Event::Guest(at) => place(4, at),
             Event::Control => 5 << 56,
             Event::DialerGone => 6 << 56,
+            Event::RunnerGone => 8 << 56,
             Event::Connects(socket) => 7 << 56 | socket as u64,
         }
     }
@@ -63,6 +66,7 @@ impl Event {
             4 => Event::Guest(place),
             5 => Event::Control,
             6 => Event::DialerGone,
+            8 => Event::RunnerGone,
             _ => Event::Connects((data & 0xffff_ffff) as usize),
         }
     }
@@ -131,6 +135,7 @@ mod tests {
             Event::Signal,
             Event::Broker,
             Event::DialerGone,
+            Event::RunnerGone,
             Event::Guest(place),
             Event::Control,
             Event::Connects(3),

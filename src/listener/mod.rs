@@ -16,6 +16,7 @@ mod pool;
 mod reload;
 mod renewal;
 mod run;
+mod running;
 mod shutdown;
 mod sockets;
 mod weather;

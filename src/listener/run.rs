@@ -10,6 +10,7 @@ use super::inherited::Inherited;
 use super::notify::Notifier;
 use super::reload::{self, Service};
 use super::renewal::{self, Renewal};
+use super::running::{Ground, Running};
 use super::weather::{PAUSE, Weather};
 use super::{deadlines, pool, shutdown, sockets};
 use crate::broker::{Control, Heard};
@@ -92,6 +93,7 @@ pub(super) struct Listener {
     /// While there is none: when to start it again, and since when it is missed.
     pub(super) broker_missing: Option<(u64, u64)>,
     pub(super) dialing: Dialing,
+    pub(super) running: Running,
     pub(super) events: Events,
     pub(super) children: Children,
     pub(super) admission: Admission,
@@ -140,6 +142,7 @@ impl Listener {
             broker_deaths: 0,
             broker_missing: None,
             dialing: Dialing::default(),
+            running: Running::default(),
             events,
             children,
             admission: Admission::default(),
@@ -159,6 +162,7 @@ impl Listener {
 
     fn serve(&mut self, flags: &Flags, arguments: &[OsString]) -> i32 {
         self.keep_dialer(Dialing::renew);
+        self.keep_runner(arguments, Running::renew);
         self.open_doors();
         self.notify.ready();
         let mut happened = Vec::new();
@@ -174,7 +178,7 @@ impl Listener {
                 match event {
                     Event::Ended(place) => self.ended(place),
                     Event::Asks(place) => self.asked(place),
-                    Event::Signal => self.signalled(flags),
+                    Event::Signal => self.signalled(flags, arguments),
                     Event::Broker => {
                         if self.broker.hear() == Heard::Gone
                             && let Err(problems) = self.broker_died(arguments)
@@ -183,6 +187,7 @@ impl Listener {
                         }
                     }
                     Event::DialerGone => self.keep_dialer(Dialing::died),
+                    Event::RunnerGone => self.keep_runner(arguments, Running::died),
                     Event::Guest(place) => self.attend(place),
                     Event::Control => self.welcome(),
                     Event::Connects(socket) => self.accept(socket),
@@ -195,6 +200,7 @@ impl Listener {
                 return self.give_up(&problems);
             }
             self.keep_dialer(Dialing::look);
+            self.keep_runner(arguments, Running::look);
             // Once a tick, not at every event: it looks at every child.
             if monotonic_millis() >= self.look_again {
                 deadlines::enforce(&mut self.children, &self.service.config);
@@ -258,7 +264,8 @@ impl Listener {
         let ticks = self.children.living() > self.children.warm()
             || self.desk.is_busy()
             || self.broker_missing.is_some()
-            || self.dialing.is_missing();
+            || self.dialing.is_missing()
+            || self.running.is_missing();
         if ticks {
             return Some(TICK);
         }
@@ -325,6 +332,17 @@ impl Listener {
         }
     }
 
+    /// The same for the runner. Also while the server ends: what runs has until then.
+    fn keep_runner(&mut self, arguments: &[OsString], what: fn(&mut Running, &Ground<'_>)) {
+        let ground = Ground {
+            config: &self.service.config,
+            arguments,
+            events: &self.events,
+            broker: &self.broker,
+        };
+        what(&mut self.running, &ground);
+    }
+
     /// Without a broker nobody can be let in.
     fn give_up(&mut self, problems: &[String]) -> i32 {
         for problem in problems {
@@ -374,9 +392,9 @@ impl Listener {
             .attend(place, &self.events, &mut self.weather, &mut hall);
     }
 
-    fn signalled(&mut self, flags: &Flags) {
+    fn signalled(&mut self, flags: &Flags, arguments: &[OsString]) {
         if self.signals.reload.take() && self.ending_by.is_none() {
-            self.reload(flags);
+            self.reload(flags, arguments);
         }
         let terminated = self.signals.end.take();
         let interrupted = self.signals.interrupt.take();
@@ -385,7 +403,7 @@ impl Listener {
         }
     }
 
-    fn reload(&mut self, flags: &Flags) {
+    fn reload(&mut self, flags: &Flags, arguments: &[OsString]) {
         self.notify.reloading();
         sockets::unwatch(&self.events, &self.service.sockets);
         let most = self.most_clients;
@@ -395,6 +413,7 @@ impl Listener {
                 pool::retire(&mut self.children);
                 self.renewal.begin(self.service.config.tls.as_ref());
                 self.keep_dialer(Dialing::renew);
+                self.keep_runner(arguments, Running::renew);
                 log::event(Level::Info, "configuration reloaded", &[]);
             }
             Err(problems) => {

@@ -8,7 +8,9 @@
 pub mod channel;
 pub mod connect;
 pub mod copy;
+pub mod execute;
 pub mod file;
+pub mod hangup;
 pub mod inherit;
 pub mod listening;
 pub mod mount;
