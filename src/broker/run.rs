@@ -256,6 +256,9 @@ impl Broker<'_> {
                     }
                 };
             }
+            Tell::Word => {
+                let _ = ipc::send(control.as_fd(), &Report::Word, &[], true);
+            }
             Tell::Sweep => {
                 self.desk.keys.sweep();
                 let _ = ipc::send(control.as_fd(), &DONE, &[], true);

@@ -84,7 +84,8 @@ log_level = "info"
 
 # One table for each listening socket.
 [[listen]]
-# IP:PORT, [IPv6]:PORT or unix:/path
+# IP:PORT, [IPv6]:PORT, unix:/path, or systemd:NAME for all sockets that a socket unit passes under this name
+# (FileDescriptorName=); mode and backlog are that unit's then.
 address = "127.0.0.1:8888"
 # "drive", "ftp" or "http"
 protocol = "drive"

@@ -80,6 +80,8 @@ pub enum Tell {
     Renew,
     /// Remove what is left in the stage.
     Sweep,
+    /// Say a word, when it comes to it.
+    Word,
 }
 
 /// What the broker says to the listener.
@@ -92,6 +94,8 @@ pub enum Report {
         /// A sealed `Chain`.
         chain: bool,
     },
+    /// It was asked for a word.
+    Word,
     /// It could not: lines for the operator.
     Problems(Vec<String>),
 }

@@ -10,6 +10,8 @@ pub mod channel;
 pub mod connect;
 pub mod copy;
 pub mod file;
+pub mod inherit;
+pub mod listening;
 pub mod mount;
 pub mod net;
 pub mod privs;

@@ -30,6 +30,7 @@ mod rates;
 mod resume;
 mod rights;
 mod server;
+mod service;
 mod sharing;
 mod tls;
 mod transcript;
