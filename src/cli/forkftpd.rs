@@ -44,7 +44,13 @@ enum Command {
     /// Serve, in the foreground, until a signal ends it.
     Serve(Serve),
     /// Say whether the configuration is sound and the library usable, without serving.
-    Check(Serve),
+    Check {
+        /// Say only what is wrong.
+        #[arg(short, long)]
+        quiet: bool,
+        #[command(flatten)]
+        serve: Box<Serve>,
+    },
     /// Hold the secrets for a listener, on standard input; it starts this itself.
     #[command(hide = true)]
     Broker(Session),
@@ -261,7 +267,10 @@ pub fn main() -> ExitCode {
                 Err(error) => refuse(&[error.to_string()]),
             }
         }
-        Command::Check(serve) => answer(check::check(&serve.flags())),
+        Command::Check { quiet, serve } => {
+            let said = check::check(&serve.flags());
+            answer(said.map(|text| if quiet { String::new() } else { text }))
+        }
         Command::Session(Session { protocol, serve }) => {
             session(protocol, &serve.flags(), &arguments)
         }

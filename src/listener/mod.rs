@@ -11,6 +11,7 @@ mod deadlines;
 mod dialing;
 mod events;
 mod inherited;
+mod leftovers;
 mod notify;
 mod pool;
 mod reload;
