@@ -2,7 +2,7 @@
 //! `client`.
 
 use super::moving::{self, Get, Put};
-use super::{manage, password};
+use super::{manage, password, run};
 use crate::client::exit::{Exit, TABLE};
 use crate::client::known_hosts::KnownHosts;
 use crate::client::rate::Rate;
@@ -96,6 +96,12 @@ enum Command {
     Stat(manage::Stat),
     /// Set the time of change of a file that is there.
     Touch(manage::Touch),
+    /// Have a command of the server's operator run, and show its output.
+    ///
+    /// Which there are, and what they do, the operator says; nothing can be given to them. Ctrl-C ends the command too, and whatever it
+    /// started. The exit code is the command's own; 128 and the number of a signal that killed it; 124 when its time was over, 123 when
+    /// it wrote more than it may, and 125 when it was refused or the connection failed, which is said on standard error.
+    Run(run::Run),
     /// Prove the secret and measure how long an echo takes.
     Ping(Ping),
     /// The servers under TLS that were met before, and their keys.
@@ -126,6 +132,7 @@ impl Command {
             | Command::Rm(manage::Rm { url, .. })
             | Command::Stat(manage::Stat { url, .. })
             | Command::Touch(manage::Touch { url, .. })
+            | Command::Run(run::Run { url, .. })
             | Command::Ping(Ping { url, .. })
             | Command::Shell { url } => Some(url),
         }
@@ -189,6 +196,7 @@ pub fn main() -> ExitCode {
         Command::Rm(rm) => manage::run_rm(&rm, options),
         Command::Stat(stat) => manage::run_stat(&stat, options),
         Command::Touch(touch) => manage::run_touch(&touch, options),
+        Command::Run(run) => return run::run(&run, options),
         Command::Ping(ping) => run_ping(&ping, options),
         Command::KnownHosts { command } => run_known_hosts(&command),
         Command::Shell { url } => shell::run(Link::new(url, options.0), &options.1),

@@ -9,6 +9,7 @@ mod import;
 mod manage;
 mod moving;
 mod password;
+mod run;
 mod share;
 mod user;
 mod who;

@@ -5,6 +5,7 @@
 
 mod broker;
 mod browsers;
+mod commands;
 mod config;
 mod control;
 mod dialing;
