@@ -9,7 +9,9 @@ use super::{quota, sign};
 use crate::config::{Encryption, Login, Protocol};
 use crate::digest::Kind;
 use crate::error::{Code, Refusal};
-use crate::ipc::{Answer, Ask, Client, Grant, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
+use crate::ipc::{
+    Answer, Ask, Client, Grant, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase, SessionId,
+};
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
 use crate::sys::process::monotonic_millis;
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
@@ -20,8 +22,7 @@ use std::os::fd::OwnedFd;
 /// One child, as the broker knows it.
 #[derive(Debug)]
 pub(super) struct Dealing {
-    /// Which child it is: no other has the same number.
-    pub(super) number: u64,
+    pub(super) session: SessionId,
     pub(super) phase: Phase,
     pub(super) client: Option<Client>,
     /// The hello that was given out.
@@ -100,9 +101,9 @@ impl From<Result<(), Refusal>> for Outcome {
 }
 
 impl Dealing {
-    pub(super) fn new(number: u64) -> Dealing {
+    pub(super) fn new(session: SessionId) -> Dealing {
         Dealing {
-            number,
+            session,
             phase: Phase::Waiting,
             client: None,
             hello: Vec::new(),

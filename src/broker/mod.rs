@@ -27,5 +27,5 @@ mod walls;
 pub use run::run;
 pub use shares::{Share, list_shares, revoke_shares};
 pub use sign::Pair;
-pub use start::{Control, Setup};
+pub use start::{Control, Heard, Setup};
 pub use walls::ruleset;

@@ -8,7 +8,7 @@ use super::keys::Keys;
 use super::sign::Pair;
 use super::walls;
 use crate::config::Flags;
-use crate::ipc::{self, Ask, Client, DESCRIPTORS, Report, Tell, shuts_descriptors};
+use crate::ipc::{self, Ask, Client, DESCRIPTORS, Report, SessionId, Tell, shuts_descriptors};
 use crate::log::{self, Level, Role};
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, privs, process, signal};
@@ -171,7 +171,7 @@ impl Broker<'_> {
                 match event.data() {
                     CONTROL => {}
                     number if number >= HASHERS => self.hashed(number - HASHERS),
-                    child => self.hear_child(child),
+                    child => self.about(child, |broker| broker.hear_child(child)),
                 }
             }
             self.say_what_is_due();
@@ -217,9 +217,9 @@ impl Broker<'_> {
             }
         };
         match told {
-            Tell::Child { child, client } => {
+            Tell::Child { session, client } => {
                 if let Some(channel) = descriptors.into_iter().next() {
-                    self.welcome(child, channel, client);
+                    log::about(session, || self.welcome(session, channel, client));
                 }
             }
             Tell::Accepted { child, client, pid } => {
@@ -229,10 +229,10 @@ impl Broker<'_> {
                 } else {
                     Ok(())
                 };
-                match shut {
-                    Ok(()) => self.greet(child, client),
-                    Err(errno) => self.cut_off(child, errno.desc()),
-                }
+                self.about(child, |broker| match shut {
+                    Ok(()) => broker.greet(child, client),
+                    Err(errno) => broker.cut_off(child, errno.desc()),
+                });
             }
             Tell::Reload => {
                 let _ = match Keys::load(self.flags) {
@@ -261,6 +261,9 @@ impl Broker<'_> {
                     }
                 };
             }
+            Tell::Word => {
+                let _ = ipc::send(control.as_fd(), &Report::Word, &[], true);
+            }
             Tell::Sweep => {
                 self.desk.keys.sweep();
                 let _ = ipc::send(control.as_fd(), &DONE, &[], true);
@@ -270,7 +273,16 @@ impl Broker<'_> {
         Ok(Some(()))
     }
 
-    fn welcome(&mut self, child: u64, channel: OwnedFd, client: Option<Client>) {
+    /// Does what is about one child: the lines that come of it have its session.
+    fn about(&mut self, child: u64, what: impl FnOnce(&mut Self)) {
+        match self.children.get(&child).map(|known| known.dealing.session) {
+            Some(session) => log::about(session, || what(self)),
+            None => what(self),
+        }
+    }
+
+    fn welcome(&mut self, session: SessionId, channel: OwnedFd, client: Option<Client>) {
+        let child = session.number();
         let heard = EpollEvent::new(EpollFlags::EPOLLIN, child);
         if let Err(errno) = self.epoll.add(&channel, heard) {
             // Its channel closes here, and the child serves nobody.
@@ -280,7 +292,7 @@ impl Broker<'_> {
         }
         let new = Child {
             channel,
-            dealing: Dealing::new(child),
+            dealing: Dealing::new(session),
             pid: None,
         };
         self.children.insert(child, new);
@@ -338,7 +350,7 @@ impl Broker<'_> {
         let now = monotonic_millis();
         while let Some(at) = self.later.iter().position(|(due, ..)| *due <= now) {
             let (_, child, reply) = self.later.swap_remove(at);
-            self.say(child, &reply);
+            self.about(child, |broker| broker.say(child, &reply));
         }
     }
 
@@ -379,10 +391,12 @@ impl Broker<'_> {
             }
             right.password
         });
-        if let Some(known) = self.children.get_mut(&child) {
-            let outcome = known.dealing.hashed(&mut self.desk, right);
-            self.carry_out(child, outcome);
-        }
+        self.about(child, |broker| {
+            if let Some(known) = broker.children.get_mut(&child) {
+                let outcome = known.dealing.hashed(&mut broker.desk, right);
+                broker.carry_out(child, outcome);
+            }
+        });
     }
 
     /// Sends an answer to a child. One that does not take its answers is not waited for.

@@ -3,6 +3,7 @@
 
 mod account;
 mod check;
+mod credential;
 mod drop_box;
 mod file;
 mod ftp;

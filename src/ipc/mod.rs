@@ -18,6 +18,8 @@ pub use listener::{Client, Report, Tell};
 pub use policy::{DropBox, Policy};
 pub use runner::{Hear, Noted, Order, Outcome, Shown, Shows, Uploaded};
 
+pub use crate::wire::SessionId;
+
 use crate::sys::privs::Identity;
 use crate::sys::{Result, channel};
 use serde::{Serialize, de::DeserializeOwned};

@@ -502,6 +502,30 @@ mod tests {
         );
     }
 
+    /// Whatever comes for a request of a command is refused, or is a name and nothing more.
+    #[test]
+    fn requests_of_commands_survive_chance() {
+        use crate::wire::dice::Dice;
+        const LINES: [&str; 4] = [
+            r#"{}"#,
+            r#"{"name":"disk"}"#,
+            r#"{"name":null}"#,
+            r#"{"name":"\u0064isk","name2":[{"a":1}]}"#,
+        ];
+        let mut dice = Dice::new(b"{}[]\",:\\u0nameull");
+        for _ in 0..20_000 {
+            let mut line = dice.one_of(&LINES).as_bytes().to_vec();
+            dice.spoil(&mut line);
+            let Ok(run) = serde_json::from_slice::<Run>(&line) else {
+                continue;
+            };
+            let again = serde_json::to_vec(&run).expect("text");
+            let back: Run = serde_json::from_slice(&again).expect("what we write we read");
+            assert_eq!(back, run);
+            assert!(again.len() <= line.len() * 2 + 16, "{line:?}");
+        }
+    }
+
     #[test]
     fn commands_are_asked_for_by_name_and_end_in_one_way() {
         let run = |text: &str| serde_json::from_str::<Run>(text);

@@ -46,8 +46,8 @@ wait_for 10 port_of https
 mapfile -t PORTS < <(grep -Eo 'listening on https?://[^ ]*' "$LOG" | grep -Eo '[0-9]+$')
 
 python3 "$HERE/http_get.py" "${PORTS[0]}" "${PORTS[1]}" "$LIBRARY" s3cret.Pw || fail "see above"
-has "$LOG" 'get peer=.* path=file bytes=2 from=1$'
-has "$LOG" 'zip peer=.* path=tree bytes=[0-9]+ files=304$'
+has "$LOG" 'get peer=.* path=file bytes=2 from=1 session=[0-9a-f]{8}-[0-9]+$'
+has "$LOG" 'zip peer=.* path=tree bytes=[0-9]+ files=304 session=[0-9a-f]{8}-[0-9]+$'
 has "$LOG" 'zip peer=.* path=cut bytes=[0-9]+ files=[0-9]+ refused=changed'
 has "$LOG" 'get peer=.* path=cut/one bytes=[1-9][0-9]* refused=changed'
 has "$LOG" 'get peer=.* path=cut/left bytes=[1-9][0-9]* refused=cancelled'

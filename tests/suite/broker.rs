@@ -80,7 +80,8 @@ impl Broker {
             .expect("timeout");
         let child = self.next;
         self.next += 1;
-        let told = Tell::Child { child, client };
+        let session = ipc::SessionId::new(1, child);
+        let told = Tell::Child { session, client };
         ipc::send(self.control.as_fd(), &told, &[theirs.as_fd()], true).expect("tell");
         (ours, child)
     }
