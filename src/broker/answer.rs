@@ -51,7 +51,7 @@ fn sign_for(desk: &Desk, leaf: &str, scheme: u16, handshake: &Handshake) -> Outc
 /// What is said to a child.
 #[derive(Debug)]
 pub(super) struct Reply {
-    pub(super) answer: Answer,
+    pub(super) answer: Box<Answer>,
     pub(super) descriptors: Vec<OwnedFd>,
     /// How long it is held back, in milliseconds.
     pub(super) delay: u64,
@@ -60,7 +60,7 @@ pub(super) struct Reply {
 impl From<Answer> for Reply {
     fn from(answer: Answer) -> Reply {
         Reply {
-            answer,
+            answer: answer.into(),
             descriptors: Vec::new(),
             delay: 0,
         }

@@ -53,7 +53,7 @@ impl Dealing {
             Ask::Commands { after } => self.answer_list(desk, after.as_deref()),
             Ask::Run { name } => match self.order(desk, client, name) {
                 Ok(descriptors) => Outcome::Say(Reply {
-                    answer: Answer::Running,
+                    answer: Answer::Running.into(),
                     descriptors,
                     delay: 0,
                 }),

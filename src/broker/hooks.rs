@@ -78,7 +78,7 @@ impl Dealing {
         };
         match bring_together(desk, upload) {
             Ok(theirs) => Outcome::Say(Reply {
-                answer: Answer::Announced,
+                answer: Answer::Announced.into(),
                 descriptors: vec![theirs],
                 delay: 0,
             }),

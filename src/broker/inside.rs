@@ -82,7 +82,7 @@ impl Dealing {
             reserved: quota::Amount::default(),
         });
         Outcome::Say(Reply {
-            answer: say(admission.grant),
+            answer: say(admission.grant).into(),
             descriptors: admission.descriptors,
             delay: 0,
         })

@@ -170,7 +170,7 @@ impl Dealing {
             is_last,
         };
         Outcome::Say(Reply {
-            answer,
+            answer: answer.into(),
             descriptors,
             delay: 0,
         })

@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, generate, import, share, user};
+use super::{certificate, check, generate, hooks, import, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -76,6 +76,8 @@ enum Command {
     User(user::UserArgs),
     /// Links that users of HTTP gave to others: the shares' file.
     Share(share::ShareArgs),
+    /// What hooks are still to be run for, and what was given up: the spool.
+    Hooks(hooks::HooksArgs),
     /// Make a configuration and users of another server's: vsftpd, pure-ftpd or ProFTPD.
     Import(import::ImportArgs),
     /// The certificate of listeners with tls = true.
@@ -289,6 +291,7 @@ pub fn main() -> ExitCode {
             Err(problems) => refuse(&problems),
         },
         Command::Share(arguments) => answer(share::run(arguments)),
+        Command::Hooks(arguments) => answer(hooks::run(arguments)),
         Command::Import(arguments) => {
             import::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }

@@ -5,6 +5,7 @@ mod check;
 pub mod forkftp;
 pub mod forkftpd;
 mod generate;
+mod hooks;
 mod import;
 mod manage;
 mod moving;

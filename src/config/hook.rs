@@ -1,13 +1,14 @@
 //! Hooks: programs that are run when an upload is stored. Read by the runner, which executes them, and by the broker, which tells children
 //! where uploads have to be announced.
 
-use super::check::Checker;
+use super::check::{Checker, Set};
 use super::drop_box::{DropBox, fits};
 use super::file::{Placed, Size};
 use super::private::private;
 use super::program::{FileProgram, Program, is_name, program};
 use crate::wire::path::RelPath;
 use serde::Deserialize;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use toml::Spanned;
 
@@ -81,6 +82,11 @@ pub(super) fn hooks(
     let most = c.count(None, "most-hooks", most, 4).value;
     let spool_folder = c.path(None, "spool_folder", spool_folder);
     let missing = "there are hooks, and nowhere to keep on disk what they are to be run for: name a folder with spool_folder, as /var/lib/forkftp/spool";
+    if let Some(Set { value, place }) = &spool_folder
+        && let Err(what) = judge(value)
+    {
+        c.wrong(place.as_deref(), format!("spool_folder: {what}"));
+    }
     let spool_folder = private(c, !tables.is_empty(), spool_folder, library, missing);
     if let Some(table) = tables.get(MOST) {
         let place = c.place(table.span().start);
@@ -119,6 +125,17 @@ pub(super) fn hooks(
         all,
         spool_folder,
         most,
+    }
+}
+
+/// Whether that can be the spool: a folder that nobody else looks into, or a name in one that is there.
+fn judge(spool: &Path) -> Result<(), String> {
+    let shown = spool.display();
+    match spool.symlink_metadata() {
+        Ok(facts) if facts.is_dir() && facts.permissions().mode() & 0o077 == 0 => Ok(()),
+        Ok(_) => Err(format!("{shown} has to be a folder of mode 0700: chmod")),
+        Err(_) if spool.parent().is_some_and(Path::is_dir) => Ok(()),
+        Err(error) => Err(format!("{shown}: {error}: make the folder above it")),
     }
 }
 

@@ -324,6 +324,17 @@ pub fn shares_file(named: Option<&Path>) -> Result<Option<PathBuf>, Vec<Problem>
     Ok(shares_file.map(|file| folder.unwrap_or(Path::new("")).join(file.into_inner())))
 }
 
+/// The spool that the configuration names, whether or not the rest of it is sound.
+///
+/// # Errors
+/// A configuration that cannot be read.
+pub fn spool_folder(named: Option<&Path>) -> Result<Option<PathBuf>, Vec<Problem>> {
+    let (path, text) = file::read(named)?;
+    let spool_folder = file::parse(path.as_deref(), &text)?.spool_folder;
+    let folder = path.as_deref().and_then(Path::parent);
+    Ok(spool_folder.map(|spool| folder.unwrap_or(Path::new("")).join(spool.into_inner())))
+}
+
 /// The users' file that the configuration names, whether or not the rest of it is sound: whoever makes users may still be setting
 /// the server up.
 ///

@@ -128,12 +128,6 @@ impl Hooks {
         }
     }
 
-    /// The channel of a child, if it is one.
-    pub(super) fn channel(&self, number: u64) -> Option<BorrowedFd<'_>> {
-        let waiting = self.waiting.get(&number);
-        waiting.map(|waiting| waiting.channel.as_fd())
-    }
-
     /// A child says what came of its upload, or is gone.
     pub(super) fn heard(&mut self, number: u64) {
         let Some(waiting) = self.waiting.remove(&number) else {
@@ -242,13 +236,16 @@ impl Hooks {
         let busy = &self.busy;
         self.jobs
             .retain(|job, _| there.contains(job) || busy.contains(job));
-        for job in &names {
-            if self.jobs.len() >= MOST_KNOWN {
+        // Others are another server's, which is about to take over, or wait until the operator drops them or names the hook again.
+        let ours = |job: &&JobName| self.all.iter().any(|hook| hook.name == job.hook);
+        for job in names.iter().filter(ours) {
+            let known = self.jobs.get(job);
+            // What was tried may wait no longer, if the operator says so.
+            let is_stale = known.is_none_or(|entry| entry.tries > 0 && !self.busy.contains(job));
+            if known.is_none() && self.jobs.len() >= MOST_KNOWN {
                 break;
             }
-            if !self.jobs.contains_key(job)
-                && let Some(entry) = self.spool.job(job)
-            {
+            if is_stale && let Some(entry) = self.spool.job(job) {
                 self.jobs.insert(job.clone(), entry);
             }
         }
@@ -263,11 +260,8 @@ impl Hooks {
             let now = file::now().seconds.unsigned_abs();
             let next = self.free().find(|(_, entry)| entry.again <= now);
             let (job, entry) = next.map(|(job, entry)| (job.clone(), entry.clone()))?;
-            let Some(hook) = self.all.iter().find(|hook| hook.name == job.hook) else {
-                let what = "a hook is named that there is not any more";
-                self.give_up(&job, what);
-                continue;
-            };
+            // Only those are known whose hook is.
+            let hook = self.all.iter().find(|hook| hook.name == job.hook)?;
             match self.start(hook, &entry, fence) {
                 Ok((output, supervised)) => {
                     self.busy.insert(job.clone());
@@ -381,6 +375,11 @@ impl Hooks {
         entry.again = file::now().seconds.unsigned_abs() + wait_after(entry.tries, first);
         let is_over = entry.tries >= most;
         let entry = entry.clone();
+        if self.spool.job(job).is_none() {
+            // The operator does not want it done any more.
+            self.jobs.remove(job);
+            return;
+        }
         if let Err(errno) = self.spool.note(job, &entry) {
             cannot("what came of a hook is not noted", &job.to_string(), errno);
         }

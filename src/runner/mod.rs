@@ -15,6 +15,7 @@ mod start;
 mod supervise;
 
 pub use run::run;
+pub use spool::{Job, Spooled};
 pub use start::Control;
 
 /// How executions are kept together here, for people.

@@ -10,8 +10,10 @@ mod config;
 mod control;
 mod dialing;
 mod digests;
+mod drop_boxes;
 mod frames;
 mod ftp;
+mod hooks;
 mod http;
 #[cfg(target_arch = "x86_64")]
 mod lending;

@@ -155,6 +155,16 @@ impl Server {
     pub fn restart(&mut self) {
         self.signal(nix::sys::signal::Signal::SIGTERM);
         assert!(self.child.wait().expect("wait").success());
+        self.start_again();
+    }
+
+    /// Starts it again over the same library, after somebody has killed it.
+    pub fn restart_after_death(&mut self) {
+        self.child.wait().expect("wait");
+        self.start_again();
+    }
+
+    fn start_again(&mut self) {
         let mut program = forkftpd();
         program.args(&self.arguments);
         (self.child, self.lines) = spawn(program);

@@ -48,7 +48,7 @@ pub(in crate::runner) fn wait_after(tries: u32, first: u32) -> u64 {
 
 /// The name of a job: jobs are done in the order of their numbers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct JobName {
+pub(in crate::runner) struct JobName {
     pub(in crate::runner) number: u64,
     /// Of the upload.
     pub(in crate::runner) id: String,

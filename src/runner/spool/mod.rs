@@ -10,8 +10,10 @@
 //! for, and jobs are done by the one that has the lock of all.
 
 mod entry;
+mod spooled;
 
 pub(super) use entry::{Entry, JobName, wait_after};
+pub use spooled::{Job, Spooled};
 
 use crate::config::Hook;
 use crate::ipc::{Shows, Uploaded};
@@ -247,9 +249,17 @@ impl Spool {
     /// # Errors
     /// When the folder cannot be read.
     pub(super) fn jobs(&mut self) -> Result<Vec<JobName>> {
-        let names = sorted(self.jobs.as_fd())?;
+        let names = self.waiting()?;
         self.last = names.last().map_or(0, |name| name.number).max(self.last);
         Ok(names)
+    }
+
+    /// The same for who makes none.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub(super) fn waiting(&self) -> Result<Vec<JobName>> {
+        sorted(self.jobs.as_fd())
     }
 
     /// The same of those that were given up.
@@ -299,14 +309,23 @@ impl Spool {
     /// One that was given up is to be done after all, from the beginning.
     ///
     /// # Errors
-    /// As rename(2); ENOSPC.
+    /// ENOENT where it was not given up; as rename(2); ENOSPC.
     pub(super) fn retry(&self, job: &JobName) -> Result<()> {
+        let mut entry = self.failed_job(job).ok_or(Errno::ENOENT)?;
         let name = job.to_string().into_bytes();
-        if let Some(mut entry) = self.failed_job(job) {
-            (entry.tries, entry.again) = (0, 0);
-            self.write(self.failed.as_fd(), &name, &entry, false)?;
-        }
+        (entry.tries, entry.again) = (0, 0);
+        self.write(self.failed.as_fd(), &name, &entry, false)?;
         file::rename(self.failed.as_fd(), &name, self.jobs.as_fd(), &name)
+    }
+
+    /// One that waits for its next try does not wait for it any longer.
+    ///
+    /// # Errors
+    /// ENOENT where there is none; ENOSPC.
+    pub(super) fn hasten(&self, job: &JobName) -> Result<()> {
+        let mut entry = self.job(job).ok_or(Errno::ENOENT)?;
+        (entry.tries, entry.again) = (0, 0);
+        self.note(job, &entry)
     }
 
     /// One that was given up is not to be done.
