@@ -145,14 +145,15 @@ pub(super) fn check(
         flags.congestion.as_deref(),
         file.anonymous.is_some(),
     );
-    let secret_file = if flags.no_secret {
+    let asks = listen.iter().any(|listener| listener.proof);
+    let secret_file = if flags.no_secret || !asks {
         None
     } else {
-        c.path(flags.secret_file, "secret-file", file.secret_file)
+        c.path_or_credential(flags.secret_file, "secret-file", file.secret_file)
     };
     let secret_file = private(
         c,
-        listen.iter().any(|listener| listener.proof),
+        asks,
         secret_file,
         &library,
         "clients are to prove a shared secret, and there is none: make one with forkftpd secret new FILE, and name it with secret_file or --secret-file",

@@ -3,6 +3,7 @@
 
 mod account;
 mod check;
+mod credential;
 mod file;
 mod ftp;
 mod http;

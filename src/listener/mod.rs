@@ -10,6 +10,7 @@ mod control;
 mod deadlines;
 mod dialing;
 mod events;
+mod leftovers;
 mod pool;
 mod reload;
 mod renewal;

@@ -6,6 +6,7 @@ use super::children::Children;
 use super::control::{Desk, Door, Hall};
 use super::dialing::Dialing;
 use super::events::{Event, Events, Place};
+use super::leftovers::Leftovers;
 use super::reload::{self, Service};
 use super::renewal::{self, Renewal};
 use super::weather::{PAUSE, Weather};
@@ -104,6 +105,8 @@ pub(super) struct Listener {
     look_again: u64,
     /// When all has to be over, once it ends.
     pub(super) ending_by: Option<u64>,
+    /// Whom earlier listeners left, once it ends.
+    leftovers: Leftovers,
 }
 
 impl Listener {
@@ -143,6 +146,7 @@ impl Listener {
             desk: Desk::new(),
             look_again: 0,
             ending_by: None,
+            leftovers: Leftovers::default(),
         })
     }
 
@@ -196,11 +200,12 @@ impl Listener {
             }
             self.unpause();
             if let Some(by) = self.ending_by {
-                if self.children.living() == 0 {
+                if self.children.living() == 0 && self.leftovers.living() == 0 {
                     return self.close();
                 }
                 if monotonic_millis() >= by {
                     shutdown::kill_all(&mut self.children, "drain_seconds are over");
+                    self.leftovers.kill();
                     self.ending_by = Some(u64::MAX);
                 }
             }
@@ -390,6 +395,7 @@ impl Listener {
     fn end(&mut self) {
         if self.ending_by.is_some() {
             shutdown::kill_all(&mut self.children, "second signal");
+            self.leftovers.kill();
             return;
         }
         sockets::unwatch(&self.events, &self.service.sockets);
@@ -403,6 +409,7 @@ impl Listener {
         let seconds = self.service.config.drain_seconds;
         shutdown::begin(&mut self.children, self.drain.1.take(), seconds);
         self.ending_by = Some(monotonic_millis() + u64::from(seconds) * 1000);
+        self.leftovers = Leftovers::call();
     }
 
     fn close(&self) -> i32 {

@@ -5,6 +5,7 @@
 //! be wrong about a number. Each block holds one call and names what that call requires.
 #![allow(unsafe_code)]
 
+pub mod cgroup;
 pub mod channel;
 pub mod connect;
 pub mod copy;
