@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, generate, import, share, user};
+use super::{certificate, check, import, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 /// A forking file server: one process per client, and no half file ever visible.
 ///
-/// Serves one folder, the library, by the drive protocol. Settings come from a TOML file in which every key is optional, and
+/// Serves one folder, the library, by its own protocol, FTP and HTTP. Settings come from a TOML file in which every key is optional, and
 /// from flags, which win.
 #[derive(Debug, Parser)]
 #[command(name = "forkftpd", version, propagate_version = true, after_long_help = AFTER)]
@@ -82,12 +82,6 @@ enum Command {
     Cert {
         #[command(subcommand)]
         command: CertCommand,
-    },
-    /// Write man pages and shell completions into a folder.
-    #[command(hide = true)]
-    Generate {
-        /// The folder.
-        folder: PathBuf,
     },
 }
 
@@ -302,10 +296,6 @@ pub fn main() -> ExitCode {
         } => match certificate::new(&host, &certificate, &key) {
             Ok(text) => say(&text),
             Err(problem) => refuse(&[problem]),
-        },
-        Command::Generate { folder } => match generate::all(&folder) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => refuse(&[format!("{}: {error}", folder.display())]),
         },
     }
 }

@@ -309,6 +309,13 @@ impl Config {
     }
 }
 
+/// What the parser says of `text`: of a key that it does not know, all those that it does.
+#[cfg(test)]
+pub(crate) fn what_is_wrong_with(text: &str) -> String {
+    let problems = file::parse(None, text).err().unwrap_or_default();
+    problems.iter().map(Problem::to_string).collect()
+}
+
 /// The file of share links that the configuration names, whether or not the rest of it is sound.
 ///
 /// # Errors
