@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Who};
-use super::{certificate, check, generate, import, share, user};
+use super::{certificate, check, doctor, generate, import, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -45,6 +45,14 @@ enum Command {
     Serve(Serve),
     /// Say whether the configuration is sound and the library usable, without serving.
     Check(Serve),
+    /// Look at the running server, or the planned one, for what goes wrong or will, and say what mends it.
+    #[command(after_long_help = doctor::AFTER)]
+    Doctor {
+        #[command(flatten)]
+        how: doctor::How,
+        #[command(flatten)]
+        serve: Serve,
+    },
     /// Hold the secrets for a listener, on standard input; it starts this itself.
     #[command(hide = true)]
     Broker(Session),
@@ -251,6 +259,7 @@ pub fn main() -> ExitCode {
             }
         }
         Command::Check(serve) => answer(check::check(&serve.flags())),
+        Command::Doctor { how, serve } => doctor::run(&how, serve.flags()),
         Command::Session(Session { protocol, serve }) => {
             session(protocol, &serve.flags(), &arguments)
         }

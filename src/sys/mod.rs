@@ -9,6 +9,7 @@ pub mod channel;
 pub mod connect;
 pub mod copy;
 pub mod file;
+pub mod machine;
 pub mod mount;
 pub mod net;
 pub mod privs;
