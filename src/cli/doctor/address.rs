@@ -156,7 +156,7 @@ fn control(
         return;
     }
     let to = SocketAddr::new(address, port);
-    let dialled = if patient.running.is_some() {
+    let dialled = if patient.running.is_some() || patient.hidden {
         {
             let greets = listen.tls != Encryption::Implicit;
             compare_greetings(to, at, greets, patient.until)

@@ -28,6 +28,17 @@ pub(super) enum Eyes {
     Strangers,
 }
 
+impl Eyes {
+    /// Of somebody who cannot be anybody else.
+    pub(super) fn of(the_servers: bool) -> Eyes {
+        if the_servers {
+            Eyes::Own
+        } else {
+            Eyes::Strangers
+        }
+    }
+}
+
 /// What there is to see at the library.
 ///
 /// # Errors
@@ -37,10 +48,7 @@ pub(super) fn look(patient: &Patient) -> Result<Seen, String> {
         Eyes::Own => None,
         Eyes::Theirs(identity) => Some(identity),
         Eyes::Strangers => {
-            let uid = patient.serves;
-            return Err(format!(
-                "only root, or the server's user (uid {uid}), sees it as the server does"
-            ));
+            return Err("only root, or the server's user, sees it as the server does".into());
         }
     };
     let look = Look::at(patient);

@@ -1,6 +1,7 @@
 //! The walls: what the kernel has of them, what the configuration asks for, and whether the processes of a running server stand
 //! behind them.
 
+use super::eyes::Eyes;
 use super::patient::{Patient, Running};
 use super::proc::Process;
 use super::report::{Report, Topic};
@@ -73,7 +74,7 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
             "sandbox = \"full\" in forkftpd.toml",
         ),
     }
-    if patient.serves == 0 {
+    if patient.serves == 0 && patient.eyes != Eyes::Strangers {
         topic.problem("clients would be served by root: set user = \"forkftp\" in forkftpd.toml");
     }
     if let Some(running) = &patient.running {
@@ -113,7 +114,8 @@ fn children(running: &Running, patient: &Patient, topic: &mut Topic<'_>) {
 fn wrong_with(process: &Process, patient: &Patient) -> Option<Vec<String>> {
     let mut wrong = Vec::new();
     let (uid, _) = process.user()?;
-    if uid != patient.serves {
+    let stranger = patient.eyes == Eyes::Strangers;
+    if uid == 0 || (!stranger && uid != patient.serves) {
         wrong.push(format!("it is uid {uid}, and not {}", patient.serves));
     }
     let capabilities = process.status("CapEff")?;

@@ -122,7 +122,7 @@ impl Look {
 
 /// The first folder on the way to `path` that this user may not pass through.
 fn blocked(path: &Path) -> Option<PathBuf> {
-    let mut above: Vec<&Path> = path.ancestors().collect();
+    let mut above: Vec<&Path> = path.ancestors().skip(1).collect();
     above.reverse();
     let blocked = |folder: &&&Path| machine::may(folder, Access::Pass) == Err(Errno::EACCES);
     let found = above.iter().find(blocked)?;
@@ -162,5 +162,10 @@ pub(super) fn examine(patient: &Patient, seen: Result<&Seen, &String>, report: &
             root.owner, root.mode
         )),
         (None, _, None) => topic.note(format!("{library}: the kernel does not say whose it is")),
+    }
+    if seen.shut.is_some() {
+        topic.note(
+            "so its filesystem, its disk, whose it is and its staging area were not looked at",
+        );
     }
 }

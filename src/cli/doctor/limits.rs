@@ -19,11 +19,17 @@ const MILLIARD: u64 = 1_000_000_000;
 
 pub(super) fn examine(patient: &Patient, report: &mut Report) {
     let mut topic = report.topic("limits");
+    backlog(patient, &mut topic);
+    if patient.hidden {
+        return topic.hint(
+            "the running server's limits were not looked at: we may not ask for it",
+            "sudo forkftpd doctor",
+        );
+    }
     let process = patient.process();
     descriptors(patient, &process, &mut topic);
     processes(patient, &process, &mut topic);
     memory(patient, &process, &mut topic);
-    backlog(patient, &mut topic);
 }
 
 fn descriptors(patient: &Patient, process: &Process, topic: &mut Topic<'_>) {

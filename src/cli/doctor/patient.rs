@@ -31,8 +31,10 @@ pub(super) struct Running {
 #[derive(Debug)]
 pub(super) struct Patient {
     pub(super) config: Config,
-    /// None for one that is only planned.
+    /// None for one that is only planned, and for one that we may not ask.
     pub(super) running: Option<Running>,
+    /// There is one, and we may not ask it: what it has, it has already.
+    pub(super) hidden: bool,
     /// The user its listener and its broker are, as far as that can be known.
     pub(super) starter: u32,
     /// The user its children are.
@@ -49,9 +51,17 @@ impl Patient {
     pub(super) fn find(mut flags: Flags, report: &mut Report) -> Option<Patient> {
         report.about("the configuration".into());
         let mut topic = report.topic("server");
-        let running = ask(&flags, &mut topic);
-        let user = running.as_ref().and_then(|running| running.process.user());
-        let starter = starter(&mut flags, user, &mut topic)?;
+        let (running, owner) = match ask(&flags, &mut topic) {
+            Answer::Running(running) => (Some(running), None),
+            Answer::Hidden(owner) => (None, Some(owner)),
+            Answer::Nobody => (None, None),
+        };
+        let starter = starter(&mut flags, running.as_ref(), &mut topic)?;
+        let named = flags.user.clone().or_else(|| {
+            let file = Config::user_of(flags.file.as_deref());
+            file.ok().flatten()
+        });
+        let named = named.and_then(|name| privs::user_id(&name));
         let mut config = match load(flags) {
             Ok(config) => config,
             Err(problems) => {
@@ -64,18 +74,23 @@ impl Patient {
         // What is said to be typed works from any folder.
         config.library = std::path::absolute(&config.library).unwrap_or(config.library);
         let own = privs::own_uid();
-        let starter = starter.unwrap_or(own);
-        let (serves, eyes) = match config.identity {
+        let starter = owner.or(starter).unwrap_or(own);
+        let listener = running.as_ref().and_then(|running| running.process.user());
+        let listener = listener.map(|(uid, _)| uid).or(owner);
+        let (serves, eyes) = match (config.identity, listener) {
             // Started as root, or looked at by root who knows whom it is started as.
-            Some(identity) => (identity.uid, Eyes::Theirs(identity)),
-            None => match running.as_ref() {
-                Some(running) => strangers(running, own),
-                None => (own, Eyes::Own),
-            },
+            (Some(identity), _) => (identity.uid, Eyes::Theirs(identity)),
+            (None, None) => (own, Eyes::Own),
+            (None, Some(0)) => {
+                let serves = named.or_else(|| servants(running.as_ref()?));
+                (serves.unwrap_or(0), Eyes::of(serves == Some(own)))
+            }
+            (None, Some(uid)) => (uid, Eyes::of(uid == own)),
         };
-        topic.ok(format!(
-            "the configuration is sound; clients are served by uid {serves}"
-        ));
+        topic.ok(match eyes {
+            Eyes::Strangers => "the configuration is sound".to_owned(),
+            _ => format!("the configuration is sound; clients are served by uid {serves}"),
+        });
         let about = match &running {
             Some(Running { status, .. }) => {
                 format!(
@@ -83,6 +98,7 @@ impl Patient {
                     status.version, status.pid
                 )
             }
+            None if owner.is_some() => "a running server that we may not ask".to_owned(),
             None => "the planned set-up: no running server was asked".to_owned(),
         };
         let patient = Patient {
@@ -90,6 +106,7 @@ impl Patient {
             until: Instant::now() + DIALLING,
             config,
             running,
+            hidden: owner.is_some(),
             starter,
             serves,
             eyes,
@@ -152,16 +169,16 @@ fn is_deleted(exe: &Path) -> bool {
     exe.to_string_lossy().ends_with(" (deleted)")
 }
 
-/// Whose server it is, seen by somebody who is not root.
-fn strangers(running: &Running, own: u32) -> (u32, Eyes) {
-    match running.process.user() {
-        Some((uid, _)) if uid != own => (uid, Eyes::Strangers),
-        _ => (own, Eyes::Own),
-    }
+/// What came of asking.
+enum Answer {
+    Running(Running),
+    /// Somebody may be there, of this user, and we may not ask them.
+    Hidden(u32),
+    Nobody,
 }
 
 /// Asks the server behind the control socket.
-fn ask(flags: &Flags, topic: &mut Topic<'_>) -> Option<Running> {
+fn ask(flags: &Flags, topic: &mut Topic<'_>) -> Answer {
     let named = flags.file.as_deref();
     let socket = match &flags.control {
         Some(socket) => Some(socket.clone()),
@@ -173,76 +190,98 @@ fn ask(flags: &Flags, topic: &mut Topic<'_>) -> Option<Running> {
             "there is no control socket: a running server, if there is one, was not asked",
             "control = \"/run/forkftp/control\" in forkftpd.toml",
         );
-        return None;
+        return Answer::Nobody;
     };
     let at = socket.display();
     match who::exchange(&socket, &Request::Who {}) {
         Ok(Reply::Who(status)) => {
             topic.ok(format!("the server answers at {at}"));
             let process = Process::of(status.pid);
-            Some(Running { status, process })
+            return Answer::Running(Running { status, process });
         }
         Ok(other) => {
             topic.warning(
                 format!("control socket {at}: another answer than to who: {other:?}"),
                 "systemctl restart forkftpd",
             );
-            None
         }
         Err(error) => {
             match error.kind() {
                 ErrorKind::NotFound | ErrorKind::ConnectionRefused => {
                     topic.ok(format!("no server answers at {at}"));
                 }
-                ErrorKind::PermissionDenied => topic.hint(
+                ErrorKind::PermissionDenied => {
+                    use std::os::unix::fs::MetadataExt as _;
+                    topic.hint(
                     format!("control socket {at}: permission denied, so that the running server was not asked"),
                     "sudo forkftpd doctor",
-                ),
+                );
+                    // The listener's user made it.
+                    let owner = std::fs::metadata(&socket).map_or(0, |facts| facts.uid());
+                    return Answer::Hidden(owner);
+                }
                 ErrorKind::WouldBlock | ErrorKind::TimedOut => topic.warning(
                     format!("control socket {at}: a server is there and does not answer"),
                     "systemctl restart forkftpd",
                 ),
                 _ => topic.note(format!("control socket {at}: {error}")),
             }
-            None
         }
     }
+    Answer::Nobody
 }
 
-/// Who starts the server. Root looks at one that another user starts: that user is written into the flags, since the
-/// configuration then names none. None when that is wrong.
+/// Who starts the server. Root looks at one whose configuration names no user, since another user starts it, or since a flag named
+/// them: that user is written into the flags. None when that is wrong.
 fn starter(
     flags: &mut Flags,
-    running: Option<(u32, u32)>,
+    running: Option<&Running>,
     topic: &mut Topic<'_>,
 ) -> Option<Option<u32>> {
-    if let Some((uid, _)) = running.filter(|(uid, _)| *uid != 0) {
-        if privs::is_root() {
-            let Some(name) = machine::user_name(uid) else {
-                topic.problem(format!(
-                    "the server is uid {uid}, and this machine has no such user"
-                ));
-                return None;
-            };
-            flags.user = Some(name);
-        }
-        return Some(Some(uid));
-    }
-    if running.is_some() || !privs::is_root() {
-        return Some(running.map(|(uid, _)| uid));
-    }
+    let listener = running.and_then(|running| running.process.user());
+    let listener = listener.map(|(uid, _)| uid);
     let named = flags.user.is_some()
         || Config::user_of(flags.file.as_deref()).is_ok_and(|user| user.is_some());
-    match privs::user_id(USUAL_USER) {
-        Some(uid) if !named => {
-            topic.note(format!(
-                "the configuration names no user: looked at as for a unit with User={USUAL_USER}"
-            ));
-            flags.user = Some(USUAL_USER.into());
-            Some(Some(uid))
-        }
-        _ => Some(Some(0)),
+    if !privs::is_root() {
+        return Some(listener);
     }
+    let serves = match (listener, running) {
+        (Some(0), Some(running)) if !named => servants(running),
+        (Some(0), _) => None,
+        (Some(uid), _) => Some(uid),
+        (None, _) if named => None,
+        (None, _) => {
+            let usual = privs::user_id(USUAL_USER);
+            if usual.is_some() {
+                topic.note(format!(
+                    "the configuration names no user: looked at as for a unit with User={USUAL_USER}"
+                ));
+            }
+            usual
+        }
+    };
+    if let Some(uid) = serves {
+        let Some(name) = machine::user_name(uid) else {
+            topic.problem(format!(
+                "the server is uid {uid}, and this machine has no such user: make it with useradd"
+            ));
+            return None;
+        };
+        flags.user = Some(name);
+    }
+    Some(Some(match (listener, serves) {
+        (Some(uid), _) => uid,
+        // Planned for a unit that starts it as that user.
+        (None, Some(uid)) => uid,
+        (None, None) => 0,
+    }))
+}
+
+/// The user whom a listener that is root has for its children.
+fn servants(running: &Running) -> Option<u32> {
+    let children = running.process.children().into_iter();
+    let mut users = children.filter_map(|pid| Process::of(pid).user());
+    users.find(|(uid, _)| *uid != 0).map(|(uid, _)| uid)
 }
 
 /// Loads the configuration, with an end to it: a name in it may be looked up at a server that does not answer.

@@ -19,7 +19,7 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
     let mut topic = report.topic("ports");
     for listen in &patient.config.listen {
         match &listen.address {
-            Address::Tcp(address) if patient.running.is_none() => {
+            Address::Tcp(address) if patient.running.is_none() && !patient.hidden => {
                 planned(listen, *address, patient, &mut topic);
             }
             Address::Tcp(_) => congestion(listen, &mut topic),
@@ -105,7 +105,11 @@ fn others(patient: &Patient, topic: &mut Topic<'_>) -> Vec<Listening> {
         return Vec::new();
     };
     let Some(running) = &patient.running else {
-        return listening;
+        return if patient.hidden {
+            Vec::new()
+        } else {
+            listening
+        };
     };
     // Its own listening sockets, and those of data connections that wait.
     let mut own = Vec::new();
