@@ -19,7 +19,7 @@ import() {
     shift
     expect_status 0 "$FORKFTPD" import "$1" --to "$folder" "${@:2}"
     has "$OUT" '^  configuration ok$'
-    expect_status 0 "$FORKFTPD" check --config "$folder/forkftpd.toml"
+    expect_status 0 "$BIN/forkftpd" check --config "$folder/forkftpd.toml"
 }
 # curl_at FOLDER CURL-ARGUMENT... PATH: as the user who was imported, from the server that serves it.
 curl_at() { curl -sS --max-time 20 -u "$FTP_USER:$FTP_PASSWORD" "${@:1:$#-1}" "ftp://127.0.0.1:$PORT/${*: -1}"; }
@@ -40,13 +40,15 @@ round() {
     [ "$status" -eq 67 ] || fail "a wrong password: $status"
     has users.toml '^password = "SCRAM-SHA-256' # what was hashed there is ours now
 }
-# passes FOLDER: curl's round, and a client's whole script.
+# passes FOLDER: curl's round, and a client's whole script, which goes on beside what follows.
+declare -A SCRIPTS=()
 passes() {
     FTP_IMPORTED=$SCRATCH/$1
     serve_imported
     round
     stop
-    FTP_IMPORTED=$FTP_IMPORTED FORKFTP_BIN_DIR=$BIN bash "$HERE/test_ftp_clients_tnftp.sh" >"$OUT" 2>&1 || fail "tnftp at $1: $(tail -n 20 "$OUT")"
+    start_in_background env FTP_IMPORTED="$FTP_IMPORTED" FORKFTP_BIN_DIR="$BIN" bash "$HERE/test_ftp_clients_tnftp.sh" >"$1.said" 2>&1
+    SCRIPTS[$1]=$STARTED_PID
 }
 
 # Debian's /etc/vsftpd.conf, what stands in it and is no comment. Its users are those of the machine.
@@ -171,7 +173,7 @@ install -d -o nobody "home/ftpusers/$FTP_USER"
 printf '%s:%s:1000:1000::%s/home/ftpusers/%s/./::::::::::::\n' "$FTP_USER" "$HASH" "$SCRATCH" "$FTP_USER" >pureftpd.passwd
 expect_status 0 "$FORKFTPD" import pure-ftpd --to stilliard -- /usr/sbin/pure-ftpd \
     -l "puredb:$SCRATCH/pureftpd.pdb" -E -j -R -P localhost -p 30000:30009 -c 5 -C 5
-expect_status 0 "$FORKFTPD" check --config stilliard/forkftpd.toml
+expect_status 0 "$BIN/forkftpd" check --config stilliard/forkftpd.toml
 passes stilliard
 
 # kibatic/proftpd: a file of users, passive ports and the address that they are told.
@@ -201,3 +203,7 @@ SystemLog $SCRATCH/proftpd.log
 END
 import kibatic proftpd kibatic.conf
 passes kibatic
+
+for imported in "${!SCRIPTS[@]}"; do
+    wait "${SCRIPTS[$imported]}" || fail "tnftp at what was imported from $imported: $(tail -n 20 "$imported.said")"
+done
