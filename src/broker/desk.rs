@@ -1,6 +1,7 @@
 //! Everything the broker answers from: what it read at its start or at a reload, and what it has learned since.
 
 use super::keys::Keys;
+use super::ledger::Ledger;
 use super::quota::Quotas;
 use super::remembered::Remembered;
 use super::sessions::Sessions;
@@ -19,6 +20,8 @@ pub(super) struct Desk {
     pub(super) throttle: Throttle,
     pub(super) quotas: Quotas,
     pub(super) remembered: Remembered,
+    /// Where it is written down what is done; none for nowhere.
+    pub(super) ledger: Option<Ledger>,
     /// Of browsers.
     pub(super) signed_in: Sessions,
     /// How many connections each client of a proxy has.
@@ -30,8 +33,9 @@ pub(super) struct Desk {
 impl Desk {
     /// # Errors
     /// When the kernel has no randomness.
-    pub(super) fn new(keys: Keys) -> Result<Desk, getrandom::Error> {
+    pub(super) fn new(mut keys: Keys) -> Result<Desk, getrandom::Error> {
         Ok(Desk {
+            ledger: keys.ledger.take(),
             keys,
             throttle: Throttle::default(),
             quotas: Quotas::default(),

@@ -2,6 +2,7 @@
 //! listener.
 
 mod ask;
+mod deeds;
 mod dial;
 mod drive;
 mod forward;

@@ -8,6 +8,7 @@ mod generate;
 mod import;
 mod manage;
 mod password;
+mod receipts;
 mod share;
 mod user;
 mod who;

@@ -23,6 +23,8 @@ pub struct Grant {
     pub quota: bool,
     /// The last descriptor is a Landlock ruleset to be entered first.
     pub narrower: bool,
+    /// What is done is told to the broker.
+    pub tells: bool,
     /// New files belong to somebody else: the broker gives them away.
     pub gives: bool,
     /// What becomes of a new file whose name is taken.
@@ -96,6 +98,8 @@ pub enum Answer {
         rate: Option<u64>,
         /// The last descriptor is a Landlock ruleset to be entered first: the child opens nothing any more.
         alone: bool,
+        /// What becomes of it is told to the broker.
+        tells: bool,
         /// Nothing else will be answered.
         is_last: bool,
     },
@@ -108,7 +112,7 @@ pub enum Answer {
         /// How long it holds at most.
         seconds: u64,
     },
-    /// To `Reserve`, `Spent`, `Give`, `Forwarded` and `SignOut`, in `In` to `Session`, and to `Secured` where there is no hello: it is
+    /// To `Reserve`, `Spent`, `Give`, `Done`, `Forwarded` and `SignOut`, in `In` to `Session`, and to `Secured` where there is no hello: it is
     /// so, or it is done.
     Noted,
     /// Not so.

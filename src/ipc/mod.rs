@@ -6,11 +6,13 @@
 
 mod answer;
 mod ask;
+mod deed;
 mod dial;
 mod listener;
 
 pub use answer::{Answer, Chain, Grant, LONGEST_SHARED, MAX_CHAIN, Share};
 pub use ask::{Ask, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
+pub use deed::{Deed, LONGEST_LETTERS, MOST_UNDER_WAY, PATH_PART};
 pub use dial::{Dial, Dialed, Newcomer};
 pub use listener::{Client, Report, Tell};
 

@@ -275,6 +275,9 @@ pub struct PutDone {
     pub digest: String,
     /// What the server waited for before it said so: `full`, `file` or `none`.
     pub durability: String,
+    /// What the upload is known by in the server's log and ledger, 16 hexadecimal digits; empty from a server that has no such.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
 }
 
 /// `M`: make a folder.

@@ -12,6 +12,7 @@ mod digests;
 mod frames;
 mod ftp;
 mod http;
+mod ledger;
 #[cfg(target_arch = "x86_64")]
 mod lending;
 mod listing;
