@@ -4,6 +4,7 @@
 mod announce;
 mod ask;
 mod commands;
+mod deeds;
 mod dial;
 mod drive;
 mod forward;

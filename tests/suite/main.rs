@@ -10,11 +10,13 @@ mod config;
 mod control;
 mod dialing;
 mod digests;
+mod doctor;
 mod drop_boxes;
 mod frames;
 mod ftp;
 mod hooks;
 mod http;
+mod ledger;
 #[cfg(target_arch = "x86_64")]
 mod lending;
 mod listing;
