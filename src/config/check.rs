@@ -255,6 +255,9 @@ pub(super) fn check(
         drain_seconds: c
             .pick(flags.drain_seconds, "drain-seconds", file.drain_seconds, 30)
             .value,
+        handover_seconds: c
+            .pick(None, "handover-seconds", file.handover_seconds, 3600)
+            .value,
         handshake_seconds,
         login_seconds,
         idle_seconds,

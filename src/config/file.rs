@@ -55,6 +55,8 @@ max_failures = 20
 ban_seconds = 600
 # How long transfers may go on after SIGTERM.
 drain_seconds = 30
+# The same of transfers that are under way when a new server takes over (SIGUSR2, SIGUSR1, or SIGHUP once the program is another).
+handover_seconds = 3600
 
 # Before an upload counts as stored: "full" waits for its bytes and its name to be on the disk, "file" for its bytes,
 # "none" for nothing.
@@ -186,6 +188,7 @@ pub(super) struct File {
     pub(super) ban_seconds: Placed<u32>,
     pub(super) min_rate: Placed<Size>,
     pub(super) drain_seconds: Placed<u32>,
+    pub(super) handover_seconds: Placed<u32>,
     pub(super) durability: Option<Durability>,
     pub(super) keep_free: Placed<Size>,
     pub(super) largest_file: Placed<Size>,
