@@ -1,21 +1,23 @@
 //! A server of all three faces, and transfers by each of them that stop in the middle until they are told to go on.
 
 use super::super::peer::{Peer, noise, put, request};
-use super::super::server::{PATIENCE, Server, configure, run};
+use super::super::server::{PATIENCE, Server, configure, eventually, run};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// More than the kernel holds of a connection.
-const BIG: usize = 24 << 20;
+const BIG: usize = 16 << 20;
 
 /// The content of the file `big`.
-pub fn big() -> Vec<u8> {
-    noise(BIG, 7)
+fn big() -> &'static [u8] {
+    static ONCE: OnceLock<Vec<u8>> = OnceLock::new();
+    ONCE.get_or_init(|| noise(BIG, 7))
 }
 
 const CONFIG: &str = "control = \"control\"\n[anonymous]\nrights = [\"list\", \"get\", \"put\"]\n";
@@ -45,7 +47,15 @@ pub fn command(folder: &Path, keys: &str) -> Command {
 pub fn serve(keys: &str) -> Server {
     let folder = tempfile::tempdir().expect("scratch folder");
     let command = command(folder.path(), keys);
-    Server::commanded(command, folder, 3)
+    launched(command, folder)
+}
+
+/// The server that this command starts, once it can be asked who is there.
+pub fn launched(command: Command, folder: tempfile::TempDir) -> Server {
+    let server = Server::commanded(command, folder, 3);
+    let control = server.folder().join("control");
+    eventually("a control socket", || control.exists());
+    server
 }
 
 /// What `forkftpd who` says.

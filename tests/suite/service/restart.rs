@@ -2,7 +2,7 @@
 
 use super::super::peer::{Peer, request};
 use super::super::server::{Server, configure, eventually, run};
-use super::faces::{Transfers, busy, command, serve, visit};
+use super::faces::{Transfers, busy, command, launched, serve, visit};
 use super::manager::program;
 use nix::sys::signal::Signal;
 use serde_json::json;
@@ -14,7 +14,7 @@ fn process(pid: u32) -> PathBuf {
     PathBuf::from(format!("/proc/{pid}"))
 }
 
-/// Pids of this name that have this session or control group in common with this test: all that were started from here.
+/// Pids of this name whose command line names this folder.
 fn named(name: &str, folder: &Path) -> Vec<u32> {
     let all = std::fs::read_dir("/proc").expect("proc");
     let pids = all.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok());
@@ -32,7 +32,7 @@ fn a_listener_that_leaves_ends_at_once_and_its_transfers_later() {
     let folder = tempfile::tempdir().expect("scratch folder");
     let (home, library) = (folder.path().to_owned(), folder.path().join("library"));
     let serve = command(&home, "");
-    let first = Server::commanded(program(&serve), folder, 3);
+    let first = launched(program(&serve), folder);
     let transfers = Transfers::begin(&first.addresses);
     eventually("six transfers", || busy(&first) == 6);
     let kept = first.keep_folder();
@@ -83,12 +83,17 @@ fn what_a_killed_listener_leaves_behind_is_in_nobodys_way() {
         first.kill_alone();
         assert!(socket.exists() && home.join("control").exists());
         let second = Server::commanded(program(&serve), kept, 2);
+        let status = || {
+            run(&[
+                "who",
+                "--control",
+                home.join("control").to_str().expect("path"),
+            ])
+        };
+        eventually("another control socket", || status().0 == Some(0));
         let mut other = Peer::connect(&second);
         assert!(other.list(&json!({"path": ""})).is_empty());
         UnixStream::connect(&socket).expect("the Unix socket");
-        let control = home.join("control");
-        let (code, said) = run(&["who", "--control", control.to_str().expect("path")]);
-        assert_eq!(code, Some(0), "{said}");
         // What was under way ends well.
         peer.send(&super::super::peer::frame('D', b"12345"));
         let digest = super::super::peer::blake3(b"12345");
