@@ -107,7 +107,7 @@ address = "systemd:drive"
 [[listen]]
 address = "systemd:ftp"
 protocol = "ftp"
-login = "optional"
+login = "none"
 tls = "off"
 [[listen]]
 address = "systemd:http"
