@@ -6,6 +6,7 @@ pub mod forkftp;
 pub mod forkftpd;
 mod generate;
 mod import;
+mod leave;
 mod manage;
 mod password;
 mod share;

@@ -5,12 +5,16 @@ use super::books::Books;
 use super::children::Children;
 use super::control::{Desk, Door, Hall};
 use super::dialing::Dialing;
+use super::drainer::Draining;
 use super::events::{Event, Events, Place};
+use super::handover::{Elders, Program};
 use super::inherited::Inherited;
 use super::leftovers::Leftovers;
 use super::notify::Notifier;
 use super::reload::{self, Service};
 use super::renewal::{self, Renewal};
+use super::signals::Signals;
+use super::trial::Trial;
 use super::weather::{PAUSE, Weather};
 use super::{deadlines, pool, shutdown, sockets};
 use crate::broker::{Control, Heard};
@@ -19,9 +23,8 @@ use crate::digest;
 use crate::log::{self, Level};
 use crate::sys::process::{self, monotonic_millis};
 use crate::sys::{Errno, signal};
-use nix::sys::signal::Signal;
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// How often deadlines are looked at while there are children, in milliseconds.
 const TICK: u16 = 1000;
@@ -33,6 +36,7 @@ const TICK: u16 = 1000;
 pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     let said = |what: &'static str| move |errno: Errno| vec![format!("{what}: {}", errno.desc())];
     signal::start_clean().map_err(said("signals"))?;
+    let program = Program::find();
     let mut inherited = Inherited::take()?;
     let notify = Notifier::take().map_err(|problem| vec![problem])?;
     // Whatever the starting program left open besides: a pipe of its that a server keeps never ends.
@@ -46,6 +50,9 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     process::set_name(c"forkftpd:listen");
     // First of all: what is wrong with the secret or the library is known before anything listens.
     let (control, setup) = Control::start(arguments)?;
+    if let Some(logins) = inherited.logins() {
+        control.take_logins(&logins);
+    }
     let service = reload::open(flags, setup, &mut inherited)?;
     let most_clients = service.config.max_clients + service.config.prefork.max(16);
     // A child costs one, and a warm one its channels besides.
@@ -55,8 +62,9 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
             service.config.max_clients
         )]);
     }
-    let mut listener =
-        Listener::new(service, control, most_clients, signals, notify).map_err(said("starting"))?;
+    let before = (program, inherited.elders());
+    let mut listener = Listener::new(service, control, most_clients, signals, notify, before)
+        .map_err(said("starting"))?;
     digest::warm_up();
     process::trim_heap();
     if !process::one_thread() {
@@ -66,22 +74,6 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     }
     process::fill_heap();
     Ok(listener.serve(flags, arguments))
-}
-
-struct Signals {
-    end: signal::Pipe,
-    interrupt: signal::Pipe,
-    reload: signal::Pipe,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            end: signal::as_pipe(Signal::SIGTERM)?,
-            interrupt: signal::as_pipe(Signal::SIGINT)?,
-            reload: signal::as_pipe(Signal::SIGHUP)?,
-        })
-    }
 }
 
 pub(super) struct Listener {
@@ -99,7 +91,7 @@ pub(super) struct Listener {
     pub(super) books: Books,
     /// When the service began, on the monotonic clock, in milliseconds.
     pub(super) began: u64,
-    signals: Signals,
+    pub(super) signals: Signals,
     /// Every child holds the read end; dropping the write end wakes them all.
     pub(super) drain: (&'static OwnedFd, Option<OwnedFd>),
     most_clients: u32,
@@ -116,6 +108,13 @@ pub(super) struct Listener {
     pub(super) ending_by: Option<u64>,
     /// Whom earlier listeners left, once it ends.
     leftovers: Leftovers,
+    /// What it becomes at a hand-over, and who is being asked about that.
+    pub(super) program: Program,
+    pub(super) trial: Option<Trial>,
+    /// Drainers.
+    pub(super) elders: Elders,
+    /// Set in a drainer.
+    pub(super) draining: Option<Draining>,
 }
 
 impl Listener {
@@ -125,11 +124,13 @@ impl Listener {
         most_clients: u32,
         signals: Signals,
         notify: Notifier,
+        (program, elders): (Program, Vec<OwnedFd>),
     ) -> Result<Listener, Errno> {
         let events = Events::new()?;
+        let elders = Elders::watch(elders, &events)?;
         events.watch(broker.fd(), Event::Broker)?;
-        for pipe in [&signals.end, &signals.interrupt, &signals.reload] {
-            events.watch(pipe.0.as_fd(), Event::Signal)?;
+        for pipe in signals.all() {
+            events.watch(pipe, Event::Signal)?;
         }
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
         let children = Children::new(most_clients)?;
@@ -158,6 +159,10 @@ impl Listener {
             look_again: 0,
             ending_by: None,
             leftovers: Leftovers::default(),
+            program,
+            trial: None,
+            elders,
+            draining: None,
         })
     }
 
@@ -165,6 +170,11 @@ impl Listener {
         self.keep_dialer(Dialing::renew);
         self.open_doors();
         self.notify.ready();
+        self.go_on(Some((flags, arguments)))
+    }
+
+    /// The rest of a listener's life, or of a drainer's, which starts nothing and reads no configuration.
+    pub(super) fn go_on(&mut self, started: Option<(&Flags, &[OsString])>) -> i32 {
         let mut happened = Vec::new();
         loop {
             self.keep_warm();
@@ -178,10 +188,18 @@ impl Listener {
                 match event {
                     Event::Ended(place) => self.ended(place),
                     Event::Asks(place) => self.asked(place),
-                    Event::Signal => self.signalled(flags),
+                    Event::Signal => {
+                        if let Some(code) = self.signalled(started.map(|(flags, _)| flags)) {
+                            return code;
+                        }
+                    }
+                    Event::Trial => self.hear(started.map(|(flags, _)| flags)),
+                    Event::Elder => self.elders.look(&self.events),
+                    Event::Heir => self.hear_heir(),
                     Event::Broker => {
                         if self.broker.hear() == Heard::Gone
-                            && let Err(problems) = self.broker_died(arguments)
+                            && let Err(problems) =
+                                self.broker_died(started.map_or(&[], |(_, arguments)| arguments))
                         {
                             return self.give_up(&problems);
                         }
@@ -194,11 +212,13 @@ impl Listener {
             }
             if let Some((at, since)) = self.broker_missing
                 && monotonic_millis() >= at
+                && let Some((_, arguments)) = started
                 && let Err(problems) = self.start_broker(arguments, since)
             {
                 return self.give_up(&problems);
             }
             self.keep_dialer(Dialing::look);
+            self.hear(started.map(|(flags, _)| flags));
             // Once a tick, not at every event: it looks at every child.
             if monotonic_millis() >= self.look_again {
                 deadlines::enforce(&mut self.children, &self.service.config);
@@ -215,11 +235,13 @@ impl Listener {
             }
             self.unpause();
             if let Some(by) = self.ending_by {
-                if self.children.living() == 0 && self.leftovers.living() == 0 {
+                // Those of before a hand-over have as much time.
+                let others = self.elders.count() > 0 || self.leftovers.living() > 0;
+                if self.children.living() == 0 && (!others || by == u64::MAX) {
                     return self.close();
                 }
                 if monotonic_millis() >= by {
-                    shutdown::kill_all(&mut self.children, "drain_seconds are over");
+                    shutdown::kill_all(&mut self.children, "their time is over");
                     self.leftovers.kill();
                     self.ending_by = Some(u64::MAX);
                 }
@@ -228,7 +250,7 @@ impl Listener {
     }
 
     /// Watches the sockets, or has warm children watch them; and the administrators' door.
-    fn open_doors(&mut self) {
+    pub(super) fn open_doors(&mut self) {
         let door = self.service.door.as_ref();
         let mut watched = door.map_or(Ok(()), |door| {
             // It stays open in bad weather, unless it was itself the trouble.
@@ -263,6 +285,7 @@ impl Listener {
         let ticks = self.children.living() > self.children.warm()
             || self.desk.is_busy()
             || self.broker_missing.is_some()
+            || self.trial.is_some()
             || self.dialing.is_missing();
         if ticks {
             return Some(TICK);
@@ -378,14 +401,35 @@ impl Listener {
             .attend(place, &self.events, &mut self.weather, &mut hall);
     }
 
-    fn signalled(&mut self, flags: &Flags) {
-        if self.signals.reload.take() && self.ending_by.is_none() {
-            self.reload(flags);
+    /// Does what signals say. The exit code, where one says to leave at once.
+    fn signalled(&mut self, flags: Option<&Flags>) -> Option<i32> {
+        let reload = self.signals.reload.take();
+        let succeed = self.signals.succeed.take();
+        if let Some(flags) = flags.filter(|_| self.ending_by.is_none()) {
+            // The same command that reads a new configuration brings a new program into use.
+            if succeed || reload && self.program.is_another() {
+                self.try_successor();
+            } else if reload {
+                self.reload(flags);
+            }
+        }
+        if self.signals.leave.take()
+            && let Some(code) = self.leave()
+        {
+            return Some(code);
         }
         let terminated = self.signals.end.take();
         let interrupted = self.signals.interrupt.take();
         if terminated || interrupted {
             self.end();
+        }
+        None
+    }
+
+    /// Hears a program that was asked whether it could take over.
+    fn hear(&mut self, flags: Option<&Flags>) {
+        if let Some(flags) = flags.filter(|_| self.trial.is_some()) {
+            self.hear_trial(flags);
         }
     }
 
@@ -420,11 +464,20 @@ impl Listener {
 
     /// First call: drains. Second: ends at once.
     fn end(&mut self) {
+        if let Some(draining) = &mut self.draining
+            && !std::mem::replace(&mut draining.hurries, true)
+        {
+            return self.hasten();
+        }
         if self.ending_by.is_some() {
             shutdown::kill_all(&mut self.children, "second signal");
             self.leftovers.kill();
             return;
         }
+        if let Some(trial) = self.trial.take() {
+            trial.forget(&self.events);
+        }
+        self.elders.call();
         sockets::unwatch(&self.events, &self.service.sockets);
         self.service.sockets.drain(..).for_each(sockets::close);
         // The successor may have its name, too.

@@ -55,6 +55,8 @@ pub enum Role {
     Dialer,
     /// The server of one client.
     Child,
+    /// Who sees to the sessions of before a hand-over.
+    Drainer,
 }
 
 /// Sets what is written and how; children inherit it.
@@ -94,6 +96,7 @@ fn role() -> &'static str {
         r if r == Role::Broker as u8 => "broker",
         r if r == Role::Dialer as u8 => "dialer",
         r if r == Role::Child as u8 => "child",
+        r if r == Role::Drainer as u8 => "drainer",
         _ => "listener",
     }
 }
