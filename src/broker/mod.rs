@@ -4,7 +4,9 @@
 
 mod admit;
 mod answer;
+mod boxes;
 mod browsers;
+mod commands;
 mod desk;
 mod hasher;
 mod inside;

@@ -1,6 +1,6 @@
 //! The listener's end: starting the broker, and talking to it.
 
-use crate::ipc::{self, Client, Report, Tell};
+use crate::ipc::{self, Client, Report, SessionId, Tell};
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, Result, channel};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -31,7 +31,6 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Control {
     channel: OwnedFd,
-    next: u64,
     /// It was asked for a word, and has not said it yet.
     owes: Cell<bool>,
 }
@@ -67,7 +66,6 @@ impl Control {
         let mut broker = started.map_err(|error| cannot(&error.to_string()))?;
         let control = Control {
             channel: ours,
-            next: 1,
             owes: Cell::new(false),
         };
         match control.await_report(START_PATIENCE) {
@@ -95,18 +93,14 @@ impl Control {
         self.channel.as_fd()
     }
 
-    /// Makes the channel of a child that is about to be born: the child's end, and the number that the broker knows it by.
+    /// Makes the channel of a child that is about to be born, for this session. No other has the same number.
     ///
     /// # Errors
     /// EAGAIN when the broker is behind; EMFILE; EPIPE when it is gone.
-    pub fn introduce(&mut self, client: Option<Client>) -> Result<(OwnedFd, u64)> {
+    pub fn introduce(&self, session: SessionId, client: Option<Client>) -> Result<OwnedFd> {
         let (child, broker) = channel::pair()?;
         channel::know_senders(broker.as_fd())?;
-        let number = self.next;
-        let told = Tell::Child {
-            child: number,
-            client,
-        };
+        let told = Tell::Child { session, client };
         let tell = || ipc::send(self.channel.as_fd(), &told, &[broker.as_fd()], false);
         match tell() {
             Err(Errno::EAGAIN) => {
@@ -115,8 +109,7 @@ impl Control {
             }
             said => said?,
         }
-        self.next += 1;
-        Ok((child, number))
+        Ok(child)
     }
 
     /// Waits a moment for a broker that is behind: many clients came at once.
@@ -137,6 +130,22 @@ impl Control {
             &[],
             false,
         )
+    }
+
+    /// Has the broker order commands by way of `runner`, or none without one.
+    ///
+    /// # Errors
+    /// EAGAIN when the broker is behind; EPIPE when it is gone.
+    pub fn give_runner(&self, runner: Option<&OwnedFd>) -> Result<()> {
+        let given: Vec<_> = runner.into_iter().map(AsFd::as_fd).collect();
+        let tell = || ipc::send(self.channel.as_fd(), &Tell::Runner, &given, false);
+        match tell() {
+            Err(Errno::EAGAIN) => {
+                self.await_room();
+                tell()
+            }
+            said => said,
+        }
     }
 
     /// Has the broker read everything again; returns what the children are to be given from now on.

@@ -2,6 +2,7 @@
 
 use crate::config::{Encryption, Listen, Login, Protocol, Reuse};
 use crate::sys::net::Peer;
+use crate::wire::SessionId;
 use serde::{Deserialize, Serialize};
 
 /// A client, as the listener knows it.
@@ -60,14 +61,14 @@ impl Client {
 pub enum Tell {
     /// A child is about to be born; with it comes the broker's end of its channel.
     Child {
-        /// A number that no other child of this listener has.
-        child: u64,
+        /// Its session, with a number that no other child of this listener has.
+        session: SessionId,
         /// Its client; none for a warm child.
         client: Option<Client>,
     },
     /// A warm child has this client now.
     Accepted {
-        /// Which child.
+        /// The number of which child.
         child: u64,
         /// Its client.
         client: Client,
@@ -88,6 +89,8 @@ pub enum Tell {
     TakeLogins,
     /// Say a word, when it comes to it.
     Word,
+    /// Commands are executed by the runner at the other end of the channel that comes with this; without one by nobody.
+    Runner,
 }
 
 /// What the broker says to the listener.

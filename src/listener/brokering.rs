@@ -72,6 +72,7 @@ impl Listener {
         // the one before it, and signs for no other.
         self.service.tls = reload::secured(setup.chain)?;
         self.broker = control;
+        self.running.introduce(&self.broker);
         self.broker_since = monotonic_millis();
         let watched = self.events.watch(self.broker.fd(), Event::Broker);
         watched.map_err(|errno| vec![format!("the broker cannot be watched: {}", errno.desc())])

@@ -3,7 +3,7 @@
 
 use super::events::Event;
 use super::notify::Notifier;
-use super::run::Listener;
+use super::run::{Listener, Started};
 use super::shutdown;
 use crate::log::{self, Level, Role};
 use crate::sys::process::{self, monotonic_millis};
@@ -32,7 +32,12 @@ impl Draining {
 impl Listener {
     /// The life of a drainer, from when it was forked. `wait` ends once the listener is another program, or gone; a byte there says that
     /// it is still itself.
-    pub(super) fn drain_for(&mut self, draining: Draining, wait: &OwnedFd) -> Infallible {
+    pub(super) fn drain_for(
+        &mut self,
+        draining: Draining,
+        wait: &OwnedFd,
+        started: Started<'_>,
+    ) -> Infallible {
         log::become_role(Role::Drainer);
         process::set_name(c"forkftpd:drain");
         // No signal comes before this is over.
@@ -64,7 +69,7 @@ impl Listener {
             let why = errno.desc();
             log::event(Level::Error, "signals", &[("error", &why)]);
         }
-        process::exit(self.go_on(None))
+        process::exit(self.go_on(started))
     }
 
     /// The successor ends, or is gone: who is gone says nothing about how much time there is.

@@ -17,6 +17,8 @@ pub(super) enum Event {
     Broker,
     /// The dialer's channel ended.
     DialerGone,
+    /// The runner's channel ended.
+    RunnerGone,
     /// An administrator said something, or takes more of an answer.
     Guest(Place),
     /// An administrator connects.
@@ -55,7 +57,8 @@ impl Event {
             Event::Trial => 7 << 56,
             Event::Elder => 8 << 56,
             Event::Heir => 9 << 56,
-            Event::Connects(socket) => 10 << 56 | socket as u64,
+            Event::RunnerGone => 10 << 56,
+            Event::Connects(socket) => 11 << 56 | socket as u64,
         }
     }
 
@@ -75,6 +78,7 @@ impl Event {
             7 => Event::Trial,
             8 => Event::Elder,
             9 => Event::Heir,
+            10 => Event::RunnerGone,
             _ => Event::Connects((data & 0xffff_ffff) as usize),
         }
     }
@@ -143,6 +147,7 @@ mod tests {
             Event::Signal,
             Event::Broker,
             Event::DialerGone,
+            Event::RunnerGone,
             Event::Guest(place),
             Event::Control,
             Event::Trial,

@@ -9,7 +9,7 @@ use super::control::Door;
 use super::drainer::Draining;
 use super::events::{Event, Events};
 use super::inherited::{HANDED_OVER, HandedOver, What};
-use super::run::Listener;
+use super::run::{Listener, Started};
 use super::sockets::{self, Socket};
 use super::trial::Trial;
 use super::{inherited, shutdown};
@@ -143,7 +143,7 @@ impl Listener {
     }
 
     /// Hears what the program says of itself, and hands over once it has said yes. Returns only where it does not come to that.
-    pub(super) fn hear_trial(&mut self, flags: &Flags) {
+    pub(super) fn hear_trial(&mut self, started: Started<'_>) {
         let Some(verdict) = self.trial.as_mut().and_then(Trial::hear) else {
             return;
         };
@@ -153,7 +153,7 @@ impl Listener {
         if self.ending_by.is_some() {
             return;
         }
-        let Err(problems) = verdict.and_then(|()| self.hand_over(flags));
+        let Err(problems) = verdict.and_then(|()| self.hand_over(started));
         if self.weather.is_paused() {
             sockets::unwatch(&self.events, &self.service.sockets);
         } else {
@@ -162,15 +162,15 @@ impl Listener {
         self.stays(&problems);
     }
 
-    fn hand_over(&mut self, flags: &Flags) -> Result<Infallible, Vec<String>> {
+    fn hand_over(&mut self, started: Started<'_>) -> Result<Infallible, Vec<String>> {
         if self.elders.count() >= MOST_ELDERS {
             return Err(vec![format!(
                 "{MOST_ELDERS} servers of before still finish transfers: wait for one of them, or restart"
             )]);
         }
         let before = self.service.sockets.len();
-        let ready = self.open_what_is_new(flags);
-        let failed = ready.and_then(|()| self.give_up_the_doors());
+        let ready = self.open_what_is_new(started.0);
+        let failed = ready.and_then(|()| self.give_up_the_doors(started));
         self.service
             .sockets
             .drain(before..)
@@ -178,14 +178,14 @@ impl Listener {
         failed
     }
 
-    fn give_up_the_doors(&mut self) -> Result<Infallible, Vec<String>> {
+    fn give_up_the_doors(&mut self, started: Started<'_>) -> Result<Infallible, Vec<String>> {
         let logins = self.broker.give_logins().unwrap_or_default();
         sockets::unwatch(&self.events, &self.service.sockets);
         if let Some(door) = &self.service.door {
             door.unwatch(&self.events);
         }
         self.show_life_once();
-        let failed = self.become_successor(logins);
+        let failed = self.become_successor(logins, started);
         self.broker.keep_logins();
         failed
     }
@@ -207,7 +207,11 @@ impl Listener {
         Ok(())
     }
 
-    fn become_successor(&mut self, logins: Option<OwnedFd>) -> Result<Infallible, Vec<String>> {
+    fn become_successor(
+        &mut self,
+        logins: Option<OwnedFd>,
+        started: Started<'_>,
+    ) -> Result<Infallible, Vec<String>> {
         let said =
             |what: &'static str| move |errno: Errno| vec![format!("{what}: {}", errno.desc())];
         // From here on a signal waits for the successor.
@@ -215,7 +219,7 @@ impl Listener {
         if self.signals.are_ending() {
             return Err(vec!["the server was told to end".into()]);
         }
-        let left = self.leave_children().map_err(said("the drainer"))?;
+        let left = self.leave_children(started).map_err(said("the drainer"))?;
         let mut handed = self.what_is_handed();
         handed.extend(logins.as_ref().map(|fd| (fd.as_fd(), What::Logins)));
         handed.extend(left.iter().map(|left| (left.elder.as_fd(), What::Elder)));
@@ -254,7 +258,7 @@ impl Listener {
     }
 
     /// Leaves the living children to a drainer, which begins once this process has become another or ended. None where there are none.
-    fn leave_children(&mut self) -> Result<Option<Left>, Errno> {
+    fn leave_children(&mut self, started: Started<'_>) -> Result<Option<Left>, Errno> {
         if self.children.living() == 0 {
             return Ok(None);
         }
@@ -264,13 +268,13 @@ impl Listener {
             // Until here both are one: the child drops what was the listener's part, which the kernel alone tells apart.
             process::give_up(go.as_fd());
             process::give_up(elder.as_fd());
-            self.drain_for(Draining::new(heir), &wait)
+            self.drain_for(Draining::new(heir), &wait, started)
         })?;
         Ok(Some(Left { elder, go }))
     }
 
     /// Leaves the children to a drainer, and the place to whoever is started next. Returns the exit code; None when it cannot be done.
-    pub(super) fn leave(&mut self) -> Option<i32> {
+    pub(super) fn leave(&mut self, started: Started<'_>) -> Option<i32> {
         if self.ending_by.is_some() {
             return None;
         }
@@ -279,7 +283,7 @@ impl Listener {
             door.unwatch(&self.events);
         }
         let left = signal::block_all().and_then(|blocked| {
-            let left = self.leave_children()?;
+            let left = self.leave_children(started)?;
             // What comes from now on is not the drainer's, with which the pipes of signals are shared.
             std::mem::forget(blocked);
             Ok(left)

@@ -19,6 +19,7 @@ mod pool;
 mod reload;
 mod renewal;
 mod run;
+mod running;
 mod shutdown;
 mod signals;
 mod sockets;

@@ -3,7 +3,7 @@
 use super::admission::Admission;
 use super::books::Books;
 use super::children::Children;
-use super::control::{Desk, Door, Hall};
+use super::control::{Desk, Hall};
 use super::dialing::Dialing;
 use super::drainer::Draining;
 use super::events::{Event, Events, Place};
@@ -13,6 +13,7 @@ use super::leftovers::Leftovers;
 use super::notify::Notifier;
 use super::reload::{self, Service};
 use super::renewal::{self, Renewal};
+use super::running::{Ground, Running};
 use super::signals::Signals;
 use super::trial::Trial;
 use super::weather::{PAUSE, Weather};
@@ -76,6 +77,9 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     Ok(listener.serve(flags, arguments))
 }
 
+/// How the server was started: its flags, and the arguments that say the same to other processes.
+pub(super) type Started<'a> = (&'a Flags, &'a [OsString]);
+
 pub(super) struct Listener {
     pub(super) service: Service,
     pub(super) broker: Control,
@@ -85,6 +89,7 @@ pub(super) struct Listener {
     /// While there is none: when to start it again, and since when it is missed.
     pub(super) broker_missing: Option<(u64, u64)>,
     pub(super) dialing: Dialing,
+    pub(super) running: Running,
     pub(super) events: Events,
     pub(super) children: Children,
     pub(super) admission: Admission,
@@ -94,11 +99,11 @@ pub(super) struct Listener {
     pub(super) signals: Signals,
     /// Every child holds the read end; dropping the write end wakes them all.
     pub(super) drain: (&'static OwnedFd, Option<OwnedFd>),
-    most_clients: u32,
+    pub(super) most_clients: u32,
     /// The service manager.
     pub(super) notify: Notifier,
     /// The certificate's files.
-    renewal: Renewal,
+    pub(super) renewal: Renewal,
     pub(super) weather: Weather,
     /// Administrators.
     desk: Desk,
@@ -106,8 +111,6 @@ pub(super) struct Listener {
     look_again: u64,
     /// When all has to be over, once it ends.
     pub(super) ending_by: Option<u64>,
-    /// Whom earlier listeners left, once it ends.
-    leftovers: Leftovers,
     /// What it becomes at a hand-over, and who is being asked about that.
     pub(super) program: Program,
     pub(super) trial: Option<Trial>,
@@ -115,6 +118,8 @@ pub(super) struct Listener {
     pub(super) elders: Elders,
     /// Set in a drainer.
     pub(super) draining: Option<Draining>,
+    /// Whom earlier listeners left, once it ends.
+    pub(super) leftovers: Leftovers,
 }
 
 impl Listener {
@@ -144,6 +149,7 @@ impl Listener {
             broker_deaths: 0,
             broker_missing: None,
             dialing: Dialing::default(),
+            running: Running::default(),
             events,
             children,
             admission: Admission::default(),
@@ -158,23 +164,25 @@ impl Listener {
             desk: Desk::new(),
             look_again: 0,
             ending_by: None,
-            leftovers: Leftovers::default(),
             program,
             trial: None,
             elders,
             draining: None,
+            leftovers: Leftovers::default(),
         })
     }
 
     fn serve(&mut self, flags: &Flags, arguments: &[OsString]) -> i32 {
         self.keep_dialer(Dialing::renew);
+        self.keep_runner(arguments, Running::renew);
         self.open_doors();
         self.notify.ready();
-        self.go_on(Some((flags, arguments)))
+        self.go_on((flags, arguments))
     }
 
-    /// The rest of a listener's life, or of a drainer's, which starts nothing and reads no configuration.
-    pub(super) fn go_on(&mut self, started: Option<(&Flags, &[OsString])>) -> i32 {
+    /// The rest of a listener's life, or of a drainer's.
+    pub(super) fn go_on(&mut self, started: Started<'_>) -> i32 {
+        let (_, arguments) = started;
         let mut happened = Vec::new();
         loop {
             self.keep_warm();
@@ -189,22 +197,22 @@ impl Listener {
                     Event::Ended(place) => self.ended(place),
                     Event::Asks(place) => self.asked(place),
                     Event::Signal => {
-                        if let Some(code) = self.signalled(started.map(|(flags, _)| flags)) {
+                        if let Some(code) = self.signalled(started) {
                             return code;
                         }
                     }
-                    Event::Trial => self.hear(started.map(|(flags, _)| flags)),
+                    Event::Trial => self.hear_trial(started),
                     Event::Elder => self.elders.look(&self.events),
                     Event::Heir => self.hear_heir(),
                     Event::Broker => {
                         if self.broker.hear() == Heard::Gone
-                            && let Err(problems) =
-                                self.broker_died(started.map_or(&[], |(_, arguments)| arguments))
+                            && let Err(problems) = self.broker_died(arguments)
                         {
                             return self.give_up(&problems);
                         }
                     }
                     Event::DialerGone => self.keep_dialer(Dialing::died),
+                    Event::RunnerGone => self.keep_runner(arguments, Running::died),
                     Event::Guest(place) => self.attend(place),
                     Event::Control => self.welcome(),
                     Event::Connects(socket) => self.accept(socket),
@@ -212,13 +220,13 @@ impl Listener {
             }
             if let Some((at, since)) = self.broker_missing
                 && monotonic_millis() >= at
-                && let Some((_, arguments)) = started
                 && let Err(problems) = self.start_broker(arguments, since)
             {
                 return self.give_up(&problems);
             }
             self.keep_dialer(Dialing::look);
-            self.hear(started.map(|(flags, _)| flags));
+            self.hear_trial(started);
+            self.keep_runner(arguments, Running::look);
             // Once a tick, not at every event: it looks at every child.
             if monotonic_millis() >= self.look_again {
                 deadlines::enforce(&mut self.children, &self.service.config);
@@ -236,8 +244,8 @@ impl Listener {
             self.unpause();
             if let Some(by) = self.ending_by {
                 // Those of before a hand-over have as much time.
-                let others = self.elders.count() > 0 || self.leftovers.living() > 0;
-                if self.children.living() == 0 && (!others || by == u64::MAX) {
+                let alone = self.elders.count() == 0 || by == u64::MAX;
+                if self.children.living() == 0 && alone && self.leftovers.living() == 0 {
                     return self.close();
                 }
                 if monotonic_millis() >= by {
@@ -286,7 +294,8 @@ impl Listener {
             || self.desk.is_busy()
             || self.broker_missing.is_some()
             || self.trial.is_some()
-            || self.dialing.is_missing();
+            || self.dialing.is_missing()
+            || self.running.is_missing();
         if ticks {
             return Some(TICK);
         }
@@ -305,7 +314,7 @@ impl Listener {
                 &mut self.children,
                 &self.events,
                 world,
-                &mut self.broker,
+                &self.broker,
                 &self.dialing,
                 &self.service.sockets,
             ) {
@@ -340,7 +349,10 @@ impl Listener {
     }
 
     /// Has `what` see after the dialer. Warm children that were born with another one make room for new ones.
-    fn keep_dialer(&mut self, what: fn(&mut Dialing, &Config, &Events, &Children) -> bool) {
+    pub(super) fn keep_dialer(
+        &mut self,
+        what: fn(&mut Dialing, &Config, &Events, &Children) -> bool,
+    ) {
         if self.ending_by.is_none()
             && what(
                 &mut self.dialing,
@@ -351,6 +363,21 @@ impl Listener {
         {
             pool::retire(&mut self.children);
         }
+    }
+
+    /// The same for the runner. Also while the server ends: what runs has until then.
+    pub(super) fn keep_runner(
+        &mut self,
+        arguments: &[OsString],
+        what: fn(&mut Running, &Ground<'_>),
+    ) {
+        let ground = Ground {
+            config: &self.service.config,
+            arguments,
+            events: &self.events,
+            broker: &self.broker,
+        };
+        what(&mut self.running, &ground);
     }
 
     /// Without a broker nobody can be let in.
@@ -394,103 +421,12 @@ impl Listener {
     fn attend(&mut self, place: Place) {
         let mut hall = Hall {
             children: &mut self.children,
+            books: &self.books,
             config: &self.service.config,
             clients: self.admission.total(),
         };
         self.desk
             .attend(place, &self.events, &mut self.weather, &mut hall);
-    }
-
-    /// Does what signals say. The exit code, where one says to leave at once.
-    fn signalled(&mut self, flags: Option<&Flags>) -> Option<i32> {
-        let reload = self.signals.reload.take();
-        let succeed = self.signals.succeed.take();
-        if let Some(flags) = flags.filter(|_| self.ending_by.is_none()) {
-            // The same command that reads a new configuration brings a new program into use.
-            if succeed || reload && self.program.is_another() {
-                self.try_successor();
-            } else if reload {
-                self.reload(flags);
-            }
-        }
-        if self.signals.leave.take()
-            && let Some(code) = self.leave()
-        {
-            return Some(code);
-        }
-        let terminated = self.signals.end.take();
-        let interrupted = self.signals.interrupt.take();
-        if terminated || interrupted {
-            self.end();
-        }
-        None
-    }
-
-    /// Hears a program that was asked whether it could take over.
-    fn hear(&mut self, flags: Option<&Flags>) {
-        if let Some(flags) = flags.filter(|_| self.trial.is_some()) {
-            self.hear_trial(flags);
-        }
-    }
-
-    fn reload(&mut self, flags: &Flags) {
-        self.notify.reloading();
-        sockets::unwatch(&self.events, &self.service.sockets);
-        let most = self.most_clients;
-        match reload::renew(&mut self.service, &self.events, &self.broker, flags, most) {
-            Ok(()) => {
-                // They were made with the old configuration; new ones take their place.
-                pool::retire(&mut self.children);
-                self.renewal.begin(self.service.config.tls.as_ref());
-                self.keep_dialer(Dialing::renew);
-                log::event(Level::Info, "configuration reloaded", &[]);
-            }
-            Err(problems) => {
-                for problem in problems {
-                    log::event(
-                        Level::Error,
-                        "configuration not reloaded, the old one stays",
-                        &[("problem", &problem)],
-                    );
-                }
-            }
-        }
-        process::trim_heap();
-        if !self.weather.is_paused() {
-            self.open_doors();
-        }
-        self.notify.ready();
-    }
-
-    /// First call: drains. Second: ends at once.
-    fn end(&mut self) {
-        if let Some(draining) = &mut self.draining
-            && !std::mem::replace(&mut draining.hurries, true)
-        {
-            return self.hasten();
-        }
-        if self.ending_by.is_some() {
-            shutdown::kill_all(&mut self.children, "second signal");
-            self.leftovers.kill();
-            return;
-        }
-        if let Some(trial) = self.trial.take() {
-            trial.forget(&self.events);
-        }
-        self.elders.call();
-        sockets::unwatch(&self.events, &self.service.sockets);
-        self.service.sockets.drain(..).for_each(sockets::close);
-        // The successor may have its name, too.
-        if let Some(door) = self.service.door.take() {
-            Door::close(door, &self.events);
-        }
-        // It goes on until the last of its sessions, and no other one is started.
-        self.dialing.forget(&self.events);
-        let seconds = self.service.config.drain_seconds;
-        self.notify.stopping(seconds.into());
-        shutdown::begin(&mut self.children, self.drain.1.take(), seconds);
-        self.ending_by = Some(monotonic_millis() + u64::from(seconds) * 1000);
-        self.leftovers = Leftovers::call();
     }
 
     fn close(&self) -> i32 {

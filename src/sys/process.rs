@@ -25,8 +25,21 @@ pub struct Spawned {
 /// # Errors
 /// EAGAIN (process limit), ENOMEM, EMFILE: no child was made.
 pub fn spawn<F: FnOnce() -> Infallible>(life: F) -> Result<Spawned> {
+    spawn_with(0, life)
+}
+
+/// The same, and the child is the first process of a pid namespace of its own: when it ends, the kernel kills every process that
+/// came of it (pid_namespaces(7)).
+///
+/// # Errors
+/// As `spawn`; EPERM without CAP_SYS_ADMIN.
+pub fn spawn_first<F: FnOnce() -> Infallible>(life: F) -> Result<Spawned> {
+    spawn_with(libc::CLONE_NEWPID, life)
+}
+
+fn spawn_with<F: FnOnce() -> Infallible>(flags: libc::c_int, life: F) -> Result<Spawned> {
     let mut pidfd: libc::c_int = -1;
-    let flags = libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = flags | libc::CLONE_PIDFD | libc::SIGCHLD;
     // SAFETY: clone without CLONE_VM and with a null stack is fork: the child gets its own copy of this
     // stack and goes on from here. The process has one thread (`one_thread`, asserted by the listener before its
     // loop), so no lock can be held by a thread that is missing in the child. `pidfd` outlives the call.
@@ -259,6 +272,13 @@ pub fn monotonic_micros() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
         .unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
     now.tv_sec() as u64 * 1_000_000 + now.tv_nsec() as u64 / 1000
+}
+
+/// Seconds since 1970 on the clock of the wall; 0 before.
+#[must_use]
+pub fn wall_seconds() -> u32 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as u32)
 }
 
 #[cfg(test)]

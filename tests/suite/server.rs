@@ -144,7 +144,8 @@ impl Server {
     fn hear_addresses(&mut self, listeners: usize) {
         let address = |line: String| {
             let at = line.find("://").expect("address") + "://".len();
-            let address = line[at..].split_whitespace().next();
+            // In JSON a quote ends it.
+            let address = line[at..].split([' ', '"']).next();
             address.expect("address").to_owned()
         };
         self.addresses = (0..listeners)
