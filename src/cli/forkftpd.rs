@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, import, leave, share, user};
+use super::{certificate, check, doctor, import, leave, receipts, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -54,6 +54,14 @@ enum Command {
         #[command(flatten)]
         serve: Box<Serve>,
     },
+    /// Look at the running server, or the planned one, for what goes wrong or will, and say what mends it.
+    #[command(after_long_help = doctor::AFTER)]
+    Doctor {
+        #[command(flatten)]
+        how: doctor::How,
+        #[command(flatten)]
+        serve: Box<Serve>,
+    },
     /// Hold the secrets for a listener, on standard input; it starts this itself.
     #[command(hide = true)]
     Broker(Session),
@@ -82,6 +90,8 @@ enum Command {
     User(user::UserArgs),
     /// Links that users of HTTP gave to others: the shares' file.
     Share(share::ShareArgs),
+    /// What was uploaded, downloaded, deleted and renamed: the ledger.
+    Receipts(receipts::ReceiptsArgs),
     /// Make a configuration and users of another server's: vsftpd, pure-ftpd or ProFTPD.
     Import(import::ImportArgs),
     /// The certificate of listeners with tls = true.
@@ -271,6 +281,7 @@ pub fn main() -> ExitCode {
             let said = check::check(&serve.flags());
             answer(said.map(|text| if quiet { String::new() } else { text }))
         }
+        Command::Doctor { how, serve } => doctor::run(&how, serve.flags()),
         Command::Session(Session { protocol, serve }) => {
             session(protocol, &serve.flags(), &arguments)
         }
@@ -290,6 +301,9 @@ pub fn main() -> ExitCode {
             Err(problems) => refuse(&problems),
         },
         Command::Share(arguments) => answer(share::run(arguments)),
+        Command::Receipts(arguments) => {
+            receipts::run(arguments).unwrap_or_else(|problems| refuse(&problems))
+        }
         Command::Import(arguments) => {
             import::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }

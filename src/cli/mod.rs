@@ -2,6 +2,7 @@
 
 mod certificate;
 mod check;
+mod doctor;
 pub mod forkftp;
 pub mod forkftpd;
 mod generate;
@@ -10,6 +11,7 @@ mod leave;
 mod manage;
 mod moving;
 mod password;
+mod receipts;
 mod run;
 mod share;
 mod user;

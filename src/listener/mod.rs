@@ -27,4 +27,4 @@ mod trial;
 mod weather;
 
 pub use reload::NO_LANDLOCK;
-pub use run::run;
+pub use run::{descriptors_for, run};
