@@ -3,7 +3,13 @@
 //!
 //! First the program is asked whether it could serve (`trial`). Then the living children are left to a drainer, a fork of the listener,
 //! and the listener itself becomes the program anew, under its own pid, with the listening sockets open: who connects in between waits
-//! for a moment, and nobody is refused. Limits of clients are counted anew there; those of the drainer are not among them.
+//! for a moment, and nobody is refused.
+//!
+//! Two brokers live side by side then. What they keep in files they keep under locks: share links, and what lies in homes with a quota. What
+//! the old one has in memory begins anew in the other: how many clients and sessions there are (those of the drainer are not among
+//! them), failed logins and bans, and room that uploads under way have reserved, by which a quota may be passed until they end. The
+//! logins of browsers go over; the old broker changes none from then on. Whoever leaves for a restart hands nothing over: no process that
+//! could take it is there.
 
 use super::control::Door;
 use super::drainer::Draining;
@@ -144,15 +150,16 @@ impl Listener {
 
     /// Hears what the program says of itself, and hands over once it has said yes. Returns only where it does not come to that.
     pub(super) fn hear_trial(&mut self, started: Started<'_>) {
-        let Some(verdict) = self.trial.as_mut().and_then(Trial::hear) else {
+        let Some(trial) = &mut self.trial else {
             return;
         };
-        if let Some(trial) = self.trial.take() {
-            trial.forget(&self.events);
-        }
-        if self.ending_by.is_some() {
+        // An administrator who is being answered hears the whole of it first.
+        if !trial.hear(&self.events) || self.desk.is_busy() {
             return;
         }
+        let Some(verdict) = self.trial.take().and_then(Trial::end) else {
+            return;
+        };
         let Err(problems) = verdict.and_then(|()| self.hand_over(started));
         if self.weather.is_paused() {
             sockets::unwatch(&self.events, &self.service.sockets);
@@ -223,7 +230,12 @@ impl Listener {
         let mut handed = self.what_is_handed();
         handed.extend(logins.as_ref().map(|fd| (fd.as_fd(), What::Logins)));
         handed.extend(left.iter().map(|left| (left.elder.as_fd(), What::Elder)));
-        let done = become_again(&self.program, self.notify.variables(), &handed);
+        let text = HandedOver {
+            pid: std::process::id(),
+            start: self.children.start(),
+            what: numbered(&handed),
+        };
+        let done = become_again(&self.program, self.notify.variables(), &handed, &text);
         // It still is what it was.
         if let Some(left) = &left {
             left.call_off();
@@ -330,20 +342,21 @@ impl Left {
     }
 }
 
+fn numbered(handed: &[(BorrowedFd<'_>, What)]) -> Vec<(RawFd, What)> {
+    let numbered = handed
+        .iter()
+        .map(|(fd, what)| (fd.as_raw_fd(), what.clone()));
+    numbered.collect()
+}
+
 /// Becomes the program anew; returns only when it cannot.
 fn become_again(
     program: &Program,
     variables: &[(OsString, OsString)],
     handed: &[(BorrowedFd<'_>, What)],
+    text: &HandedOver,
 ) -> Result<Infallible, Errno> {
-    let numbered = handed
-        .iter()
-        .map(|(fd, what)| (fd.as_raw_fd(), what.clone()));
-    let text = HandedOver {
-        pid: std::process::id(),
-        what: numbered.collect::<Vec<(RawFd, What)>>(),
-    };
-    let text = serde_json::to_string(&text).map_err(|_| Errno::EINVAL)?;
+    let text = serde_json::to_string(text).map_err(|_| Errno::EINVAL)?;
     let mut environment: Vec<(OsString, OsString)> = std::env::vars_os().collect();
     environment.extend_from_slice(variables);
     environment.push((HANDED_OVER.into(), text.into()));

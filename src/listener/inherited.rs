@@ -35,6 +35,8 @@ pub(super) const HANDED_OVER: &str = "FORKFTPD_HANDED_OVER";
 pub(super) struct HandedOver {
     /// The process that it is for.
     pub(super) pid: u32,
+    /// When the one who hands it over started, in seconds since 1970.
+    pub(super) start: u32,
     pub(super) what: Vec<(RawFd, What)>,
 }
 
@@ -62,6 +64,7 @@ pub(super) struct Inherited {
     door: Option<(String, OwnedFd)>,
     elders: Vec<OwnedFd>,
     logins: Option<OwnedFd>,
+    before: u32,
 }
 
 /// What a socket of ours is opened as, as far as it cannot be changed later.
@@ -84,7 +87,10 @@ impl Inherited {
         let one = |problem| vec![problem];
         let names = passed_names().map_err(one)?;
         let passed = (FIRST..).zip(names.into_iter().map(What::Given));
-        let all: Vec<(RawFd, What)> = passed.chain(handed_over().map_err(one)?).collect();
+        let handed = handed_over().map_err(one)?;
+        let before = handed.as_ref().map_or(0, |handed| handed.start);
+        let handed = handed.into_iter().flat_map(|handed| handed.what);
+        let all: Vec<(RawFd, What)> = passed.chain(handed).collect();
         let numbers: Vec<RawFd> = all.iter().map(|(number, _)| *number).collect();
         let taken = inherit::adopt(&numbers).map_err(|errno| {
             vec![format!(
@@ -92,7 +98,10 @@ impl Inherited {
                 errno.desc()
             )]
         })?;
-        let mut inherited = Inherited::default();
+        let mut inherited = Inherited {
+            before,
+            ..Inherited::default()
+        };
         for ((_, what), fd) in all.into_iter().zip(taken) {
             match what {
                 What::Given(name) => inherited.given.push(Given { name, fd }),
@@ -116,6 +125,11 @@ impl Inherited {
     /// Drainers that a predecessor left.
     pub(super) fn elders(&mut self) -> Vec<OwnedFd> {
         std::mem::take(&mut self.elders)
+    }
+
+    /// When the predecessor started, in seconds since 1970; 0 when there was none.
+    pub(super) fn before(&self) -> u32 {
+        self.before
     }
 
     /// The logins of browsers.
@@ -191,17 +205,14 @@ fn address(place: Place) -> Address {
 }
 
 /// What a predecessor handed over to this process.
-fn handed_over() -> Result<Vec<(RawFd, What)>, String> {
+fn handed_over() -> Result<Option<HandedOver>, String> {
     let Some(text) = inherit::take_variable(HANDED_OVER) else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let text = text.to_string_lossy();
     let handed: HandedOver = serde_json::from_str(&text)
         .map_err(|error| format!("{HANDED_OVER} is another program's: {error}"))?;
-    Ok(match handed.pid == std::process::id() {
-        true => handed.what,
-        false => Vec::new(),
-    })
+    Ok(Some(handed).filter(|handed| handed.pid == std::process::id()))
 }
 
 /// The names of the sockets that were passed to this process, in their order.

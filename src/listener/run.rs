@@ -62,7 +62,7 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
             service.config.max_clients
         )]);
     }
-    let before = (program, inherited.elders());
+    let before = (program, inherited.elders(), inherited.before());
     let mut listener = Listener::new(service, control, most_clients, signals, notify, before)
         .map_err(said("starting"))?;
     digest::warm_up();
@@ -112,7 +112,7 @@ pub(super) struct Listener {
     pub(super) renewal: Renewal,
     pub(super) weather: Weather,
     /// Administrators.
-    desk: Desk,
+    pub(super) desk: Desk,
     /// When deadlines are looked at next.
     look_again: u64,
     /// When all has to be over, once it ends.
@@ -135,7 +135,7 @@ impl Listener {
         most_clients: u32,
         signals: Signals,
         notify: Notifier,
-        (program, elders): (Program, Vec<OwnedFd>),
+        (program, elders, before): (Program, Vec<OwnedFd>, u32),
     ) -> Result<Listener, Errno> {
         let events = Events::new()?;
         let elders = Elders::watch(elders, &events)?;
@@ -144,7 +144,7 @@ impl Listener {
             events.watch(pipe, Event::Signal)?;
         }
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-        let children = Children::new(most_clients)?;
+        let children = Children::new(most_clients, before)?;
         let mut renewal = Renewal::default();
         renewal.begin(service.config.tls.as_ref());
         let drain: (&'static OwnedFd, _) = (Box::leak(Box::new(read)), Some(write));

@@ -27,6 +27,7 @@ pub(super) struct Trial {
     answer: OwnedFd,
     said: Vec<u8>,
     until: u64,
+    verdict: Option<Verdict>,
 }
 
 /// Yes, or why not: lines for the operator.
@@ -62,11 +63,22 @@ impl Trial {
             answer,
             said: Vec::new(),
             until: monotonic_millis() + PATIENCE,
+            verdict: None,
         })
     }
 
-    /// Hears more of it, without waiting: the verdict, once there is one.
-    pub(super) fn hear(&mut self) -> Option<Verdict> {
+    /// Hears more of it, without waiting. True once there is a verdict.
+    pub(super) fn hear(&mut self, events: &Events) -> bool {
+        if self.verdict.is_none() {
+            self.verdict = self.hear_more();
+            if self.verdict.is_some() {
+                events.forget(self.answer.as_fd());
+            }
+        }
+        self.verdict.is_some()
+    }
+
+    fn hear_more(&mut self) -> Option<Verdict> {
         let mut piece = [0; 4096];
         let over = loop {
             match nix::unistd::read(&self.answer, &mut piece) {
@@ -98,9 +110,15 @@ impl Trial {
         Some(Err(problems))
     }
 
-    /// Ends it, if it has not ended.
+    /// Ends it, if it has not ended by itself.
+    pub(super) fn end(self) -> Option<Verdict> {
+        let _ = process::kill(self.process.pidfd.as_fd(), Signal::SIGKILL);
+        self.verdict
+    }
+
+    /// The same, where nobody wants to know any more.
     pub(super) fn forget(self, events: &Events) {
         events.forget(self.answer.as_fd());
-        let _ = process::kill(self.process.pidfd.as_fd(), Signal::SIGKILL);
+        self.end();
     }
 }

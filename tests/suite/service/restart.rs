@@ -6,6 +6,7 @@ use super::faces::{Transfers, busy, command, serve, visit};
 use super::manager::program;
 use nix::sys::signal::Signal;
 use serde_json::json;
+use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -94,5 +95,16 @@ fn what_a_killed_listener_leaves_behind_is_in_nobodys_way() {
         let end = peer.ask('Z', &json!({"size": 5, "digest": digest}));
         assert_eq!(end.letter, 'K');
         assert_eq!(other.list(&json!({"path": ""})), ["file"]);
+        // A successor has the same files, and it is its own that go with it.
+        let made = std::fs::metadata(&socket).expect("the Unix socket").ino();
+        second.signal(Signal::SIGUSR2);
+        second.wait_for("listening on drive://unix:");
+        UnixStream::connect(&socket).expect("the Unix socket");
+        assert_eq!(std::fs::metadata(&socket).expect("the same").ino(), made);
+        drop((peer, other));
+        let _kept = second.keep_folder();
+        second.signal(Signal::SIGTERM);
+        assert_eq!(second.wait(), Some(0));
+        assert!(!socket.exists() && !home.join("control").exists());
     }
 }
