@@ -84,6 +84,8 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
 fn give_up_privileges() -> Result<(), Errno> {
     if privs::is_root() {
         privs::keep_capabilities(&privs::BROKER)?;
+    } else {
+        privs::drop_capabilities()?;
     }
     privs::no_new_privs()
 }

@@ -18,7 +18,7 @@ pub const EXAMPLE: &str = r#"# Configuration of forkftpd. Every key is optional;
 # The folder that is served. Names that begin with a dot are not.
 library = "/srv/forkftp"
 # The shared secret, mode 0600, at least 16 bytes: forkftpd secret new FILE. Here, as for tls_certificate and tls_key, "credential:NAME"
-# is what systemd's LoadCredential=NAME:FILE gives the service.
+# is what systemd's LoadCredential=NAME:FILE gives the service, and for others the file NAME beside this one.
 secret_file = "/etc/forkftp/secret"
 
 # Users who log in, mode 0600: forkftpd user add. Without it nobody logs in.

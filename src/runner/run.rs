@@ -95,6 +95,8 @@ fn set_up(control: &OwnedFd) -> Result<Fence> {
     crate::sys::execute::adopt_orphans()?;
     if privs::is_root() {
         privs::keep_capabilities(&privs::RUNNER)?;
+    } else {
+        privs::drop_capabilities()?;
     }
     privs::no_new_privs()?;
     Fence::best()
