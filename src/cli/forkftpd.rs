@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, doctor, hooks, import, receipts, share, user};
+use super::{certificate, check, doctor, hooks, import, leave, receipts, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -33,7 +33,10 @@ pub struct Forkftpd {
 
 const AFTER: &str = "\
 Signals to the listener: SIGTERM and SIGINT end it (no new clients, transfers have drain_seconds to finish; a second one ends all \
-at once), SIGHUP reads the configuration, the secret and the certificate again for new clients, and keeps the old ones if the new are broken.
+at once), SIGHUP reads the configuration, the secret and the certificate again for new clients, and keeps the old ones if the new are broken; \
+once the program's file is another one, that takes over. SIGUSR2 has the program take over anew in any case: it is asked first whether it can \
+(forkftpd check), serves all who come from then on, with the same pid, and refuses nobody in between; transfers that are under way have \
+handover_seconds to finish. SIGUSR1 leaves them in the same way, and ends: for whoever starts another server next.
 
 Files: LIBRARY/.forkftp holds uploads in the making, and for partial_hours those of 1 MiB and more that were cut.
 
@@ -67,6 +70,9 @@ enum Command {
     Runner(Session),
     /// Serve one client on standard input and output, as inetd starts it.
     Session(Session),
+    /// Have a listener leave its clients to finish, and end at once: another one is started next.
+    #[command(hide = true)]
+    Leave(leave::Leave),
     /// Show who is connected, and what they are at.
     Who(Who),
     /// Show what was done since the start, in Prometheus' text form: the same as HTTP's /-/metrics.
@@ -281,6 +287,7 @@ pub fn main() -> ExitCode {
         Command::Session(Session { protocol, serve }) => {
             session(protocol, &serve.flags(), &arguments)
         }
+        Command::Leave(asked) => answer(leave::leave(&asked)),
         Command::Who(who) => answer(who::who(&who)),
         Command::Metrics(metrics) => answer(who::metrics(&metrics)),
         Command::Kick(kick) => answer(who::kick(&kick)),

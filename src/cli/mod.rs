@@ -8,6 +8,7 @@ pub mod forkftpd;
 mod generate;
 mod hooks;
 mod import;
+mod leave;
 mod manage;
 mod moving;
 mod password;

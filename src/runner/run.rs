@@ -98,6 +98,8 @@ fn set_up(control: &OwnedFd, capabilities: &[u32]) -> Result<Fence> {
     crate::sys::execute::adopt_orphans()?;
     if privs::is_root() {
         privs::keep_capabilities(capabilities)?;
+    } else {
+        privs::drop_capabilities()?;
     }
     privs::no_new_privs()?;
     Fence::best()
