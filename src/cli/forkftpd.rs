@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, generate, import, share, user};
+use super::{certificate, check, generate, import, share, top, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -52,6 +52,8 @@ enum Command {
     Session(Session),
     /// Show who is connected, and what they are at.
     Who(Who),
+    /// Watch who is connected, and how much moves.
+    Top(top::Top),
     /// Show what was done since the start, in Prometheus' text form: the same as HTTP's /-/metrics.
     Metrics(Metrics),
     /// End sessions: one by its name or pid, or all of a user or an address.
@@ -257,6 +259,7 @@ pub fn main() -> ExitCode {
             session(protocol, &serve.flags(), &arguments)
         }
         Command::Who(who) => answer(who::who(&who)),
+        Command::Top(top) => answer(top::run(&top).map(|()| String::new())),
         Command::Metrics(metrics) => answer(who::metrics(&metrics)),
         Command::Kick(kick) => answer(who::kick(&kick)),
         Command::Config => say(EXAMPLE),

@@ -10,5 +10,7 @@ mod manage;
 mod moving;
 mod password;
 mod share;
+mod table;
+mod top;
 mod user;
 mod who;
