@@ -191,7 +191,7 @@ impl Dealing {
         let Some(client) = self.client else {
             return Outcome::CutOff("a question, and no client");
         };
-        if !brought.is_empty() && !matches!(question, Ask::Give) {
+        if !brought.is_empty() && !matches!(question, Ask::Give { .. }) {
             return Outcome::CutOff("a descriptor that nobody asked for");
         }
         let is_plain = self.exporter.is_empty();
@@ -283,7 +283,10 @@ impl Dealing {
                 | Ask::ShareEnd { .. }
                 | Ask::ShareOpen { .. }),
             ) if client.protocol == Protocol::Http => self.answer_sharing(desk, client, question),
-            (Phase::In, Ask::Give) => self.answer_give(desk, &brought),
+            (Phase::In, Ask::Give { drop_box }) => self.answer_give(desk, drop_box, &brought),
+            (Phase::In, question @ (Ask::Commands { .. } | Ask::Run { .. })) => {
+                self.answer_commands(desk, &client, question)
+            }
             (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
             (
                 Phase::In,

@@ -1,6 +1,7 @@
 //! The broker's life: set up, then one question at a time, until the listener is gone.
 
 use super::answer::{Dealing, Outcome, Reply};
+use super::boxes::Expiry;
 use super::desk::Desk;
 use super::hasher::Hasher;
 use super::keys::Keys;
@@ -30,6 +31,7 @@ struct Broker<'a> {
     children: HashMap<u64, Child>,
     /// Answers that are held back, and until when.
     later: Vec<(u64, u64, Reply)>,
+    expiry: Expiry,
 }
 
 /// A child's channel.
@@ -138,6 +140,7 @@ impl Broker<'_> {
             epoll,
             children: HashMap::new(),
             later: Vec::new(),
+            expiry: Expiry::default(),
         })
     }
 
@@ -145,6 +148,7 @@ impl Broker<'_> {
         let mut events = [EpollEvent::empty(); AT_ONCE];
         // Without a listener no child comes; those that are at it may finish.
         while self.control.is_some() || !self.children.is_empty() {
+            self.expiry.run(&self.desk.keys);
             let count = match self.epoll.wait(&mut events, self.timeout()) {
                 Err(Errno::EINTR) => 0,
                 Ok(count) => count,
@@ -180,9 +184,10 @@ impl Broker<'_> {
         shuts_descriptors(self.desk.keys.config.identity)
     }
 
-    /// Until the next answer that is held back is due.
+    /// Until the next answer that is held back is due, or files are looked for whose time is over.
     fn timeout(&self) -> EpollTimeout {
-        let Some(due) = self.later.iter().map(|(due, ..)| *due).min() else {
+        let due = self.later.iter().map(|(due, ..)| *due);
+        let Some(due) = due.chain(self.expiry.due(&self.desk.keys)).min() else {
             return EpollTimeout::NONE;
         };
         let left = due.saturating_sub(monotonic_millis());
@@ -256,10 +261,14 @@ impl Broker<'_> {
                     }
                 };
             }
+            Tell::Word => {
+                let _ = ipc::send(control.as_fd(), &Report::Word, &[], true);
+            }
             Tell::Sweep => {
                 self.desk.keys.sweep();
                 let _ = ipc::send(control.as_fd(), &DONE, &[], true);
             }
+            Tell::Runner => self.desk.runner.renew(descriptors.into_iter().next()),
         }
         Ok(Some(()))
     }

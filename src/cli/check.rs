@@ -19,7 +19,9 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     let config = super::forkftpd::load(flags)?;
     let secret = config.secret_file.as_deref().map(Secret::from_file);
     secret.transpose().map_err(one)?;
-    let users = config.users_file.as_deref().map(Users::load).transpose()?;
+    let users = config.users_file.as_deref();
+    let users = users.map(|path| Users::load_for(path, &config));
+    let users = users.transpose()?;
     let shares = config.shares_file.as_deref().map(broker::list_shares);
     let shares = shares.transpose().map_err(one)?;
     let certificate = config.tls.as_ref().map(certificate::describe).transpose();
@@ -139,7 +141,13 @@ fn of_a_listener(listen: &Listen) -> String {
         None => format!("{proof}{login}"),
     };
     let at = &listen.address;
-    format!("listen {scheme}://{at}: {tls}{does}\n") + &of_http(&listen.http)
+    let later = match at.is_known() {
+        true => "",
+        false => {
+            "  where that is shows when the service manager passes it: what depends on that is checked as the server starts\n"
+        }
+    };
+    format!("listen {scheme}://{at}: {tls}{does}\n{later}") + &of_http(&listen.http)
 }
 
 /// What HTTP has besides, a line each.
@@ -183,7 +191,11 @@ fn warnings(config: &Config, library: &Library, users: Option<&Users>) -> Vec<St
     }
     for listen in &config.listen {
         let at = &listen.address;
-        if !listen.tls.is_certain() && !at.is_local() && listen.http.redirect.is_none() {
+        if !listen.tls.is_certain()
+            && !at.is_local()
+            && at.is_known()
+            && listen.http.redirect.is_none()
+        {
             let login = match (listen.login, listen.protocol) {
                 (Login::None, _) => "",
                 (_, Protocol::Drive) => ", and can try passwords against a login it has seen",

@@ -12,7 +12,7 @@ use crate::log::{self, Format, Level};
 use crate::proof::Secret;
 use crate::sys::net::Peer;
 use crate::sys::process;
-use crate::{broker, config, listener, sys};
+use crate::{broker, config, listener, runner, sys};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -44,10 +44,19 @@ enum Command {
     /// Serve, in the foreground, until a signal ends it.
     Serve(Serve),
     /// Say whether the configuration is sound and the library usable, without serving.
-    Check(Serve),
+    Check {
+        /// Say only what is wrong.
+        #[arg(short, long)]
+        quiet: bool,
+        #[command(flatten)]
+        serve: Box<Serve>,
+    },
     /// Hold the secrets for a listener, on standard input; it starts this itself.
     #[command(hide = true)]
     Broker(Session),
+    /// Execute what the configuration names, for a listener, on standard input; it starts this itself.
+    #[command(hide = true)]
+    Runner(Session),
     /// Serve one client on standard input and output, as inetd starts it.
     Session(Session),
     /// Show who is connected, and what they are at.
@@ -254,7 +263,16 @@ pub fn main() -> ExitCode {
                 Err(error) => refuse(&[error.to_string()]),
             }
         }
-        Command::Check(serve) => answer(check::check(&serve.flags())),
+        Command::Runner(Session { serve, .. }) => {
+            match std::io::stdin().as_fd().try_clone_to_owned() {
+                Ok(control) => process::exit(runner::run(&serve.flags(), control)),
+                Err(error) => refuse(&[error.to_string()]),
+            }
+        }
+        Command::Check { quiet, serve } => {
+            let said = check::check(&serve.flags());
+            answer(said.map(|text| if quiet { String::new() } else { text }))
+        }
         Command::Session(Session { protocol, serve }) => {
             session(protocol, &serve.flags(), &arguments)
         }
@@ -330,6 +348,13 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
             vec![format!("nothing listens for {name}: say how it is served in a table [[listen]] with protocol = \"{name}\"")]
         })?;
         let client = Client::at(&listen, peer);
+        // It ends with the broker, after its last execution: the way to it is all that is kept.
+        if config.needs_runner() {
+            let one = |errno: sys::Errno| vec![format!("runner: {}", errno.desc())];
+            let runner = runner::Control::start(&config, arguments).map_err(one)?;
+            let way = runner.introduce().map_err(one)?;
+            control.give_runner(Some(&way)).map_err(one)?;
+        }
         // A process of its own number among those that inetd started in this second.
         let id = SessionId::new(process::wall_seconds(), std::process::id().into());
         let broker = control.introduce(id, Some(client));

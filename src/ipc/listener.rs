@@ -81,6 +81,10 @@ pub enum Tell {
     Renew,
     /// Remove what is left in the stage.
     Sweep,
+    /// Say a word, when it comes to it.
+    Word,
+    /// Commands are executed by the runner at the other end of the channel that comes with this; without one by nobody.
+    Runner,
 }
 
 /// What the broker says to the listener.
@@ -93,6 +97,8 @@ pub enum Report {
         /// A sealed `Chain`.
         chain: bool,
     },
+    /// It was asked for a word.
+    Word,
     /// It could not: lines for the operator.
     Problems(Vec<String>),
 }

@@ -33,6 +33,11 @@ impl Books {
         self.of(protocol).accepted += 1;
     }
 
+    /// Clients that were let in.
+    pub(super) fn accepted_in_all(&self) -> u64 {
+        self.sums.iter().map(|sum| sum.accepted).sum()
+    }
+
     /// A client was sent away.
     pub(super) fn turned_away(&mut self, protocol: Protocol) {
         self.of(protocol).turned_away += 1;

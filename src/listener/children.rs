@@ -139,6 +139,14 @@ impl Children {
             .count() as u32
     }
 
+    /// Children with a client that are in this phase.
+    pub(super) fn count_in(&self, phase: Phase) -> u32 {
+        let is_there = |(place, child): &(Place, &Child)| {
+            child.client.is_some() && self.slot(*place).read().phase == phase
+        };
+        self.iter().filter(is_there).count() as u32
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = (Place, &Child)> {
         self.table.iter().enumerate().filter_map(|(index, child)| {
             child.as_ref().map(|child| {

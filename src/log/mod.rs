@@ -56,6 +56,8 @@ pub enum Role {
     Broker,
     /// The maker of data connections.
     Dialer,
+    /// The one that executes the operator's commands.
+    Runner,
     /// The server of one client.
     Child,
 }
@@ -117,6 +119,7 @@ fn role() -> &'static str {
     match ROLE.load(Ordering::Relaxed) {
         r if r == Role::Broker as u8 => "broker",
         r if r == Role::Dialer as u8 => "dialer",
+        r if r == Role::Runner as u8 => "runner",
         r if r == Role::Child as u8 => "child",
         _ => "listener",
     }

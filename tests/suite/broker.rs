@@ -504,7 +504,7 @@ fn a_password_is_right_or_wrong_and_anonymous_is_where_it_may_be() {
         match talk.ask(&Ask::Anonymous) {
             Some(Answer::Welcome { entry, .. }) => {
                 assert!(may && entry.user.is_none());
-                assert_eq!(entry.rights.to_string(), "list");
+                assert_eq!(entry.policy.rights.to_string(), "list");
             }
             other => {
                 assert!(!may);

@@ -31,6 +31,7 @@ mod resume;
 mod rights;
 mod seeing;
 mod server;
+mod service;
 mod sharing;
 mod tls;
 mod transcript;
