@@ -175,7 +175,7 @@ struct Serve {
     /// TCP congestion control of the connections.
     #[arg(long, value_name = "NAME")]
     congestion: Option<String>,
-    /// How events are written to standard error.
+    /// How events are written: to standard error, or to systemd's journal.
     #[arg(long)]
     log_format: Option<LogFormat>,
     /// Which events are written.
@@ -198,6 +198,8 @@ enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// Entries of systemd's journal, with fields.
+    Journal,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -236,6 +238,7 @@ impl Serve {
             log_format: self.log_format.map(|format| match format {
                 LogFormat::Text => Format::Text,
                 LogFormat::Json => Format::Json,
+                LogFormat::Journal => Format::Journal,
             }),
             log_level: self.log_level.map(|level| match level {
                 LogLevel::Error => Level::Error,
@@ -360,7 +363,10 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         let broker = control.introduce(id, Some(client));
         let broker = broker.map_err(|errno| vec![errno.desc().to_owned()])?;
         log::set_session(id);
-        let sandbox = Sandbox::prepare(&config, setup.ruleset)
+        let output = log::Output::open(config.log_format).map_err(|problem| vec![problem])?;
+        let journal = output.journal();
+        output.install(config.log_level);
+        let sandbox = Sandbox::prepare(&config, setup.ruleset, journal)
             .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;
         let chain = setup.chain.filter(|_| listen.tls != Encryption::Off);
         let tls = chain.map(Tls::prepare).transpose();
@@ -376,7 +382,6 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         Ok(begun) => begun,
         Err(problems) => return refuse(&problems),
     };
-    log::set(config.log_format, config.log_level);
     let pair = (
         std::io::stdin().as_fd().try_clone_to_owned(),
         std::io::stdout().as_fd().try_clone_to_owned(),
