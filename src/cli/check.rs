@@ -8,7 +8,7 @@ use crate::library::Library;
 use crate::proof::Secret;
 use crate::rights::Rights;
 use crate::users::Users;
-use crate::{broker, listener};
+use crate::{broker, listener, log, runner};
 
 /// What there is to say of a sound configuration.
 ///
@@ -37,6 +37,7 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     for listen in &config.listen {
         text += &of_a_listener(listen);
     }
+    text += &of_commands(&config)?;
     text += &certificate;
     if config.listen.iter().any(serves_anonymous) {
         let account = &config.anonymous;
@@ -178,6 +179,38 @@ fn of_http(http: &Http) -> String {
         text += &format!("  /-/metrics for {}\n", networks.join(", "));
     }
     text
+}
+
+/// What clients may have run, a line each.
+fn of_commands(config: &Config) -> Result<String, Vec<String>> {
+    if !config.needs_runner() {
+        return Ok(String::new());
+    }
+    let fence = runner::fence().map_err(|errno| {
+        vec![format!(
+            "what commands start cannot be seen, and so not be ended ({}): /proc has to be there, and its children files",
+            errno.desc()
+        )]
+    })?;
+    let most = config.most_commands;
+    let mut text = format!("commands: {most} at once; each is kept together by a {fence}\n");
+    for command in &config.commands {
+        let program = &command.program;
+        let who = program.identity.map_or_else(
+            || "the user of the server".to_owned(),
+            |identity| format!("uid {}", identity.uid),
+        );
+        let (line, limits) = (program.run.join(" "), program.limits);
+        text += &format!(
+            "  {}: {}; as {who}, {} s, {} of output, {} processes\n",
+            command.name,
+            log::quoted(&line),
+            limits.seconds,
+            size(limits.most_output),
+            limits.processes,
+        );
+    }
+    Ok(text)
 }
 
 /// What is allowed, and should be meant.

@@ -2,7 +2,7 @@
 //! `client`.
 
 use super::moving::{self, Get, Put};
-use super::{manage, password};
+use super::{generate, manage, password, run};
 use crate::client::exit::{Exit, TABLE};
 use crate::client::known_hosts::KnownHosts;
 use crate::client::rate::Rate;
@@ -96,6 +96,12 @@ enum Command {
     Stat(manage::Stat),
     /// Set the time of change of a file that is there.
     Touch(manage::Touch),
+    /// Have a command of the server's operator run, and show its output.
+    ///
+    /// Which there are, and what they do, the operator says; nothing can be given to them. Ctrl-C ends the command too, and whatever it
+    /// started. The exit code is the command's own; 128 and the number of a signal that killed it; 124 when its time was over, 123 when
+    /// it wrote more than it may, and 125 when it was refused or the connection failed, which is said on standard error.
+    Run(run::Run),
     /// Prove the secret and measure how long an echo takes.
     Ping(Ping),
     /// The servers under TLS that were met before, and their keys.
@@ -112,12 +118,23 @@ enum Command {
         #[arg(value_hint = clap::ValueHint::Url)]
         url: Url,
     },
+    /// Write man pages and shell completions of both programs into a folder.
+    ///
+    /// Here, since the server is to be small.
+    #[command(hide = true)]
+    Generate {
+        /// The source tree's folder src, with the documents.
+        #[arg(long, default_value = "src")]
+        source: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 impl Command {
     fn url(&self) -> Option<&Url> {
         match self {
-            Command::KnownHosts { .. } => None,
+            Command::KnownHosts { .. } | Command::Generate { .. } => None,
             Command::List(List { url, .. })
             | Command::Get(Get { url, .. })
             | Command::Put(Put { url, .. })
@@ -126,6 +143,7 @@ impl Command {
             | Command::Rm(manage::Rm { url, .. })
             | Command::Stat(manage::Stat { url, .. })
             | Command::Touch(manage::Touch { url, .. })
+            | Command::Run(run::Run { url, .. })
             | Command::Ping(Ping { url, .. })
             | Command::Shell { url } => Some(url),
         }
@@ -189,9 +207,11 @@ pub fn main() -> ExitCode {
         Command::Rm(rm) => manage::run_rm(&rm, options),
         Command::Stat(stat) => manage::run_stat(&stat, options),
         Command::Touch(touch) => manage::run_touch(&touch, options),
+        Command::Run(run) => return run::run(&run, options),
         Command::Ping(ping) => run_ping(&ping, options),
         Command::KnownHosts { command } => run_known_hosts(&command),
         Command::Shell { url } => shell::run(Link::new(url, options.0), &options.1),
+        Command::Generate { source, folder } => run_generate(&source, &folder),
     }
     .into()
 }
@@ -378,6 +398,16 @@ fn run_known_hosts(command: &KnownHostsCommand) -> Exit {
         Ok(()) => Exit::Done,
         Err(why) => {
             say(&format!("known-hosts: {why}"));
+            Exit::Local
+        }
+    }
+}
+
+fn run_generate(source: &Path, folder: &Path) -> Exit {
+    match generate::all(source, folder) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            say(&format!("generate: {error}"));
             Exit::Local
         }
     }

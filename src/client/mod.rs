@@ -10,6 +10,7 @@
 //! | `session`, `terms` | [`Client`]: proof, frames, `ping`, `quit` |
 //! | `login` | [`Login`]: who we are, if the server wants to know |
 //! | `list`, `get`, `put`, `manage` | the requests, one at a time and pipelined |
+//! | [`command`] | commands of the server's operator |
 //! | [`local`] | files and folders on this side, safely |
 //! | [`rate`], [`show`], [`moment`], [`exit`] | how fast, how it looks, when, how it ends |
 //! | `link` | [`Link`]: a server that is talked to again and again |
@@ -46,6 +47,7 @@
 //! ```
 
 mod batch;
+pub mod command;
 
 mod connection;
 pub mod download;

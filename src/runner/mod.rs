@@ -14,3 +14,11 @@ mod supervise;
 
 pub use run::run;
 pub use start::Control;
+
+/// How executions are kept together here, for people.
+///
+/// # Errors
+/// When they cannot be: nothing is executed then.
+pub fn fence() -> crate::sys::Result<&'static str> {
+    execute::Fence::best().map(execute::Fence::as_str)
+}

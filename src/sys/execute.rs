@@ -26,16 +26,30 @@ pub fn heed_children() -> Result<()> {
     default_action(Signal::SIGCHLD)
 }
 
-/// Gives every signal its plain meaning and lets all of them in: what is ignored or blocked would stay so in another program.
+/// Signals that there are, from 1 on.
+const SIGNALS: libc::c_long = 64;
+
+/// Gives every signal its plain meaning and lets all of them in: what is ignored or blocked would stay so in another program. Also those
+/// that the C library keeps for itself, which the starting program may have ignored, and which it does not let us name.
 ///
 /// # Errors
-/// As sigaction(2).
+/// As sigprocmask(2).
 pub fn default_signals() -> Result<()> {
-    for signal in Signal::iterator() {
-        match signal {
-            Signal::SIGKILL | Signal::SIGSTOP => {}
-            other => default_action(other)?,
-        }
+    // struct sigaction of the kernel: SIG_DFL, no flags, no restorer, an empty mask of 64 bits.
+    let action = [0_u64; 4];
+    let old = std::ptr::null_mut::<u64>();
+    for signal in 1..=SIGNALS {
+        // SAFETY: the kernel reads a struct as long as `action`, with a mask of 8 bytes, and writes nothing to a null pointer.
+        // SIGKILL and SIGSTOP cannot be changed, and need not be.
+        let _ = unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                action.as_ptr(),
+                old,
+                size_of::<u64>(),
+            )
+        };
     }
     nix::sys::signal::sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
 }

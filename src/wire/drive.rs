@@ -279,6 +279,9 @@ pub struct PutDone {
     /// The name it got, where that was taken and a drop box gives another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
+    /// What the upload is known by in the server's log and ledger, 16 hexadecimal digits; empty from a server that has no such.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
 }
 
 /// `M`: make a folder.
@@ -500,6 +503,30 @@ mod tests {
             serde_json::from_str::<Fault>(r#"{"code":"new","message":"m","more":1}"#).is_ok(),
             "answers are not"
         );
+    }
+
+    /// Whatever comes for a request of a command is refused, or is a name and nothing more.
+    #[test]
+    fn requests_of_commands_survive_chance() {
+        use crate::wire::dice::Dice;
+        const LINES: [&str; 4] = [
+            r#"{}"#,
+            r#"{"name":"disk"}"#,
+            r#"{"name":null}"#,
+            r#"{"name":"\u0064isk","name2":[{"a":1}]}"#,
+        ];
+        let mut dice = Dice::new(b"{}[]\",:\\u0nameull");
+        for _ in 0..20_000 {
+            let mut line = dice.one_of(&LINES).as_bytes().to_vec();
+            dice.spoil(&mut line);
+            let Ok(run) = serde_json::from_slice::<Run>(&line) else {
+                continue;
+            };
+            let again = serde_json::to_vec(&run).expect("text");
+            let back: Run = serde_json::from_slice(&again).expect("what we write we read");
+            assert_eq!(back, run);
+            assert!(again.len() <= line.len() * 2 + 16, "{line:?}");
+        }
     }
 
     #[test]
