@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, doctor, import, leave, receipts, share, user};
+use super::{certificate, check, doctor, import, leave, receipts, share, top, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -75,6 +75,8 @@ enum Command {
     Leave(leave::Leave),
     /// Show who is connected, and what they are at.
     Who(Who),
+    /// Watch who is connected, and how much moves.
+    Top(top::Top),
     /// Show what was done since the start, in Prometheus' text form: the same as HTTP's /-/metrics.
     Metrics(Metrics),
     /// End sessions: one by its name or pid, or all of a user or an address.
@@ -183,7 +185,7 @@ struct Serve {
     /// TCP congestion control of the connections.
     #[arg(long, value_name = "NAME")]
     congestion: Option<String>,
-    /// How events are written to standard error.
+    /// How events are written: to standard error, or to systemd's journal.
     #[arg(long)]
     log_format: Option<LogFormat>,
     /// Which events are written.
@@ -206,6 +208,8 @@ enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// Entries of systemd's journal, with fields.
+    Journal,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -244,6 +248,7 @@ impl Serve {
             log_format: self.log_format.map(|format| match format {
                 LogFormat::Text => Format::Text,
                 LogFormat::Json => Format::Json,
+                LogFormat::Journal => Format::Journal,
             }),
             log_level: self.log_level.map(|level| match level {
                 LogLevel::Error => Level::Error,
@@ -287,6 +292,7 @@ pub fn main() -> ExitCode {
         }
         Command::Leave(asked) => answer(leave::leave(&asked)),
         Command::Who(who) => answer(who::who(&who)),
+        Command::Top(top) => answer(top::run(&top).map(|()| String::new())),
         Command::Metrics(metrics) => answer(who::metrics(&metrics)),
         Command::Kick(kick) => answer(who::kick(&kick)),
         Command::Config => say(EXAMPLE),
@@ -368,7 +374,10 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         let broker = control.introduce(id, Some(client));
         let broker = broker.map_err(|errno| vec![errno.desc().to_owned()])?;
         log::set_session(id);
-        let sandbox = Sandbox::prepare(&config, setup.ruleset)
+        let output = log::Output::open(config.log_format).map_err(|problem| vec![problem])?;
+        let journal = output.journal();
+        output.install(config.log_level);
+        let sandbox = Sandbox::prepare(&config, setup.ruleset, journal)
             .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;
         let chain = setup.chain.filter(|_| listen.tls != Encryption::Off);
         let tls = chain.map(Tls::prepare).transpose();
@@ -384,7 +393,6 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         Ok(begun) => begun,
         Err(problems) => return refuse(&problems),
     };
-    log::set(config.log_format, config.log_level);
     let pair = (
         std::io::stdin().as_fd().try_clone_to_owned(),
         std::io::stdout().as_fd().try_clone_to_owned(),

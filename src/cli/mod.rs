@@ -14,5 +14,7 @@ mod password;
 mod receipts;
 mod run;
 mod share;
+mod table;
+mod top;
 mod user;
 mod who;

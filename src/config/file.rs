@@ -88,7 +88,8 @@ receipt = "sha256"
 # Most commands (tables [[command]], below) that run at once, for all clients together.
 most_commands = 8
 
-# "text" or "json", to standard error; "error", "warn", "info" or "debug".
+# "text" or "json", to standard error (SIGHUP opens no file: whoever collects it rotates it), or "journal": entries of systemd's
+# journal with fields (journalctl -t forkftpd FORKFTP_USER=anna); and "error", "warn", "info" or "debug".
 log_format = "text"
 log_level = "info"
 
