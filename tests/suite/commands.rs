@@ -383,8 +383,7 @@ fn a_runner_that_dies_takes_all_with_it_and_another_takes_its_place() {
     let first = runner()[0];
     let mut peer = Peer::connect(server);
     begun(&mut peer, "hangs");
-    let sleeps = marked(&marker);
-    assert!(!sleeps.is_empty());
+    eventually("both sleep", || marked(&marker).len() >= 2);
     kill(Pid::from_raw(first as i32), Signal::SIGKILL).expect("kill");
     let (_, end) = output(&mut peer);
     assert_eq!(end.code(), "io");
