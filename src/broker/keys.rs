@@ -10,6 +10,7 @@ use crate::scram::Verifier;
 use crate::sys::file::{self, Kind};
 use crate::sys::{Errno, privs};
 use crate::users::{Imported, Stored, Users};
+use crate::wire::path::RelPath;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
@@ -60,6 +61,7 @@ impl Keys {
             users,
             nobody,
         };
+        keys.make_boxes().map_err(one)?;
         keys.sweep();
         Ok(keys)
     }
@@ -124,6 +126,12 @@ impl Keys {
     pub(super) fn active(&self, name: &str) -> Option<&Account> {
         let user = self.users.get(name).filter(|user| !user.disabled);
         user.map(|user| &user.account)
+    }
+
+    /// The homes of all.
+    pub(super) fn homes(&self) -> impl Iterator<Item = &RelPath> {
+        let users = self.users.iter().map(|(_, user)| &user.account.home);
+        users.chain([&self.config.anonymous.home])
     }
 
     /// True when `name` is a user, not shut out, and at an address they may come from.

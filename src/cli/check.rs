@@ -142,7 +142,13 @@ fn of_a_listener(listen: &Listen) -> String {
         None => format!("{proof}{login}"),
     };
     let at = &listen.address;
-    format!("listen {scheme}://{at}: {tls}{does}\n") + &of_http(&listen.http)
+    let later = match at.is_known() {
+        true => "",
+        false => {
+            "  where that is shows when the service manager passes it: what depends on that is checked as the server starts\n"
+        }
+    };
+    format!("listen {scheme}://{at}: {tls}{does}\n{later}") + &of_http(&listen.http)
 }
 
 /// What HTTP has besides, a line each.
@@ -218,7 +224,11 @@ fn warnings(config: &Config, library: &Library, users: Option<&Users>) -> Vec<St
     }
     for listen in &config.listen {
         let at = &listen.address;
-        if !listen.tls.is_certain() && !at.is_local() && listen.http.redirect.is_none() {
+        if !listen.tls.is_certain()
+            && !at.is_local()
+            && at.is_known()
+            && listen.http.redirect.is_none()
+        {
             let login = match (listen.login, listen.protocol) {
                 (Login::None, _) => "",
                 (_, Protocol::Drive) => ", and can try passwords against a login it has seen",

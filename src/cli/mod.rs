@@ -7,6 +7,7 @@ pub mod forkftpd;
 mod generate;
 mod import;
 mod manage;
+mod moving;
 mod password;
 mod run;
 mod share;

@@ -134,6 +134,23 @@ pub(super) fn umask(text: Placed<String>, wrong: impl FnOnce(usize, String)) -> 
     bits
 }
 
+/// The group that `name` is, if the server may give files to it.
+pub(super) fn group(name: Placed<String>, wrong: impl FnOnce(usize, String)) -> Option<u32> {
+    let name = name?;
+    let found = id_of(name.get_ref(), privs::group_id);
+    let what = match found {
+        None => "there is no such group on this machine",
+        Some(0) => "files are never given to the group of root",
+        Some(id) if !privs::may_give_to_group(id) => "the server's user is not in that group",
+        Some(_) => return found,
+    };
+    wrong(
+        name.span().start,
+        format!("group = {:?}: {what}", name.get_ref()),
+    );
+    None
+}
+
 impl FileAccount {
     /// What the keys mean. `wrong` is told of each that cannot be: the byte of the file it stands at, and why. `known` tells the names
     /// of commands that there are; without it they are not judged.
@@ -215,22 +232,7 @@ impl FileAccount {
             );
             None
         });
-        let group = self.group.and_then(|name| {
-            let found = id_of(name.get_ref(), privs::group_id);
-            let what = match found {
-                None => "there is no such group on this machine",
-                Some(0) => "files are never given to the group of root",
-                Some(id) if !privs::may_give_to_group(id) => {
-                    "the server's user is not in that group"
-                }
-                Some(_) => return found,
-            };
-            wrong(
-                name.span().start,
-                format!("group = {:?}: {what}", name.get_ref()),
-            );
-            None
-        });
+        let group = group(self.group, &mut wrong);
         for name in &self.commands {
             if known.is_some_and(|known| !known(name.get_ref())) {
                 let what = format!(

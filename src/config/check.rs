@@ -1,6 +1,7 @@
 //! From what was written to what holds: flags over file over defaults, and every contradiction and unsafe setting
 //! refused with its place and the remedy.
 
+use super::drop_box::drop_boxes;
 use super::file::{File, Placed, place};
 use super::listen::listeners;
 use super::private::{private, shares, tls};
@@ -146,14 +147,15 @@ pub(super) fn check(
         flags.congestion.as_deref(),
         file.anonymous.is_some(),
     );
-    let secret_file = if flags.no_secret {
+    let asks = listen.iter().any(|listener| listener.proof);
+    let secret_file = if flags.no_secret || !asks {
         None
     } else {
-        c.path(flags.secret_file, "secret-file", file.secret_file)
+        c.path_or_credential(flags.secret_file, "secret-file", file.secret_file)
     };
     let secret_file = private(
         c,
-        listen.iter().any(|listener| listener.proof),
+        asks,
         secret_file,
         &library,
         "clients are to prove a shared secret, and there is none: make one with forkftpd secret new FILE, and name it with secret_file or --secret-file",
@@ -168,6 +170,7 @@ pub(super) fn check(
     let shares_file = shares(c, &listen, file.shares_file, &library);
     let commands = commands(c, file.command, &library);
     let anonymous = anonymous(c, file.anonymous, &listen, &commands);
+    let drop_boxes = drop_boxes(c, file.drop_box);
     let tls = tls(c, &listen, file.tls_certificate, file.tls_key, &library);
     let control = c
         .path(flags.control, "control", file.control)
@@ -248,6 +251,7 @@ pub(super) fn check(
         users_file,
         shares_file,
         anonymous,
+        drop_boxes,
         tls,
         control,
         listen,

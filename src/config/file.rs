@@ -1,6 +1,7 @@
 //! The configuration file as it stands: keys, their types, and where they were.
 
 use super::check::Problem;
+use super::drop_box::FileDropBox;
 use super::ftp::{Goodbye, Reuse};
 use super::program::FileCommand;
 use super::{DEFAULT_FILE, Durability, Encryption, FileAccount, Level, Login, Protocol, Receipt};
@@ -16,7 +17,8 @@ pub const EXAMPLE: &str = r#"# Configuration of forkftpd. Every key is optional;
 
 # The folder that is served. Names that begin with a dot are not.
 library = "/srv/forkftp"
-# The shared secret, mode 0600, at least 16 bytes: forkftpd secret new FILE
+# The shared secret, mode 0600, at least 16 bytes: forkftpd secret new FILE. Here, as for tls_certificate and tls_key, "credential:NAME"
+# is what systemd's LoadCredential=NAME:FILE gives the service.
 secret_file = "/etc/forkftp/secret"
 
 # Users who log in, mode 0600: forkftpd user add. Without it nobody logs in.
@@ -87,7 +89,8 @@ log_level = "info"
 
 # One table for each listening socket.
 [[listen]]
-# IP:PORT, [IPv6]:PORT or unix:/path
+# IP:PORT, [IPv6]:PORT, unix:/path, or systemd:NAME for all sockets that a socket unit passes under this name
+# (FileDescriptorName=); mode and backlog are that unit's then.
 address = "127.0.0.1:8888"
 # "drive", "ftp" or "http"
 protocol = "drive"
@@ -177,6 +180,16 @@ backlog = 1024
 # processes = 32                    # at once, threads with them, besides those that its user has when it begins
 # memory = "1 GiB"                  # that each process writes to
 # largest_file = "1 GiB"            # of those that it writes
+
+# A drop box: a folder into which whoever has the right "put" puts new files, and where nothing else is done: nothing is listed, sent,
+# replaced, renamed, removed or made. A file whose name is taken gets another. What the rights of a user say holds for readers alone.
+# [[drop_box]]
+# path = "in/scans"                 # below the library; made at start when it is not there. Nobody removes or renames it
+# readers = ["anna"]                # users who may do in it what their rights say: somebody has to fetch the files
+# mode = "0640"                     # permissions of new files; those that umask leaves when absent
+# group = "scans"                   # of new files; needs root, or a server's user in that group
+# largest_file = "100 MiB"          # of one upload
+# expire_hours = 720                # a file that nobody has touched for so long is removed; never when absent
 "#;
 
 /// A value, and the bytes of the file it stands in.
@@ -217,6 +230,8 @@ pub(super) struct File {
     pub(super) log_level: Option<log::Level>,
     pub(super) xferlog: Placed<PathBuf>,
     pub(super) vsftpd_log: Placed<PathBuf>,
+    #[serde(default)]
+    pub(super) drop_box: Vec<Spanned<FileDropBox>>,
     #[serde(default)]
     pub(super) listen: Vec<Spanned<FileListen>>,
     #[serde(default)]

@@ -3,6 +3,8 @@
 
 mod account;
 mod check;
+mod credential;
+mod drop_box;
 mod file;
 mod ftp;
 mod http;
@@ -12,6 +14,7 @@ mod program;
 
 pub use account::{Account, FileAccount, OnHangup, OnTaken};
 pub use check::Problem;
+pub use drop_box::DropBox;
 pub use file::{EXAMPLE, place};
 pub use ftp::{Ftp, Goodbye, Reuse};
 pub use http::{Http, Proxies};
@@ -67,6 +70,22 @@ pub struct Files {
     /// Files are staged under a name, since their owner is another when they are shown: a file without a name can only be linked
     /// by its owner.
     pub named: bool,
+}
+
+#[cfg(test)]
+impl Files {
+    /// For scratch folders of tests: nothing is waited for, and the disk may be filled.
+    pub(crate) fn of_tests() -> Files {
+        Files {
+            named: false,
+            durability: Durability::None,
+            keep_free: 0,
+            largest_file: None,
+            partial_hours: 1,
+            one_filesystem: true,
+            umask: 0o022,
+        }
+    }
 }
 
 /// Whether clients of a listening socket say who they are.
@@ -172,6 +191,8 @@ pub struct Config {
     pub shares_file: Option<PathBuf>,
     /// What those may do who do not log in.
     pub anonymous: Account,
+    /// Folders into which files are put and nothing else is done.
+    pub drop_boxes: Vec<DropBox>,
     /// The certificate; none when no listener speaks TLS.
     pub tls: Option<Tls>,
     /// The socket that `who` and `kick` talk to; none for none.

@@ -1,8 +1,8 @@
 //! What the broker answers a child.
 
+use super::Policy;
 use crate::config::{Files, OnHangup, OnTaken};
 use crate::error::Code;
-use crate::rights::Rights;
 use crate::wire::drive::Offer;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -12,8 +12,8 @@ use zeroize::Zeroizing;
 pub struct Grant {
     /// Who it is; none for anonymous.
     pub user: Option<String>,
-    /// What they may do.
-    pub rights: Rights,
+    /// What they may do, and where.
+    pub policy: Policy,
     /// How files are kept, with the user's own limits over the server's.
     pub files: Files,
     /// Bytes a second for uploads; none for as fast as it goes.

@@ -148,7 +148,10 @@ pub enum Ask {
         files: u64,
     },
     /// Give the file that comes along to whom it belongs. In `In`.
-    Give,
+    Give {
+        /// The drop box that it comes into, of those in the grant.
+        drop_box: Option<usize>,
+    },
     /// What came of reservations and removals. In `In`.
     Spent {
         /// Reserved before, and not any more.

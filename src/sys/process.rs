@@ -84,15 +84,7 @@ pub fn exit(code: i32) -> ! {
 
 /// Closes every descriptor above standard error but those in `keep`, with one call per gap.
 pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<()> {
-    let mut kept: [RawFd; 16] = [RawFd::MAX; 16];
-    assert!(
-        keep.len() <= kept.len(),
-        "more descriptors to keep than places"
-    );
-    for (slot, fd) in kept.iter_mut().zip(keep) {
-        *slot = fd.as_raw_fd();
-    }
-    let kept = &mut kept[..keep.len()];
+    let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
     kept.sort_unstable();
     let mut from: RawFd = 3;
     for &fd in kept.iter().filter(|&&fd| fd >= 3) {
@@ -259,9 +251,22 @@ const SMALLEST: usize = 16;
 /// Milliseconds on a clock that never goes back (CLOCK_MONOTONIC), equal in all processes of the machine.
 #[must_use]
 pub fn monotonic_millis() -> u64 {
+    monotonic_micros() / 1000
+}
+
+/// The same in microseconds.
+#[must_use]
+pub fn monotonic_micros() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
         .unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
-    now.tv_sec() as u64 * 1000 + now.tv_nsec() as u64 / 1_000_000
+    now.tv_sec() as u64 * 1_000_000 + now.tv_nsec() as u64 / 1000
+}
+
+/// Seconds since 1970 on the clock of the wall; 0 before.
+#[must_use]
+pub fn wall_seconds() -> u32 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as u32)
 }
 
 #[cfg(test)]
