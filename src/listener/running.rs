@@ -89,10 +89,13 @@ impl Running {
 
     /// Gives the broker, which may be another one now, a way to the runner.
     pub(super) fn introduce(&mut self, broker: &broker::Control) {
-        let Some(control) = &self.control else { return };
-        let told = control
-            .introduce()
-            .and_then(|way| broker.give_runner(Some(&way)));
+        if let Some(control) = &self.control {
+            let told = introduce(control, broker);
+            self.note(told);
+        }
+    }
+
+    fn note(&mut self, told: Result<(), Errno>) {
         match told {
             Err(errno) if !self.untold => untold(errno),
             _ => {}
@@ -112,14 +115,19 @@ impl Running {
     fn start(&mut self, ground: &Ground<'_>) {
         self.again = None;
         self.since = monotonic_millis();
-        let started = Control::start(ground.config, ground.arguments).and_then(|control| {
+        let mut told = Ok(());
+        let broker = ground.broker;
+        let started = Control::start(ground.config, ground.arguments, |control| {
+            told = introduce(control, broker);
+        });
+        let watched = started.and_then(|control| {
             ground.events.watch(control.fd(), Event::RunnerGone)?;
             Ok(control)
         });
-        match started {
+        match watched {
             Ok(control) => {
                 self.control = Some(control);
-                self.introduce(ground.broker);
+                self.note(told);
             }
             Err(errno) => self.miss(errno.desc()),
         }
@@ -134,6 +142,10 @@ impl Running {
         );
         self.again = Some(monotonic_millis() + AGAIN);
     }
+}
+
+fn introduce(control: &Control, broker: &broker::Control) -> Result<(), Errno> {
+    broker.give_runner(Some(&control.introduce()?))
 }
 
 fn untold(errno: Errno) {

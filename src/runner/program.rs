@@ -81,7 +81,8 @@ impl Ready {
         process::close_all_but(&[failed.as_fd()]).map_err(step("descriptors"))?;
         nix::unistd::chdir("/").map_err(step("chdir"))?;
         process::set_umask(UMASK);
-        execute::yield_by(YIELDS).map_err(step("setpriority"))?;
+        // A courtesy, and no wall: a service manager may have forbidden it.
+        let _ = execute::yield_by(YIELDS);
         // Before it becomes another user: afterwards it cannot see who is there, where /proc hides that.
         let uid = self
             .identity

@@ -386,6 +386,7 @@ fn a_runner_that_dies_takes_all_with_it_and_another_takes_its_place() {
     assert_eq!(end.code(), "io");
     nothing_left(&marker);
     server.wait_for("the runner is gone, and is started again");
+    server.wait_for("kept_by=");
     eventually("there is another", || {
         runner().first().is_some_and(|pid| *pid != first)
     });
