@@ -2,6 +2,7 @@
 
 mod certificate;
 mod check;
+mod doctor;
 pub mod forkftp;
 pub mod forkftpd;
 mod generate;
@@ -9,6 +10,7 @@ mod import;
 mod manage;
 mod moving;
 mod password;
+mod receipts;
 mod run;
 mod share;
 mod user;

@@ -90,8 +90,11 @@ impl Ready {
         let processes = execute::tasks_of(uid) + u64::from(self.limits.processes);
         for (what, most) in [
             (Bound::Core, 0),
-            // The clock of the supervisor is another one: this is for what keeps many processors busy.
-            (Bound::Cpu, u64::from(self.limits.seconds) + 1),
+            // For what the supervisor's clock does not reach; with many threads no sooner than that.
+            (
+                Bound::Cpu,
+                u64::from(self.limits.seconds) * processors() + 1,
+            ),
             (Bound::Memory, self.limits.memory),
             (Bound::File, self.limits.largest_file),
             (Bound::Descriptors, DESCRIPTORS),
@@ -106,4 +109,8 @@ impl Ready {
         execute::die_with(parent).map_err(step("PR_SET_PDEATHSIG"))?;
         execute::become_program(&self.arguments, &self.environment).map_err(step("execve"))
     }
+}
+
+fn processors() -> u64 {
+    std::thread::available_parallelism().map_or(1, |count| count.get() as u64)
 }

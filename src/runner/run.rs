@@ -84,6 +84,8 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
 /// What holds for all that it executes. Its own channel is no standard input for anybody.
 fn set_up(control: &OwnedFd) -> Result<Fence> {
     process::close_all_but(&[control.as_fd()])?;
+    // What it executes may have its user, and is not to change its mind, nor a supervisor's.
+    process::hide_memory()?;
     let nothing = nix::fcntl::open(
         "/dev/null",
         nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,

@@ -30,15 +30,21 @@ command_of long 'yes' 'most_output = "10 KiB"'
 command_of floods 'yes'
 command_of colours 'printf "\033[31mred\033[0m\tand\ttabs\n"'
 command_of hangs "echo on; setsid sleep $sleeps & sleep $sleeps"
-config <<EOT
+write_config() { # further keys of the socket
+    config <<EOT
 library = "library"
 users_file = "users.toml"
+tls_certificate = "crt"
+tls_key = "key"
 [[listen]]
 address = "127.0.0.1:0"
 proof = "none"
 login = "required"
+$1
 $tables
 EOT
+}
+write_config ''
 user() { "$FORKFTPD" user --config forkftpd.toml "$@"; }
 printf 'pencil\n' >password
 chmod 600 password
@@ -111,4 +117,19 @@ wait "$STARTED_PID" || status=$?
 [ "$status" -eq 130 ] || fail "Ctrl-C gives $status"
 wait_for 10 none_sleeps
 has "$LOG" 'command ended.*user=anna command=hangs outcome=gone'
+stop
+
+# Under TLS, by a child that was there before its client.
+"$FORKFTPD" cert new --host 127.0.0.1 crt key >made
+write_config 'tls = true'
+launch serve --config forkftpd.toml --prefork 2
+anna=drives://anna@127.0.0.1:$PORT
+pin=$(grep -Eo 'sha256:[^ ]+' made | head -n 1)
+expect_status 0 "$FORKFTP" run "$anna" hello --pin "$pin"
+printf 'hello anna\nand errors\n' | cmp - "$OUT"
+expect_status 42 "$FORKFTP" run "$anna" fails --pin "$pin"
+start_in_background "$FORKFTP" run "$anna" hangs --pin "$pin" >"$SCRATCH/said.tls"
+wait_for 10 both_sleep
+kill -KILL "$STARTED_PID"
+wait_for 10 none_sleeps
 stop

@@ -10,9 +10,11 @@ mod config;
 mod control;
 mod dialing;
 mod digests;
+mod doctor;
 mod frames;
 mod ftp;
 mod http;
+mod ledger;
 #[cfg(target_arch = "x86_64")]
 mod lending;
 mod listing;

@@ -114,6 +114,23 @@ fn debians_own_file() {
 }
 
 #[test]
+fn users_of_this_machine_have_their_homes_here() {
+    // There is one on every machine, and their home is not below /home.
+    let lines = format!("ann:{HASH}\ndaemon:{HASH}\n");
+    let made = import_with(DEBIAN, Some("pw"), &[("pw", &lines)]).expect("import");
+    has(
+        &made.users,
+        &[
+            "[users.ann]",
+            "home = \"ann\"",
+            "[users.daemon]",
+            "rights = []",
+        ],
+    );
+    assert!(made.report.is_unsafe(), "{}", made.report.table());
+}
+
+#[test]
 fn guests_have_a_home_each_below_what_is_the_same_for_all() {
     let lines = format!("ann:{HASH}\nbob:pencil\n# nobody\nlocked:!\n");
     let made = import_with(GUESTS, Some("pw"), &[("pw", &lines)]).expect("import");
@@ -301,4 +318,29 @@ fn every_option_is_known_once() {
     assert_eq!(names.len(), unique.len());
     // As many as vsftpd.conf(5) has, and some that only its source names.
     assert!(names.len() >= 128, "{}", names.len());
+}
+
+/// The table of the page about moving, and this program, say the same of each option that does not go by itself.
+#[test]
+fn the_page_says_of_each_option_what_becomes_of_it() {
+    let page = include_str!("../../../docs/moving-from-vsftpd.md");
+    let said: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let row = |option: &options::Option_| {
+        let (taken, says) = match option.becomes {
+            options::Becomes::Ours(says) => ("yes", says),
+            options::Becomes::Missing(says) => ("no", says),
+            options::Becomes::Unsafe(says) => ("no: *look*", says),
+            options::Becomes::Nothing(_) => return None,
+        };
+        Some(format!("| `{}` | {taken} | {says} |", option.name))
+    };
+    let expected: Vec<_> = options::OPTIONS.iter().filter_map(row).collect();
+    assert!(expected.len() > 60);
+    for (said, expected) in said.iter().zip(&expected) {
+        assert_eq!(said, expected);
+    }
+    assert_eq!(said.len(), expected.len());
 }
