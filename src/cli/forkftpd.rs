@@ -365,7 +365,7 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         // It ends with the broker, after its last execution: the way to it is all that is kept.
         if config.needs_runner() {
             let one = |errno: sys::Errno| vec![format!("runner: {}", errno.desc())];
-            let runner = runner::Control::start(&config, arguments).map_err(one)?;
+            let runner = runner::Control::start(&config, arguments, |_| ()).map_err(one)?;
             let way = runner.introduce().map_err(one)?;
             control.give_runner(Some(&way)).map_err(one)?;
         }

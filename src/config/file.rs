@@ -174,7 +174,8 @@ backlog = 1024
 # A program that clients of the drive protocol may have run by its name (forkftp run), if their account says so. Nothing of it comes
 # from them: it is this command line, without a shell, in the folder /, with no input and no other environment than PATH=/usr/bin:/bin,
 # LANG=C.UTF-8, HOME=/, FORKFTP_USER (the name of who logged in; absent for others) and FORKFTP_PEER (the client's IP address; absent
-# for a Unix socket). It gains nothing by setuid: sudo does not work in it. Whatever came of it ends with it.
+# for a Unix socket). It gains nothing by setuid: sudo does not work in it. Whatever came of it ends with it. What a service manager keeps
+# from the server, it keeps from commands too.
 # [[command]]
 # name = "disk"                     # letters, digits and -
 # run = ["/usr/bin/df", "-h"]       # an absolute path, of a program that nobody else can change and that is not in the library
