@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2034,SC2016 # the variables are for those who source this; a dollar in a name is one
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-export FTP_USER=trial FTP_PASSWORD=s3cret.Pw HOME=$SCRATCH LIBRARY
+export FTP_USER=trial FTP_PASSWORD=$PASSWORD HOME=$SCRATCH LIBRARY
 cd "$SCRATCH"
 
 # Names that a careless client or server breaks.
@@ -51,12 +51,6 @@ serve_imported() {
     (umask 077 && sed '/^home = /d' "$FTP_IMPORTED/users.toml" >users.toml)
     launch serve --config "$SCRATCH/forkftpd.toml"
     export PORT
-}
-
-# add_user NAME OPTION...: with the password that all have here.
-add_user() {
-    printf '%s\n' "$FTP_PASSWORD" >password
-    expect_status 0 "$FORKFTPD" user add --users-file users.toml --password-stdin --iterations 4096 "$@" <password
 }
 
 # A cut upload has left at least so many bytes for resuming.

@@ -19,16 +19,34 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
     let mut topic = report.topic("ports");
     for listen in &patient.config.listen {
         match &listen.address {
+            Address::Tcp(address) if patient.passed.contains(&listen.address) => {
+                congestion(listen, &mut topic);
+                waits(*address, &mut topic);
+            }
             Address::Tcp(address) if patient.running.is_none() && !patient.hidden => {
                 planned(listen, *address, patient, &mut topic);
             }
             Address::Tcp(_) => congestion(listen, &mut topic),
-            Address::Unix(_) => {}
+            Address::Unix(_) | Address::Systemd(_) => {}
         }
     }
     let listening = others(patient, &mut topic);
     for listen in patient.ftp() {
         passive(listen, patient, &listening, &mut topic);
+    }
+}
+
+/// Whether the service manager listens where its socket unit says.
+fn waits(address: SocketAddr, topic: &mut Topic<'_>) {
+    match proc::listening() {
+        Some(listening) if listening.iter().any(|socket| socket.port == address.port()) => {
+            topic.ok(format!("{address}: the socket of a unit, and it is there"));
+        }
+        Some(_) => topic.hint(
+            format!("{address}: the socket of a unit that is not started: nobody is served there"),
+            "systemctl enable --now forkftpd.socket forkftpd-ftp.socket forkftpd-http.socket (those that are wanted)",
+        ),
+        None => topic.note(format!("{address}: whether the socket of its unit is there is not to be had")),
     }
 }
 

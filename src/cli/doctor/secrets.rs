@@ -63,8 +63,12 @@ fn place(key: &str, path: &Path, patient: &Patient, topic: &mut Topic<'_>) {
     let Ok(facts) = std::fs::metadata(path) else {
         return;
     };
-    let starter = patient.starter;
+    let credential = patient.is_credential(path);
+    let starter = if credential { 0 } else { patient.starter };
     let (owner, mode) = (facts.uid(), facts.mode() & 0o777);
+    if credential && patient.running.is_some() {
+        return topic.ok(format!("{key} {at}: handed over by the service manager"));
+    }
     if starter != 0 && owner != starter && mode & 0o077 == 0 {
         topic.error(
             format!("{key} {at} is for uid {owner} alone (mode {mode:04o}), and the server is started as uid {starter}"),
