@@ -199,7 +199,11 @@ fn passive(listen: &Listen, patient: &Patient, others: &[Listening], topic: &mut
             "{range} are none of {from}-{to}, which the kernel takes"
         ));
     }
-    let mut taken: Vec<u16> = others.iter().map(|socket| socket.port).collect();
+    let Address::Tcp(own) = listen.address else {
+        return;
+    };
+    let in_the_way = others.iter().filter(|socket| socket.takes(own.ip()));
+    let mut taken: Vec<u16> = in_the_way.map(|socket| socket.port).collect();
     taken.retain(|port| (first..=last).contains(port));
     taken.sort_unstable();
     taken.dedup();
