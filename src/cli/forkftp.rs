@@ -2,7 +2,7 @@
 //! `client`.
 
 use super::moving::{self, Get, Put};
-use super::{manage, password, run};
+use super::{generate, manage, password, run};
 use crate::client::exit::{Exit, TABLE};
 use crate::client::known_hosts::KnownHosts;
 use crate::client::rate::Rate;
@@ -118,12 +118,23 @@ enum Command {
         #[arg(value_hint = clap::ValueHint::Url)]
         url: Url,
     },
+    /// Write man pages and shell completions of both programs into a folder.
+    ///
+    /// Here, since the server is to be small.
+    #[command(hide = true)]
+    Generate {
+        /// The source tree's folder src, with the documents.
+        #[arg(long, default_value = "src")]
+        source: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 impl Command {
     fn url(&self) -> Option<&Url> {
         match self {
-            Command::KnownHosts { .. } => None,
+            Command::KnownHosts { .. } | Command::Generate { .. } => None,
             Command::List(List { url, .. })
             | Command::Get(Get { url, .. })
             | Command::Put(Put { url, .. })
@@ -200,6 +211,7 @@ pub fn main() -> ExitCode {
         Command::Ping(ping) => run_ping(&ping, options),
         Command::KnownHosts { command } => run_known_hosts(&command),
         Command::Shell { url } => shell::run(Link::new(url, options.0), &options.1),
+        Command::Generate { source, folder } => run_generate(&source, &folder),
     }
     .into()
 }
@@ -386,6 +398,16 @@ fn run_known_hosts(command: &KnownHostsCommand) -> Exit {
         Ok(()) => Exit::Done,
         Err(why) => {
             say(&format!("known-hosts: {why}"));
+            Exit::Local
+        }
+    }
+}
+
+fn run_generate(source: &Path, folder: &Path) -> Exit {
+    match generate::all(source, folder) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            say(&format!("generate: {error}"));
             Exit::Local
         }
     }

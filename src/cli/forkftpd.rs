@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, doctor, generate, import, share, user};
+use super::{certificate, check, doctor, import, receipts, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 /// A forking file server: one process per client, and no half file ever visible.
 ///
-/// Serves one folder, the library, by the drive protocol. Settings come from a TOML file in which every key is optional, and
+/// Serves one folder, the library, by its own protocol, FTP and HTTP. Settings come from a TOML file in which every key is optional, and
 /// from flags, which win.
 #[derive(Debug, Parser)]
 #[command(name = "forkftpd", version, propagate_version = true, after_long_help = AFTER)]
@@ -84,18 +84,14 @@ enum Command {
     User(user::UserArgs),
     /// Links that users of HTTP gave to others: the shares' file.
     Share(share::ShareArgs),
+    /// What was uploaded, downloaded, deleted and renamed: the ledger.
+    Receipts(receipts::ReceiptsArgs),
     /// Make a configuration and users of another server's: vsftpd, pure-ftpd or ProFTPD.
     Import(import::ImportArgs),
     /// The certificate of listeners with tls = true.
     Cert {
         #[command(subcommand)]
         command: CertCommand,
-    },
-    /// Write man pages and shell completions into a folder.
-    #[command(hide = true)]
-    Generate {
-        /// The folder.
-        folder: PathBuf,
     },
 }
 
@@ -269,7 +265,6 @@ pub fn main() -> ExitCode {
                 Err(error) => refuse(&[error.to_string()]),
             }
         }
-        Command::Doctor { how, serve } => doctor::run(&how, serve.flags()),
         Command::Runner(Session { serve, .. }) => {
             match std::io::stdin().as_fd().try_clone_to_owned() {
                 Ok(control) => process::exit(runner::run(&serve.flags(), control)),
@@ -280,6 +275,7 @@ pub fn main() -> ExitCode {
             let said = check::check(&serve.flags());
             answer(said.map(|text| if quiet { String::new() } else { text }))
         }
+        Command::Doctor { how, serve } => doctor::run(&how, serve.flags()),
         Command::Session(Session { protocol, serve }) => {
             session(protocol, &serve.flags(), &arguments)
         }
@@ -298,6 +294,9 @@ pub fn main() -> ExitCode {
             Err(problems) => refuse(&problems),
         },
         Command::Share(arguments) => answer(share::run(arguments)),
+        Command::Receipts(arguments) => {
+            receipts::run(arguments).unwrap_or_else(|problems| refuse(&problems))
+        }
         Command::Import(arguments) => {
             import::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }
@@ -311,10 +310,6 @@ pub fn main() -> ExitCode {
         } => match certificate::new(&host, &certificate, &key) {
             Ok(text) => say(&text),
             Err(problem) => refuse(&[problem]),
-        },
-        Command::Generate { folder } => match generate::all(&folder) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => refuse(&[format!("{}: {error}", folder.display())]),
         },
     }
 }

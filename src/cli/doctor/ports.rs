@@ -26,8 +26,9 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
             Address::Tcp(address) if patient.running.is_none() && !patient.hidden => {
                 planned(listen, *address, patient, &mut topic);
             }
-            Address::Tcp(_) => congestion(listen, &mut topic),
-            Address::Unix(_) | Address::Systemd(_) => {}
+            // The service manager listens there, and knows why it could not.
+            Address::Tcp(_) | Address::Systemd(_) => congestion(listen, &mut topic),
+            Address::Unix(_) => {}
         }
     }
     let listening = others(patient, &mut topic);
