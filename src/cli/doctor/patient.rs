@@ -15,8 +15,10 @@ use std::time::{Duration, Instant};
 
 /// How long the configuration may take: names in it are looked up.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// How long all that is dialled may take together.
-const DIALLING: Duration = Duration::from_secs(8);
+/// How long the whole may take, whatever hangs: who asks waits for the answer.
+const WHOLE: Duration = Duration::from_secs(18);
+/// How much of that is left to dialling when a disk hangs.
+const DIALLING: Duration = Duration::from_secs(5);
 /// Who serves where the configuration does not say, as the packaged unit has it.
 const USUAL_USER: &str = "forkftp";
 
@@ -47,7 +49,7 @@ pub(super) struct Patient {
     pub(super) eyes: Eyes,
     /// What kind of container this is.
     pub(super) container: Option<String>,
-    /// When dialling ends.
+    /// When nothing more is waited for.
     pub(super) until: Instant,
 }
 
@@ -55,6 +57,7 @@ impl Patient {
     /// Finds it. None when there is nothing to look at: what is wrong stands in the report.
     pub(super) fn find(mut flags: Flags, report: &mut Report) -> Option<Patient> {
         report.about("the configuration".into());
+        let until = Instant::now() + WHOLE;
         let mut topic = report.topic("server");
         let (running, owner) = match ask(&flags, &mut topic) {
             Answer::Running(running) => (Some(running), None),
@@ -110,7 +113,7 @@ impl Patient {
         let patient = Patient {
             container: container::kind(),
             passed: passed(&mut config, &mut topic),
-            until: Instant::now() + DIALLING,
+            until,
             config,
             running,
             hidden: owner.is_some(),
@@ -129,9 +132,23 @@ impl Patient {
         running.map_or_else(Process::own, |running| running.process.clone())
     }
 
+    /// When the disks have to have answered.
+    pub(super) fn disks_until(&self) -> Instant {
+        self.until.checked_sub(DIALLING).unwrap_or(self.until)
+    }
+
     /// True for a file that the service manager hands over: root reads it, whoever starts the server.
     pub(super) fn is_credential(&self, path: &Path) -> bool {
         std::env::var_os(CREDENTIALS).is_some_and(|folder| path.starts_with(folder))
+    }
+
+    /// True for such a file that only root may look at, where this process is somebody else.
+    pub(super) fn is_withheld(&self, path: &Path) -> bool {
+        let denied = || {
+            let opened = std::fs::File::open(path);
+            opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        };
+        denied() || (self.is_credential(path) && !privs::is_root() && !path.exists())
     }
 
     /// The listening sockets that speak FTP.
@@ -266,19 +283,22 @@ fn ask(flags: &Flags, topic: &mut Topic<'_>) -> Answer {
 }
 
 /// Where the configuration names credentials, which the service manager shows to the service alone, begins anew with those of the running
-/// service, or else with the files that its unit makes them of. Root alone may; for others the configuration says what is missing.
+/// service, or else with the files that its unit makes them of. Whoever is not root is told at each that they were not looked at.
 fn credentials(running: Option<&Running>, named: Option<&Path>) {
     let text = std::fs::read_to_string(named.unwrap_or(Path::new(DEFAULT_FILE)));
     let wanted = text.is_ok_and(|text| text.contains("\"credential:"));
-    if !wanted || !privs::is_root() || std::env::var_os(CREDENTIALS).is_some() {
+    if !wanted || std::env::var_os(CREDENTIALS).is_some() {
         return;
     }
-    let theirs = running.map(|running| {
-        let folder = format!("root/run/credentials/{}", unit::NAME);
-        running.process.path(&folder)
-    });
-    let folder = theirs.filter(|folder| folder.is_dir());
-    let Some(folder) = folder.or_else(unit::credentials) else {
+    let of_the_service = format!("/run/credentials/{}", unit::NAME);
+    let folder = if privs::is_root() {
+        let theirs = running.map(|running| running.process.path(&format!("root{of_the_service}")));
+        let theirs = theirs.filter(|folder| folder.is_dir());
+        theirs.or_else(unit::credentials)
+    } else {
+        Some(of_the_service.into())
+    };
+    let Some(folder) = folder else {
         return;
     };
     use std::os::unix::process::CommandExt as _;

@@ -66,7 +66,14 @@ fn planned(listen: &Listen, address: SocketAddr, patient: &Patient, topic: &mut 
     match net::listen_tcp(address, 1, listen.congestion.as_deref()) {
         Ok(_) => topic.ok(format!("{at} is free")),
         Err(Errno::EADDRINUSE) => topic.error(
-            format!("{at}: another program listens there"),
+            format!(
+                "{at}: another program listens there{}",
+                if patient.config.control.is_none() {
+                    ", or this server, which is not asked without a control socket"
+                } else {
+                    ""
+                }
+            ),
             format!("ss -ltnp 'sport = :{port}' says which: end it, or take another address"),
         ),
         Err(Errno::EADDRNOTAVAIL) => topic.error(

@@ -5,7 +5,6 @@ use super::report::{Report, Topic};
 use crate::broker;
 use crate::proof::Secret;
 use crate::users::Users;
-use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -41,9 +40,9 @@ fn file(
     load: impl FnOnce(&Path) -> Result<(), Vec<String>>,
 ) {
     let at = path.display();
-    if std::fs::File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+    if patient.is_withheld(path) {
         return topic.hint(
-            format!("{key} {at}: not looked at: permission denied"),
+            format!("{key} {at}: not looked at: only who may read it can"),
             "sudo forkftpd doctor",
         );
     }

@@ -1,6 +1,7 @@
 //! What a systemd unit keeps from the server without saying so: another view of the library, and settings that take away what it
 //! needs.
 
+use super::library::Seen;
 use super::patient::{Patient, Running};
 use super::proc;
 use super::report::{Report, Topic};
@@ -35,7 +36,7 @@ const TRAPS: [(&str, &str); 3] = [
     ),
 ];
 
-pub(super) fn examine(patient: &Patient, report: &mut Report) {
+pub(super) fn examine(patient: &Patient, seen: Option<&Seen>, report: &mut Report) {
     let mut topic = report.topic("unit");
     let texts = units();
     if texts.is_empty() {
@@ -59,8 +60,13 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
             ));
         }
     }
-    if let Some(running) = &patient.running {
-        of_the_running(running, patient, &mut topic);
+    let Some(running) = &patient.running else {
+        return;
+    };
+    // A disk that has not answered is not asked again.
+    match seen.and_then(|seen| seen.real.as_ref()) {
+        Some(real) => of_the_running(running, patient, real, &mut topic),
+        None => topic.note("whether the running server sees the same library was not looked at"),
     }
 }
 
@@ -143,18 +149,14 @@ fn is_on(line: &str, setting: &str) -> bool {
 }
 
 /// Whether the running server sees the library that we see, and may write there.
-fn of_the_running(running: &Running, patient: &Patient, topic: &mut Topic<'_>) {
-    let library = &patient.config.library;
-    let shown = library.display();
-    let Ok(real) = library.canonicalize() else {
-        return topic.note(format!("{shown}: not compared with what the running server sees: it is not there, or kept from us"));
-    };
-    let beneath = real.strip_prefix("/").unwrap_or(&real);
+fn of_the_running(running: &Running, patient: &Patient, real: &Path, topic: &mut Topic<'_>) {
+    let shown = patient.config.library.display();
+    let beneath = real.strip_prefix("/").unwrap_or(real);
     let theirs = running.process.path("root").join(beneath);
     let same = |one: &std::fs::Metadata, other: &std::fs::Metadata| {
         (one.dev(), one.ino()) == (other.dev(), other.ino())
     };
-    match (std::fs::metadata(&theirs), std::fs::metadata(&real)) {
+    match (std::fs::metadata(&theirs), std::fs::metadata(real)) {
         (Ok(there), Ok(here)) if same(&there, &here) => {
             topic.ok(format!("the running server sees the same {shown}"));
         }
@@ -173,7 +175,7 @@ fn of_the_running(running: &Running, patient: &Patient, topic: &mut Topic<'_>) {
         (_, Err(error)) => topic.note(format!("{shown}: {error}")),
     }
     let mounts = running.process.text("mountinfo");
-    match mounts.and_then(|mounts| proc::mount_of(&mounts, &real)) {
+    match mounts.and_then(|mounts| proc::mount_of(&mounts, real)) {
         Some(mount) if mount.options.first().is_some_and(|option| option == "ro") => topic.error(
             format!("{shown} is read-only for the running server (ProtectSystem=, ProtectHome=)"),
             format!("systemctl edit {NAME}: [Service] ReadWritePaths={}", real.display()),
