@@ -9,7 +9,9 @@ use super::{quota, sign};
 use crate::config::{Encryption, Login, Protocol};
 use crate::digest::Kind;
 use crate::error::{Code, Refusal};
-use crate::ipc::{Answer, Ask, Client, Grant, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
+use crate::ipc::{
+    Answer, Ask, Client, Grant, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase, SessionId,
+};
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
 use crate::sys::process::monotonic_millis;
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
@@ -19,6 +21,7 @@ use std::os::fd::OwnedFd;
 /// One child, as the broker knows it.
 #[derive(Debug)]
 pub(super) struct Dealing {
+    pub(super) session: SessionId,
     pub(super) phase: Phase,
     pub(super) client: Option<Client>,
     /// The hello that was given out.
@@ -97,8 +100,9 @@ impl From<Result<(), Refusal>> for Outcome {
 }
 
 impl Dealing {
-    pub(super) fn new() -> Dealing {
+    pub(super) fn new(session: SessionId) -> Dealing {
         Dealing {
+            session,
             phase: Phase::Waiting,
             client: None,
             hello: Vec::new(),
@@ -187,7 +191,7 @@ impl Dealing {
         let Some(client) = self.client else {
             return Outcome::CutOff("a question, and no client");
         };
-        if !brought.is_empty() && !matches!(question, Ask::Give) {
+        if !brought.is_empty() && !matches!(question, Ask::Give { .. }) {
             return Outcome::CutOff("a descriptor that nobody asked for");
         }
         let is_plain = self.exporter.is_empty();
@@ -279,7 +283,10 @@ impl Dealing {
                 | Ask::ShareEnd { .. }
                 | Ask::ShareOpen { .. }),
             ) if client.protocol == Protocol::Http => self.answer_sharing(desk, client, question),
-            (Phase::In, Ask::Give) => self.answer_give(desk, &brought),
+            (Phase::In, Ask::Give { drop_box }) => self.answer_give(desk, drop_box, &brought),
+            (Phase::In, question @ (Ask::Commands { .. } | Ask::Run { .. })) => {
+                self.answer_commands(desk, &client, question)
+            }
             (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
             (
                 Phase::In,

@@ -2,6 +2,7 @@
 //! listener.
 
 mod ask;
+mod commands;
 mod dial;
 mod drive;
 mod forward;

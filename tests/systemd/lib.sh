@@ -117,3 +117,79 @@ END
 }
 
 start() { systemctl start "${SOCKETS[@]}" "$UNIT" || fail "no start: $(journal | tail -n 5)"; }
+
+# A file of so many bytes: mostly holes, with marks that no other place has.
+big() {
+    truncate -s "$1" "$LIBRARY/big"
+    local at
+    for at in 1 $(($1 / 3)) $(($1 / 2 + 7)) $(($1 - 100)); do
+        echo "mark $at" | dd of="$LIBRARY/big" bs=1 seek="$at" conv=notrunc status=none
+    done
+    chmod 644 "$LIBRARY/big"
+}
+download() {
+    case $1 in
+    drive) forkftp get --quiet drive://127.0.0.1/big -o - ;;
+    ftp) curl -sS ftp://127.0.0.1/big ;;
+    http) curl -sSf http://127.0.0.1:8443/big ;;
+    esac
+}
+upload() {
+    case $1 in
+    drive) forkftp put --quiet "drive://127.0.0.1/$2" - ;;
+    ftp) curl -sS -T - "ftp://127.0.0.1/$2" ;;
+    http) curl -sSf -T - "http://127.0.0.1:8443/$2" ;;
+    esac
+}
+# begin DIRECTION FACE: moves the big file, and stops in the middle until let_go. NAMES and TRANSFERS know of it.
+NAMES=() TRANSFERS=()
+begin() {
+    local name=$1-$2-${#NAMES[@]}
+    in_background move "$1" "$2" "$name"
+    NAMES+=("$name") TRANSFERS+=("$LAST")
+}
+move() {
+    local gate=(python3 "$(dirname "$0")/gate.py" $((32 << 20)) "$SCRATCH/$3.reached" "$SCRATCH/go")
+    if [ "$1" = get ]; then
+        download "$2" | "${gate[@]}" | cmp - "$LIBRARY/big"
+    else
+        "${gate[@]}" <"$LIBRARY/big" | upload "$2" "$3"
+    fi 2>"$SCRATCH/$3.err"
+}
+are_in_the_middle() {
+    local name
+    for name in "${NAMES[@]}"; do
+        [ -e "$SCRATCH/$name.reached" ] || { echo "$name: $(cat "$SCRATCH/$name.err")"; return 1; }
+    done
+    for name in "${TRANSFERS[@]}"; do kill -0 "$name" || return 1; done
+}
+# Lets all go on, and fails unless each ends well and is whole.
+let_go() {
+    local at name
+    touch "$SCRATCH/go"
+    for at in "${!NAMES[@]}"; do
+        name=${NAMES[at]}
+        wait "${TRANSFERS[at]}" || fail "$name: $(cat "$SCRATCH/$name.err")"
+        case $name in put-*)
+            cmp "$LIBRARY/big" "$LIBRARY/$name"
+            rm "$LIBRARY/$name"
+            ;;
+        esac
+    done
+    rm "$SCRATCH/go"
+    NAMES=() TRANSFERS=()
+}
+# Knocks at all doors until doors_answered, which fails if one stayed shut.
+knock() {
+    in_background python3 "$(dirname "$0")/knock.py" "$SCRATCH/done" "$SCRATCH/count" 2>"$SCRATCH/knock.err"
+    KNOCKER=$LAST
+    wait_for 10 test -s "$SCRATCH/count"
+}
+answers() { cat "$SCRATCH/count"; }
+more_answers_than() { [ "$(answers)" -gt "$1" ] || { cat "$SCRATCH/knock.err"; return 1; }; }
+doors_answered() {
+    wait_for 10 more_answers_than $(($(answers) + 3))
+    touch "$SCRATCH/done"
+    wait "$KNOCKER" || fail "$(cat "$SCRATCH/knock.err")"
+    rm "$SCRATCH/done" "$SCRATCH/count"
+}

@@ -27,16 +27,17 @@ done < <(processes)
 setpriv --reuid=nobody --regid=nogroup --clear-groups cat "/run/credentials/$UNIT/secret" 2>/dev/null && fail "anybody reads the secret"
 forkftpd check >"$SCRATCH/check" || fail "root's own check: $(cat "$SCRATCH/check")"
 
+umask 077
 printf 'correct horse\n' >"$SCRATCH/password"
-forkftpd user add ada --rights all --password-file "$SCRATCH/password"
+forkftpd user add ada --rights list,get,put,overwrite --password-stdin <"$SCRATCH/password"
 [ "$(stat -c '%U %a' /etc/forkftp/users.toml)" = "forkftp 600" ] || fail "the users' file is not the server's any more"
 systemctl reload "$UNIT"
 export FORKFTP_PASSWORD_FILE=$SCRATCH/password
 head -c 300000 /dev/urandom >"$SCRATCH/file"
-pin=$(grep -Eo '[0-9a-f:]{32,}' /run/certificate | head -n 1)
-forkftp put --quiet --pin "$pin" drives://ada@localhost/drive "$SCRATCH/file"
-curl -sS --cacert /etc/forkftp/tls.crt --ssl-reqd -u 'ada:correct horse' -T "$SCRATCH/file" ftp://localhost/ftp
-curl -sS --cacert /etc/forkftp/tls.crt -f -u 'ada:correct horse' -T "$SCRATCH/file" https://localhost:8443/http
+pin=$(grep -Eo 'sha256:[0-9a-f]{64}' /run/certificate | head -n 1)
+forkftp put --quiet --pin "$pin" drives://ada@127.0.0.1/drive "$SCRATCH/file"
+curl -sS --cacert /etc/forkftp/tls.crt --ssl-reqd -u 'ada:correct horse' -T "$SCRATCH/file" ftp://127.0.0.1/ftp
+curl -sS --cacert /etc/forkftp/tls.crt -f -u 'ada:correct horse' -T "$SCRATCH/file" https://127.0.0.1:8443/http
 for face in drive ftp http; do
     cmp "$SCRATCH/file" "$LIBRARY/$face"
 done

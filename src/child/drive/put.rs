@@ -6,14 +6,15 @@
 use super::{Fail, Handled, Session};
 use crate::child::guest::Transfer;
 use crate::child::quota::{Reserved, Spending};
+use crate::child::stored;
 use crate::digest::Value;
 use crate::error::{Code, Refusal};
 use crate::library::{Announced, Ready, Upload};
-use crate::rights::{Operation, Right};
+use crate::rights::Operation;
 use crate::sys::file::Stamp;
 use crate::wire::drive::{Put, PutDone, PutEnd, PutStart, letter};
 use crate::wire::frame::{Header, MAX_CONTROL};
-use crate::wire::name;
+use crate::wire::name::{self, Name};
 use crate::wire::path::{Bad, RelPath};
 
 /// Most uploads that wait for each other: each holds two descriptors.
@@ -26,7 +27,7 @@ const PIECE: usize = 256 * 1024;
 /// Uploads that are whole, and not shown yet.
 #[derive(Default)]
 pub(super) struct Batch {
-    ready: Vec<(String, Ready, Reserved)>,
+    ready: Vec<(RelPath, Ready, Reserved)>,
     bytes: u64,
 }
 
@@ -55,9 +56,9 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
     session.skipping = !request.resume;
     let path = name::encode(&request.path.0);
     match receive(session, &request) {
-        Ok((ready, reserved)) => {
+        Ok((at, ready, reserved)) => {
             session.batch.bytes += ready.size();
-            session.batch.ready.push((path, ready, reserved));
+            session.batch.ready.push((at, ready, reserved));
             if session.batch.is_full() {
                 session.commit()
             } else {
@@ -98,12 +99,13 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
     let outcomes = session
         .guest
         .library
-        .publish(ready, &|file| session.guest.give(file));
+        .publish(ready, &|at, file| session.guest.give(file, &paths[at]));
     for stored in outcomes.iter().flatten() {
         spent.stored(stored.size, stored.replaced);
     }
     session.guest.spend(spent)?;
-    for (path, outcome) in paths.iter().zip(outcomes) {
+    for (asked, outcome) in paths.iter().zip(outcomes) {
+        let shown = |path: &RelPath| name::encode(path.as_bytes());
         let outcome = outcome.and_then(|stored| match stored.digest {
             Some(digest) => Ok((stored, digest)),
             None => Err(Code::Io.into()),
@@ -111,12 +113,15 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
         match outcome {
             Ok((stored, value)) => {
                 let digest = value.to_hex();
+                let path = stored::path_of(asked, &stored);
+                let renamed = path != *asked;
                 session.line.writer.json(
                     letter::OK,
                     &PutDone {
                         size: stored.size,
                         digest: digest.clone(),
                         durability: durability.into(),
+                        name: renamed.then(|| Name(stored.name.clone())),
                     },
                 )?;
                 let done = Transfer {
@@ -124,23 +129,26 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
                     digest_kind: value.kind().as_str(),
                     digest: Some(digest),
                 };
-                session.guest.log_transfer("put", path, &Ok(done));
+                session.guest.log_transfer("put", &shown(&path), &Ok(done));
             }
             Err(refusal) => {
                 session.line.refuse(&refusal)?;
-                session.guest.log_transfer("put", path, &Err(refusal));
+                session
+                    .guest
+                    .log_transfer("put", &shown(asked), &Err(refusal));
             }
         }
     }
     Ok(())
 }
 
-fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fail> {
-    let rights = session.guest.grant.rights;
-    session.guest.allow(Operation::Put {
+fn receive(session: &mut Session, request: &Put) -> Result<(RelPath, Ready, Reserved), Fail> {
+    let operation = Operation::Put {
         overwrite: request.overwrite,
-    })?;
-    let path = RelPath::parse(&request.path.0).map_err(Bad::when_writing)?;
+    };
+    let path = RelPath::parse(&request.path.0).map_err(Bad::when_writing);
+    let path = session.guest.allow(operation, path)?;
+    let terms = session.guest.terms(&path);
     if request.nsec >= 1_000_000_000 {
         return Err(Refusal::new(Code::Request, "nsec is below 1000000000").into());
     }
@@ -152,7 +160,10 @@ fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fa
         }),
         digest: Some(request.digest),
         overwrite: request.overwrite,
-        parents: request.parents && rights.has(Right::Mkdir),
+        // Elsewhere the client says what becomes of a name that is taken.
+        rename_taken: terms.is_blind,
+        largest: terms.largest,
+        parents: request.parents && terms.makes_folders,
         resume: request.resume,
     };
     let library = session.guest.library;
@@ -178,7 +189,7 @@ fn receive(session: &mut Session, request: &Put) -> Result<(Ready, Reserved), Fa
         spent.release(reserved);
         session.guest.spend(spent)?;
     }
-    Ok((received?, reserved))
+    Ok((path, received?, reserved))
 }
 
 /// From the first byte to the proof of the whole.
