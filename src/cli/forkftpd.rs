@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, import, share, user};
+use super::{certificate, check, doctor, import, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -48,6 +48,14 @@ enum Command {
         /// Say only what is wrong.
         #[arg(short, long)]
         quiet: bool,
+        #[command(flatten)]
+        serve: Box<Serve>,
+    },
+    /// Look at the running server, or the planned one, for what goes wrong or will, and say what mends it.
+    #[command(after_long_help = doctor::AFTER)]
+    Doctor {
+        #[command(flatten)]
+        how: doctor::How,
         #[command(flatten)]
         serve: Box<Serve>,
     },
@@ -265,6 +273,7 @@ pub fn main() -> ExitCode {
             let said = check::check(&serve.flags());
             answer(said.map(|text| if quiet { String::new() } else { text }))
         }
+        Command::Doctor { how, serve } => doctor::run(&how, serve.flags()),
         Command::Session(Session { protocol, serve }) => {
             session(protocol, &serve.flags(), &arguments)
         }

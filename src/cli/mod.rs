@@ -2,6 +2,7 @@
 
 mod certificate;
 mod check;
+mod doctor;
 pub mod forkftp;
 pub mod forkftpd;
 mod generate;

@@ -158,7 +158,11 @@ fn socket(server: &Server) -> Result<PathBuf, Vec<String>> {
     })
 }
 
-fn exchange(path: &Path, request: &Request) -> std::io::Result<Reply> {
+/// One question to the server at this socket, and its answer.
+///
+/// # Errors
+/// As connect(2), and what is no answer.
+pub(super) fn exchange(path: &Path, request: &Request) -> std::io::Result<Reply> {
     let stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;

@@ -307,6 +307,16 @@ impl Config {
             folder.map_or_else(|| control.clone(), |folder| folder.join(&control))
         }))
     }
+
+    /// Who serves, as the file names them, whatever else is in it: for those who look at a server that another user starts.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no configuration.
+    pub fn user_of(named: Option<&Path>) -> Result<Option<String>, Vec<Problem>> {
+        let (path, text) = file::read(named)?;
+        let user = file::parse(path.as_deref(), &text)?.user;
+        Ok(user.map(toml::Spanned::into_inner))
+    }
 }
 
 /// What the parser says of `text`: of a key that it does not know, all those that it does.

@@ -8,6 +8,7 @@
 mod ahead;
 mod digest;
 mod download;
+mod inspect;
 mod listing;
 mod manage;
 mod partial;
@@ -19,6 +20,7 @@ mod tests;
 mod upload;
 
 pub use download::{Download, Scratch};
+pub use inspect::{Features, Inspected, Left, Tried};
 pub use listing::Walk;
 pub use manage::Removed;
 pub use partial::kept;

@@ -97,11 +97,13 @@ pub(super) fn random_name() -> Result<Vec<u8>> {
 
 /// Removes what earlier servers left: regular files with a name as `random_name` makes it, that nobody has locked.
 pub(super) fn sweep(stage: BorrowedFd<'_>) -> Result<u64> {
-    remove_unlocked(stage, |name, _| {
-        name.strip_prefix(PREFIX).is_some_and(|rest| {
-            rest.len() == RANDOM_DIGITS && rest.iter().all(u8::is_ascii_hexdigit)
-        })
-    })
+    remove_unlocked(stage, |name, _| is_ours(name))
+}
+
+/// True for a name as `random_name` makes it.
+pub(super) fn is_ours(name: &[u8]) -> bool {
+    name.strip_prefix(PREFIX)
+        .is_some_and(|rest| rest.len() == RANDOM_DIGITS && rest.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Removes the unlocked regular files of `folder` for which `ours` is true.

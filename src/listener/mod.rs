@@ -23,4 +23,4 @@ mod sockets;
 mod weather;
 
 pub use reload::NO_LANDLOCK;
-pub use run::run;
+pub use run::{descriptors_for, run};

@@ -49,8 +49,7 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     let (control, setup) = Control::start(arguments)?;
     let service = reload::open(flags, setup, &mut inherited)?;
     let most_clients = service.config.max_clients + service.config.prefork.max(16);
-    // A child costs one, and a warm one its channels besides.
-    if u64::from(most_clients + 2 * service.config.prefork) + 64 > descriptors {
+    if descriptors_for(&service.config) > descriptors {
         return Err(vec![format!(
             "max_clients = {} needs more descriptors than the limit of {descriptors}: lower it, or raise LimitNOFILE (ulimit -n)",
             service.config.max_clients
@@ -67,6 +66,13 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     }
     process::fill_heap();
     Ok(listener.serve(flags, arguments))
+}
+
+/// Descriptors that the listener needs for as many clients as may come: a child costs one, and a warm one its channels besides.
+#[must_use]
+pub fn descriptors_for(config: &Config) -> u64 {
+    let prefork = u64::from(config.prefork);
+    u64::from(config.max_clients) + prefork.max(16) + 2 * prefork + 64
 }
 
 struct Signals {

@@ -193,12 +193,14 @@ pub fn hide_memory() -> Result<()> {
     nix::sys::prctl::set_dumpable(false)
 }
 
+/// Most descriptors that a process takes for itself: more would only make tables larger, and some containers say 1e9.
+pub const MOST_DESCRIPTORS: u64 = 1 << 20;
+
 /// Raises the soft limit of open descriptors to the hard one: an idle session costs the listener one.
 pub fn raise_descriptor_limit() -> Result<u64> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    // More than a million would only make tables larger; some containers say 1e9.
-    let wanted = hard.min(1 << 20);
+    let wanted = hard.min(MOST_DESCRIPTORS);
     setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)?;
     Ok(wanted)
 }
