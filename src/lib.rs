@@ -18,7 +18,7 @@
 //! | processes | [`broker`], [`child`], [`dialer`], [`runner`], [`client`]: never each other |
 //! | shared state | [`library`], [`scoreboard`], [`users`] |
 //! | words between processes | [`ipc`], [`control`] |
-//! | words | [`config`], [`rights`], [`proof`], [`scram`], [`digest`], [`tls`], [`log`], [`wire`] |
+//! | words | [`config`], [`rights`], [`proof`], [`scram`], [`digest`], [`tls`], [`log`], [`ledger`], [`wire`] |
 //! | ground | [`error`], [`sys`] |
 //!
 //! One download, one way: `listener::run` accepts, `listener::children` forks, `child::sandbox` shuts the process in, `child::ask` has
@@ -39,6 +39,7 @@ pub mod wire;
 
 pub mod config;
 pub mod control;
+pub mod ledger;
 pub mod log;
 pub mod scoreboard;
 

@@ -71,6 +71,7 @@ impl Keys {
             download_rate: account.download_rate,
             quota: account.quota.is_some() || account.quota_files.is_some(),
             narrower,
+            tells: self.hears_deeds(),
             gives: account.owner.is_some() || account.group.is_some(),
             on_taken: account.on_taken,
             on_hangup: account.on_hangup,

@@ -2,6 +2,7 @@
 //! of phase, or one that cannot be read, ends the child's channel, and nothing else.
 
 use super::desk::{self, Desk};
+use super::done::Telling;
 use super::hasher::Work;
 use super::inside::Inside;
 use super::login::{Attempt, Passed, Wanted};
@@ -37,6 +38,8 @@ pub(super) struct Dealing {
     pub(super) proxied: Option<bool>,
     /// Who is in.
     pub(super) inside: Option<Inside>,
+    /// What it said of what it did.
+    pub(super) telling: Telling,
 }
 
 /// A signature for a handshake by the server's key.
@@ -77,6 +80,8 @@ impl Reply {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Say(Reply),
+    /// It was heard, and there is nothing to say.
+    Nothing,
     /// A password has to be hashed first, elsewhere: `Dealing::hashed` follows.
     Hash(Box<Work>),
     /// The channel ends.
@@ -112,6 +117,7 @@ impl Dealing {
             failures: 0,
             proxied: None,
             inside: None,
+            telling: Telling::default(),
         }
     }
 
@@ -286,6 +292,11 @@ impl Dealing {
             (Phase::In, Ask::Give { drop_box }) => self.answer_give(desk, drop_box, &brought),
             (Phase::In, question @ (Ask::Commands { .. } | Ask::Run { .. })) => {
                 self.answer_commands(desk, &client, question)
+            }
+            (phase, question @ (Ask::PathPart { .. } | Ask::Begun { .. } | Ask::Done(_)))
+                if phase == Phase::In || self.telling.lent.is_some() =>
+            {
+                self.hear_deed(desk, &client, question)
             }
             (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
             (

@@ -2,6 +2,7 @@
 
 use super::commands::Runner;
 use super::keys::Keys;
+use super::ledger::Ledger;
 use super::quota::Quotas;
 use super::remembered::Remembered;
 use super::sessions::Sessions;
@@ -20,6 +21,8 @@ pub(super) struct Desk {
     pub(super) throttle: Throttle,
     pub(super) quotas: Quotas,
     pub(super) remembered: Remembered,
+    /// Where it is written down what is done; none for nowhere.
+    pub(super) ledger: Option<Ledger>,
     /// Of browsers.
     pub(super) signed_in: Sessions,
     pub(super) runner: Runner,
@@ -32,8 +35,9 @@ pub(super) struct Desk {
 impl Desk {
     /// # Errors
     /// When the kernel has no randomness.
-    pub(super) fn new(keys: Keys) -> Result<Desk, getrandom::Error> {
+    pub(super) fn new(mut keys: Keys) -> Result<Desk, getrandom::Error> {
         Ok(Desk {
+            ledger: keys.ledger.take(),
             keys,
             throttle: Throttle::default(),
             quotas: Quotas::default(),

@@ -7,6 +7,7 @@ use super::quota;
 use crate::config::Account;
 use crate::error::{Code, Refusal};
 use crate::ipc::{Answer, Client, Grant, Phase};
+use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, file};
 use crate::wire::path::RelPath;
 use std::os::fd::{AsFd, OwnedFd};
@@ -25,6 +26,17 @@ pub(super) struct Inside {
     partials: Option<OwnedFd>,
     /// Reserved, and not given back yet.
     reserved: quota::Amount,
+}
+
+impl Inside {
+    /// What has this path from their home, from the library's root.
+    pub(super) fn whole_path_of(&self, path: &[u8]) -> Vec<u8> {
+        match (self.home.is_root(), path) {
+            (true, path) => path.to_vec(),
+            (false, b"") => self.home.as_bytes().to_vec(),
+            (false, path) => [self.home.as_bytes(), b"/", path].concat(),
+        }
+    }
 }
 
 impl Dealing {
@@ -72,6 +84,7 @@ impl Dealing {
             return Reply::refused(Code::Busy, what).into();
         }
         self.phase = Phase::In;
+        self.telling.since = monotonic_millis();
         self.inside = Some(Inside {
             name,
             home: account.home,

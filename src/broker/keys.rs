@@ -1,5 +1,6 @@
 //! What the broker alone holds. Loaded whole or not at all: a damaged part means no service.
 
+use super::ledger::Ledger;
 use super::shares::Shares;
 use super::sign::Pairs;
 use crate::config::{Account, Config, Flags};
@@ -23,6 +24,8 @@ pub(super) struct Keys {
     pub(super) library: Library,
     /// None where there are none.
     pub(super) shares: Option<Shares>,
+    /// None where there is none, and once it lies on the desk.
+    pub(super) ledger: Option<Ledger>,
     users: Users,
     /// Makes the verifiers of users that there are not.
     nobody: [u8; 32],
@@ -52,12 +55,15 @@ impl Keys {
         let shares = config.shares_file.as_deref().map(Shares::open);
         let shares = shares.transpose().map_err(one)?;
         let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
+        let ledger = config.ledger_file.as_deref().map(Ledger::open);
+        let ledger = ledger.transpose().map_err(one)?;
         let keys = Keys {
             config,
             secret,
             tls,
             library,
             shares,
+            ledger,
             users,
             nobody,
         };

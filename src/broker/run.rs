@@ -5,6 +5,7 @@ use super::boxes::Expiry;
 use super::desk::Desk;
 use super::hasher::Hasher;
 use super::keys::Keys;
+use super::ledger::Ledger;
 use super::sign::Pair;
 use super::walls;
 use crate::config::Flags;
@@ -176,6 +177,10 @@ impl Broker<'_> {
             }
             self.say_what_is_due();
             self.hash();
+            self.desk.keep_ledger();
+        }
+        if let Some(ledger) = &mut self.desk.ledger {
+            ledger.close();
         }
         0
     }
@@ -184,10 +189,12 @@ impl Broker<'_> {
         shuts_descriptors(self.desk.keys.config.identity)
     }
 
-    /// Until the next answer that is held back is due, or files are looked for whose time is over.
+    /// Until the next answer that is held back is due, something for the ledger, or files are looked for whose time is over.
     fn timeout(&self) -> EpollTimeout {
-        let due = self.later.iter().map(|(due, ..)| *due);
-        let Some(due) = due.chain(self.expiry.due(&self.desk.keys)).min() else {
+        let answers = self.later.iter().map(|(due, ..)| *due);
+        let ledger = self.desk.ledger.as_ref().and_then(Ledger::due);
+        let expiry = self.expiry.due(&self.desk.keys);
+        let Some(due) = answers.chain(ledger).chain(expiry).min() else {
             return EpollTimeout::NONE;
         };
         let left = due.saturating_sub(monotonic_millis());
@@ -239,6 +246,7 @@ impl Broker<'_> {
                     Ok(mut keys) => {
                         keys.succeed(&mut self.desk.keys);
                         self.desk.keys = keys;
+                        self.desk.renew_ledger();
                         self.desk.remembered.clear();
                         let keys = &self.desk.keys;
                         self.desk.signed_in.retain(|user, stored| {
@@ -311,24 +319,30 @@ impl Broker<'_> {
         }
     }
 
+    /// Takes one question, and what a child tells before it, up to a limit.
     fn hear_child(&mut self, child: u64) {
-        let Some(known) = self.children.get_mut(&child) else {
-            return;
-        };
-        match ipc::receive_from::<Ask>(known.channel.as_fd()) {
-            Err(Errno::EAGAIN) => {}
-            Ok(None) => self.forget(child),
-            Ok(Some((question, brought, pid))) => {
-                known.pid = pid.filter(|pid| *pid > 0);
-                let outcome = known.dealing.answer(&mut self.desk, question, brought);
-                self.carry_out(child, outcome);
+        for _ in 0..AT_ONCE {
+            let Some(known) = self.children.get_mut(&child) else {
+                return;
+            };
+            match ipc::receive_from::<Ask>(known.channel.as_fd()) {
+                Err(Errno::EAGAIN) => return,
+                Ok(None) => return self.forget(child),
+                Ok(Some((question, brought, pid))) => {
+                    known.pid = pid.filter(|pid| *pid > 0);
+                    match known.dealing.answer(&mut self.desk, question, brought) {
+                        Outcome::Nothing => {}
+                        outcome => return self.carry_out(child, outcome),
+                    }
+                }
+                Err(_) => return self.cut_off(child, "a message that is no question"),
             }
-            Err(_) => self.cut_off(child, "a message that is no question"),
         }
     }
 
     fn carry_out(&mut self, child: u64, outcome: Outcome) {
         match outcome {
+            Outcome::Nothing => {}
             Outcome::Say(reply) if reply.delay == 0 => self.say(child, &reply),
             Outcome::Say(reply) => {
                 self.later
@@ -425,8 +439,9 @@ impl Broker<'_> {
     }
 
     fn forget(&mut self, child: u64) {
-        if let Some(known) = self.children.remove(&child) {
+        if let Some(mut known) = self.children.remove(&child) {
             let _ = self.epoll.delete(&known.channel);
+            known.dealing.note_cut(&mut self.desk);
             known.dealing.leave(&mut self.desk);
         }
     }

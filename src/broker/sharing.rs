@@ -163,9 +163,15 @@ impl Dealing {
             ];
             log::event(log::Level::Info, "share opened", &fields);
         }
+        let tells = desk.keys.hears_deeds();
+        if tells {
+            let home = desk.keys.account(&share.user).map(|account| &account.home);
+            self.lend(home, &share);
+        }
         let answer = Answer::Lent {
             path: share.path,
             rate,
+            tells,
             alone,
             is_last,
         };

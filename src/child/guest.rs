@@ -47,14 +47,6 @@ pub(super) struct Terms {
     pub(super) is_blind: bool,
 }
 
-/// What moved, for the log.
-#[derive(Debug)]
-pub(super) struct Transfer {
-    pub(super) bytes: u64,
-    pub(super) digest_kind: &'static str,
-    pub(super) digest: Option<String>,
-}
-
 impl Guest {
     /// Says on the scoreboard and in the log who it is, if they have a name.
     pub(super) fn new(
@@ -136,16 +128,13 @@ impl Guest {
         given.map_err(|_| Errno::EPERM.into())
     }
 
-    /// One line for a transfer that was carried out or refused.
-    pub(super) fn log_transfer(&self, verb: &str, path: &str, result: &Result<Transfer, Refusal>) {
+    /// One line for a folder that was listed, in so many bytes, or was not.
+    pub(super) fn log_list(&self, path: &str, listed: &Result<u64, Refusal>) {
         let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &path)];
-        if let Ok(transfer) = result {
-            fields.push(("bytes", &transfer.bytes));
-            if let Some(digest) = &transfer.digest {
-                fields.push((transfer.digest_kind, digest));
-            }
+        if let Ok(bytes) = listed {
+            fields.push(("bytes", bytes));
         }
-        self.log(verb, &fields, result.as_ref().err());
+        self.log("list", &fields, listed.as_ref().err());
     }
 
     /// One line for a request with these `fields`, and why it was refused, if it was.
@@ -164,6 +153,8 @@ impl Guest {
             peer: self.peer,
             user: self.grant.user.as_deref(),
             slot: self.slot,
+            tells: self.grant.tells.then_some(&self.broker),
+            shared: false,
         }
     }
 
@@ -174,6 +165,8 @@ impl Guest {
                 peer: self.peer,
                 user: self.grant.user.as_deref(),
                 slot: self.slot,
+                tells: self.grant.tells.then_some(&self.broker),
+                shared: false,
             },
             pace: &mut self.downloads,
         }
@@ -186,6 +179,10 @@ pub(super) struct Record<'a> {
     peer: Peer,
     user: Option<&'a str>,
     slot: Slot<'static>,
+    /// Who is told what was done, if anybody wants to know.
+    pub(super) tells: Option<&'a Broker>,
+    /// It is about a file that was lent by a share link.
+    pub(super) shared: bool,
 }
 
 /// Who is sent a file, and how fast.
@@ -197,9 +194,19 @@ pub(super) struct Sending<'a> {
 
 impl<'a> Sending<'a> {
     /// To somebody who has a share link, and was not let in for it.
-    pub(super) fn to_stranger(peer: Peer, pace: &'a mut Pace, slot: Slot<'static>) -> Sending<'a> {
-        let user = None;
-        let record = Record { peer, user, slot };
+    pub(super) fn to_stranger(
+        peer: Peer,
+        tells: Option<&'a Broker>,
+        pace: &'a mut Pace,
+        slot: Slot<'static>,
+    ) -> Sending<'a> {
+        let record = Record {
+            peer,
+            user: None,
+            slot,
+            tells,
+            shared: true,
+        };
         Sending { record, pace }
     }
 }

@@ -3,6 +3,7 @@
 
 mod ask;
 mod commands;
+mod deeds;
 mod dial;
 mod drive;
 mod forward;

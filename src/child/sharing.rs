@@ -14,6 +14,8 @@ pub(super) struct Lent {
     pub(super) file: Download,
     /// Bytes a second.
     pub(super) rate: Option<u64>,
+    /// What becomes of it is told to the broker.
+    pub(super) tells: bool,
     /// Nothing else will be answered, and nothing can be opened any more.
     pub(super) is_last: bool,
 }
@@ -68,6 +70,7 @@ impl Broker {
                     path,
                     rate,
                     alone,
+                    tells,
                     is_last,
                 },
                 mut given,
@@ -82,6 +85,7 @@ impl Broker {
                     path,
                     file,
                     rate,
+                    tells,
                     is_last,
                 })
             }

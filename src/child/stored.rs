@@ -1,13 +1,14 @@
 //! What is said of an upload in whatever protocol it came: the name it got, what its receipt is known by, and its line in the log. Run
 //! by a child.
 
+use super::ask::Unanswered;
+use super::deeds::{Deed, Doing};
 use super::guest::Guest;
 use crate::error::Refusal;
 use crate::library::Published;
 use crate::sys::random;
 use crate::wire::name;
 use crate::wire::path::RelPath;
-use std::fmt::Display;
 
 /// What the receipt of an upload is known by.
 ///
@@ -37,24 +38,32 @@ pub(super) fn digest_word(published: &Published) -> String {
 }
 
 impl Guest {
-    /// One line for an upload that was stored at `path`.
-    pub(super) fn log_stored(&self, path: &RelPath, published: &Published, id: &str) {
+    /// An upload was stored at `path`. When this returns, it is written down wherever it is to be: its client may hear of it.
+    pub(super) fn has_stored(
+        &self,
+        path: &RelPath,
+        doing: Doing,
+        published: &Published,
+        id: &str,
+    ) -> Result<(), Unanswered> {
         let shown = name::encode(path.as_bytes());
-        let digest = published.digest.as_ref();
-        let hex = digest.map(|digest| digest.to_hex()).unwrap_or_default();
-        let mut fields: Vec<(&str, &dyn Display)> =
-            vec![("path", &shown), ("bytes", &published.size), ("id", &id)];
-        if let Some(digest) = digest {
-            fields.push((digest.kind().as_str(), &hex));
-        }
-        self.log("put", &fields, None);
+        let deed = Deed {
+            bytes: Some(published.size),
+            id: Some(id),
+            digest: published.digest,
+            ..Deed::put(&shown, doing)
+        };
+        self.record().done_for_good(&deed, None)
     }
 
-    /// One line for one that was not, of which `came` bytes came.
-    pub(super) fn log_unstored(&self, path: &RelPath, came: u64, why: &Refusal) {
+    /// One was not, of which `came` bytes came.
+    pub(super) fn has_not_stored(&self, path: &RelPath, doing: Doing, came: u64, why: &Refusal) {
         let shown = name::encode(path.as_bytes());
-        let fields: [(&str, &dyn Display); 3] =
-            [("path", &shown), ("bytes", &came), ("reason", &why.message)];
-        self.log("put", &fields, Some(why));
+        let deed = Deed {
+            bytes: Some(came),
+            more: &[("reason", &why.message)],
+            ..Deed::put(&shown, doing)
+        };
+        self.record().done(&deed, Some(why));
     }
 }

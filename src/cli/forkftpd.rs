@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, doctor, import, share, user};
+use super::{certificate, check, doctor, import, receipts, share, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -84,6 +84,8 @@ enum Command {
     User(user::UserArgs),
     /// Links that users of HTTP gave to others: the shares' file.
     Share(share::ShareArgs),
+    /// What was uploaded, downloaded, deleted and renamed: the ledger.
+    Receipts(receipts::ReceiptsArgs),
     /// Make a configuration and users of another server's: vsftpd, pure-ftpd or ProFTPD.
     Import(import::ImportArgs),
     /// The certificate of listeners with tls = true.
@@ -292,6 +294,9 @@ pub fn main() -> ExitCode {
             Err(problems) => refuse(&problems),
         },
         Command::Share(arguments) => answer(share::run(arguments)),
+        Command::Receipts(arguments) => {
+            receipts::run(arguments).unwrap_or_else(|problems| refuse(&problems))
+        }
         Command::Import(arguments) => {
             import::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }

@@ -10,6 +10,7 @@ mod import;
 mod manage;
 mod moving;
 mod password;
+mod receipts;
 mod run;
 mod share;
 mod user;

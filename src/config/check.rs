@@ -4,7 +4,7 @@
 use super::drop_box::drop_boxes;
 use super::file::{File, Placed, place};
 use super::listen::listeners;
-use super::private::{private, shares, tls};
+use super::private::{ledger, private, shares, tls};
 use super::program::commands;
 use super::{Account, Command, Config, Files, Flags, Listen, Login};
 use crate::log::{self, Format};
@@ -136,7 +136,7 @@ pub(super) fn check(
 
     let library = c
         .path(flags.library, "library", file.library)
-        .map_or_else(|| PathBuf::from("/srv/forkftp"), |set| set.value);
+        .map_or_else(|| super::DEFAULT_LIBRARY.into(), |set| set.value);
     let users_file = c.path(flags.users_file, "users-file", file.users_file);
     let listen = listeners(
         c,
@@ -179,6 +179,14 @@ pub(super) fn check(
     let vsftpd_log = c
         .path(None, "vsftpd_log", file.vsftpd_log)
         .map(|set| set.value);
+    let others = [
+        secret_file.as_deref(),
+        users_file.as_deref(),
+        shares_file.as_deref(),
+        xferlog.as_deref(),
+        vsftpd_log.as_deref(),
+    ];
+    let ledger_file = ledger(c, file.ledger_file, &library, &others);
 
     let identity = identity(c, flags.user, file.user);
 
@@ -250,6 +258,7 @@ pub(super) fn check(
         secret_file,
         users_file,
         shares_file,
+        ledger_file,
         anonymous,
         drop_boxes,
         tls,

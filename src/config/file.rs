@@ -25,6 +25,9 @@ secret_file = "/etc/forkftp/secret"
 # users_file = "/etc/forkftp/users.toml"
 # Links that users of HTTP give to others, mode 0600: made when it is not there. Without it there are none.
 # shares_file = "/var/lib/forkftp/shares.json"
+# The ledger: a line of JSON for each upload, download, deletion and rename. Made when it is not there, and written by the server alone;
+# forkftpd receipts and forkftpd stats read it. Without it none is kept.
+# ledger_file = "/var/lib/forkftp/ledger.jsonl"
 # The certificate of listeners with tls = true, and its private key, mode 0600: forkftpd cert new. Read again when they change.
 # tls_certificate = "/etc/forkftp/tls.crt"
 # tls_key = "/etc/forkftp/tls.key"
@@ -202,6 +205,7 @@ pub(super) struct File {
     pub(super) secret_file: Placed<PathBuf>,
     pub(super) users_file: Placed<PathBuf>,
     pub(super) shares_file: Placed<PathBuf>,
+    pub(super) ledger_file: Placed<PathBuf>,
     pub(super) anonymous: Option<Spanned<FileAccount>>,
     pub(super) tls_certificate: Placed<PathBuf>,
     pub(super) tls_key: Placed<PathBuf>,

@@ -189,6 +189,8 @@ pub struct Config {
     pub users_file: Option<PathBuf>,
     /// The file of share links, which the broker alone reads and writes; none when there are none.
     pub shares_file: Option<PathBuf>,
+    /// The ledger, which the broker alone writes; none for none.
+    pub ledger_file: Option<PathBuf>,
     /// What those may do who do not log in.
     pub anonymous: Account,
     /// Folders into which files are put and nothing else is done.
@@ -263,6 +265,8 @@ pub struct Flags {
     pub log_level: Option<log::Level>,
 }
 
+/// The folder that is served when none is named.
+const DEFAULT_LIBRARY: &str = "/srv/forkftp";
 /// The configuration file that is read when none is named and it is there.
 pub const DEFAULT_FILE: &str = "/etc/forkftp/forkftpd.toml";
 
@@ -335,6 +339,20 @@ pub fn shares_file(named: Option<&Path>) -> Result<Option<PathBuf>, Vec<Problem>
     let shares_file = file::parse(path.as_deref(), &text)?.shares_file;
     let folder = path.as_deref().and_then(Path::parent);
     Ok(shares_file.map(|file| folder.unwrap_or(Path::new("")).join(file.into_inner())))
+}
+
+/// The ledger that the configuration names, and the library it is about, whether or not the rest of it is sound.
+///
+/// # Errors
+/// A configuration that cannot be read.
+pub fn ledger_file(named: Option<&Path>) -> Result<(Option<PathBuf>, PathBuf), Vec<Problem>> {
+    let (path, text) = file::read(named)?;
+    let file = file::parse(path.as_deref(), &text)?;
+    let folder = path.as_deref().and_then(Path::parent);
+    let beside = |file: PathBuf| folder.unwrap_or(Path::new("")).join(file);
+    let ledger = file.ledger_file.map(|file| beside(file.into_inner()));
+    let library = file.library.map(|folder| beside(folder.into_inner()));
+    Ok((ledger, library.unwrap_or_else(|| DEFAULT_LIBRARY.into())))
 }
 
 /// The users' file that the configuration names, whether or not the rest of it is sound: whoever makes users may still be setting

@@ -78,3 +78,21 @@ pub(super) fn shares(
     let file = c.path(None, "shares_file", file);
     private(c, wanted, file, library, "")
 }
+
+/// Where it is written down what was done. It is added to for as long as the server runs: no other of its files can be that.
+pub(super) fn ledger(
+    c: &mut Checker<'_>,
+    file: Placed<PathBuf>,
+    library: &Path,
+    others: &[Option<&Path>],
+) -> Option<PathBuf> {
+    let file = c.path(None, "ledger_file", file);
+    let place = file.as_ref().and_then(|set| set.place.clone());
+    let path = private(c, file.is_some(), file, library, "")?;
+    if others.contains(&Some(&path)) {
+        let what =
+            "ledger_file names a file that is kept for something else: give it one of its own";
+        c.wrong(place.as_deref(), what);
+    }
+    Some(path)
+}

@@ -24,6 +24,8 @@ pub struct Grant {
     pub quota: bool,
     /// The last descriptor is a Landlock ruleset to be entered first.
     pub narrower: bool,
+    /// What is done is told to the broker.
+    pub tells: bool,
     /// New files belong to somebody else: the broker gives them away.
     pub gives: bool,
     /// What becomes of a new file whose name is taken.
@@ -97,6 +99,8 @@ pub enum Answer {
         rate: Option<u64>,
         /// The last descriptor is a Landlock ruleset to be entered first: the child opens nothing any more.
         alone: bool,
+        /// What becomes of it is told to the broker.
+        tells: bool,
         /// Nothing else will be answered.
         is_last: bool,
     },
@@ -119,7 +123,7 @@ pub enum Answer {
     /// To `Run`: it runs, unless the runner has a reason against it. Two descriptors come along: its output, and the channel by which the
     /// `Outcome` is told. When they are closed, it ends.
     Running,
-    /// To `Reserve`, `Spent`, `Give`, `Forwarded` and `SignOut`, in `In` to `Session`, and to `Secured` where there is no hello: it is
+    /// To `Reserve`, `Spent`, `Give`, `Done`, `Forwarded` and `SignOut`, in `In` to `Session`, and to `Secured` where there is no hello: it is
     /// so, or it is done.
     Noted,
     /// Not so.

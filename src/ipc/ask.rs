@@ -1,5 +1,7 @@
 //! What a child asks the broker, and when.
 
+use super::Deed;
+use crate::ledger::Verb;
 use crate::proof::Mac;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -163,6 +165,27 @@ pub enum Ask {
         /// The same for files.
         files: i64,
     },
+    /// A transfer begins: if nothing more is heard of it, it was cut when the child ended. In `In`, and of a file that was lent by a
+    /// share link. Not answered.
+    Begun {
+        /// A number that it is known by.
+        ticket: u32,
+        /// What.
+        verb: Verb,
+        /// As in `Deed`.
+        path: String,
+        /// As there.
+        shared: bool,
+    },
+    /// The next part of a path that is too long for one message, or of the new one of a rename. Not answered.
+    PathPart {
+        /// Of the new one.
+        to: bool,
+        /// Letters.
+        letters: String,
+    },
+    /// That was done, or not: for the ledger. In `In`, and of a file that was lent by a share link. Answered where that is awaited.
+    Done(Deed),
 }
 
 /// Signatures that one client's handshake may need; one does, and a second is for nothing we know.

@@ -279,6 +279,9 @@ pub struct PutDone {
     /// The name it got, where that was taken and a drop box gives another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<Name>,
+    /// What the upload is known by in the server's log and ledger, 16 hexadecimal digits; empty from a server that has no such.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
 }
 
 /// `M`: make a folder.

@@ -154,7 +154,7 @@ impl Talk {
         }
     }
 
-    fn say(&self, question: &Ask) {
+    pub fn say(&self, question: &Ask) {
         let _ = ipc::send(self.0.as_fd(), question, &[], true);
     }
 

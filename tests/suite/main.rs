@@ -14,6 +14,7 @@ mod doctor;
 mod frames;
 mod ftp;
 mod http;
+mod ledger;
 #[cfg(target_arch = "x86_64")]
 mod lending;
 mod listing;

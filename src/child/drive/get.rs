@@ -5,9 +5,10 @@
 //! one a second thread does that, a little behind, so that the digest costs no time where there is a second processor.
 
 use super::{Fail, Handled, Session};
-use crate::child::guest::Transfer;
+use crate::child::deeds::{Deed, Doing};
 use crate::digest::{Hasher, Kind, Value};
 use crate::error::{Code, Refusal};
+use crate::ledger::Verb;
 use crate::library::{Download, Scratch};
 use crate::rights::Operation;
 use crate::sys::file;
@@ -36,14 +37,38 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
         .guest
         .allow(Operation::Get, at)
         .and_then(|path| session.guest.library.open_file(&path));
+    let path = name::encode(&request.path.0);
+    let (mut doing, mut moved) = (Doing::now(), Moved::default());
     let result = match opened {
-        Ok(file) => send(session, &request, &file)?,
-        Err(refusal) => Err(refusal),
+        Ok(file) => {
+            let record = session.guest.record();
+            doing = record.begin(Verb::Download, &path, Some(file.facts().size));
+            send(session, &request, &file, &mut moved)
+        }
+        Err(refusal) => Ok(Err(refusal)),
     };
-    session
-        .guest
-        .log_transfer("get", &name::encode(&request.path.0), &result);
-    result.map(drop).map_err(Fail::from)
+    let (handled, refusal) = match result {
+        Ok(Ok(())) => (Ok(()), None),
+        Ok(Err(refusal)) => (Err(Fail::Refuse(refusal.clone())), Some(refusal)),
+        Err(end) => (Err(end), Some(Code::Cancelled.into())),
+    };
+    let deed = Deed {
+        bytes: moved.bytes,
+        digest: moved.digest,
+        is_part: moved.is_part,
+        ..Deed::get(&path, doing)
+    };
+    session.guest.record().done(&deed, refusal.as_ref());
+    handled
+}
+
+/// What became of a file on its way.
+#[derive(Debug, Default)]
+struct Moved {
+    /// None where nothing was sent.
+    bytes: Option<u64>,
+    digest: Option<Value>,
+    is_part: bool,
 }
 
 /// A digest in the making.
@@ -111,7 +136,8 @@ fn send(
     session: &mut Session,
     request: &Get,
     file: &Download,
-) -> Result<Result<Transfer, Refusal>, Fail> {
+    moved: &mut Moved,
+) -> Result<Result<(), Refusal>, Fail> {
     let plan = match plan(request, file) {
         Ok(plan) => plan,
         Err(refusal) => return Ok(Err(refusal)),
@@ -127,8 +153,12 @@ fn send(
     };
     session.line.writer.json(letter::OK, &start)?;
     let mut sum = plan.known.is_none().then(|| Sum::new(request.digest));
-    let sent = send_bytes(session, request, file, &plan, &mut sum)?;
-    let digest = match sent.and_then(|()| file.unchanged()) {
+    let before = session.line.writer.sink().sent();
+    let sent = send_bytes(session, request, file, &plan, &mut sum);
+    // Not all that was sent was the file's.
+    let went = session.line.writer.sink().sent() - before;
+    moved.bytes = Some(went.min(length));
+    let digest = match sent?.and_then(|()| file.unchanged()) {
         Ok(()) => plan.known.or_else(|| sum.map(|sum| sum.hasher.finish())),
         Err(refusal) => return Ok(Err(refusal)),
     };
@@ -138,18 +168,18 @@ fn send(
     if plan.known.is_none() && plan.whole {
         file.keep_digest(&digest);
     }
-    let digest_text = digest.to_hex();
     session.line.writer.json(
         letter::END,
         &GetEnd {
-            digest: digest_text.clone(),
+            digest: digest.to_hex(),
         },
     )?;
-    Ok(Ok(Transfer {
-        bytes: length,
-        digest_kind: request.digest.as_str(),
-        digest: Some(digest_text),
-    }))
+    *moved = Moved {
+        bytes: Some(length),
+        digest: Some(digest),
+        is_part: !plan.whole || length < facts.size,
+    };
+    Ok(Ok(()))
 }
 
 /// The `D` frames, and the digest of what it is to cover. The inner refusal is the file's; the frames are whole all the same.

@@ -1,7 +1,6 @@
 //! `L`: the entries of a folder, as many as there are, in bounded memory. Run by a child.
 
 use super::{Fail, Handled, Session};
-use crate::child::guest::Transfer;
 use crate::error::Refusal;
 use crate::library::Walk;
 use crate::rights::Operation;
@@ -28,13 +27,11 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
         Ok(walk) => send(session, walk)?,
         Err(refusal) => Err(refusal),
     };
-    session
-        .guest
-        .log_transfer("list", &name::encode(&path), &result);
+    session.guest.log_list(&name::encode(&path), &result);
     result.map(drop).map_err(Fail::from)
 }
 
-fn send(session: &mut Session, mut walk: Walk) -> Result<Result<Transfer, Refusal>, Fail> {
+fn send(session: &mut Session, mut walk: Walk) -> Result<Result<u64, Refusal>, Fail> {
     let mut lines = Vec::with_capacity(LINES + 1024);
     let (mut entries, mut bytes) = (0, 0);
     loop {
@@ -59,11 +56,7 @@ fn send(session: &mut Session, mut walk: Walk) -> Result<Result<Transfer, Refusa
                     unreadable: walk.unreadable(),
                 },
             )?;
-            return Ok(Ok(Transfer {
-                bytes,
-                digest_kind: "",
-                digest: None,
-            }));
+            return Ok(Ok(bytes));
         }
     }
 }

@@ -3,6 +3,7 @@
 //! Each asks the policy before the library, so that whoever may not do a thing learns nothing from the refusal.
 
 use super::{Handled, Session};
+use crate::child::deeds::{Deed, Doing};
 use crate::child::quota::Spending;
 use crate::error::{Code, Refusal};
 use crate::rights::Operation;
@@ -32,6 +33,7 @@ pub(super) fn handle_rename(session: &mut Session, header: Header) -> Handled {
         to,
         overwrite,
     } = session.line.request(header)?;
+    let doing = Doing::now();
     let renamed = session
         .guest
         .allow_rename(overwrite, old_path(&path), new_path(&to))
@@ -40,16 +42,21 @@ pub(super) fn handle_rename(session: &mut Session, header: Header) -> Handled {
         session.guest.spend(Spending::of_removed(replaced))?;
     }
     let (path, to) = (name::encode(&path.0), name::encode(&to.0));
-    let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &path), ("to", &to)];
+    let mut more: Vec<(&str, &dyn Display)> = Vec::new();
     if let Ok(Some(replaced)) = &renamed {
-        fields.push(("replaced", &replaced.size));
+        more.push(("replaced", &replaced.size));
     }
-    session.guest.log("rename", &fields, renamed.as_ref().err());
+    let deed = Deed {
+        more: &more,
+        ..Deed::rename(&path, &to, doing)
+    };
+    session.guest.record().done(&deed, renamed.as_ref().err());
     session.answer(renamed.map(drop))
 }
 
 pub(super) fn handle_remove(session: &mut Session, header: Header) -> Handled {
     let Remove { path } = session.line.request(header)?;
+    let doing = Doing::now();
     let removed = session
         .guest
         .allow(Operation::Remove, old_path(&path))
@@ -58,14 +65,8 @@ pub(super) fn handle_remove(session: &mut Session, header: Header) -> Handled {
         session.guest.spend(Spending::of_removed(gone))?;
     }
     let path = name::encode(&path.0);
-    let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &path)];
-    if let Ok(gone) = &removed {
-        fields.push(match gone.kind {
-            Kind::Folder => ("type", &"folder"),
-            _ => ("bytes", &gone.size),
-        });
-    }
-    session.guest.log("remove", &fields, removed.as_ref().err());
+    let deed = Deed::remove(&path, doing).of(removed.as_ref().ok());
+    session.guest.record().done(&deed, removed.as_ref().err());
     session.answer(removed.map(drop))
 }
 

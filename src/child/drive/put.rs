@@ -4,11 +4,13 @@
 //! answered after it is stored, in order.
 
 use super::{Fail, Handled, Session};
-use crate::child::guest::Transfer;
+use crate::child::deeds::{Deed, Doing};
 use crate::child::quota::{Reserved, Spending};
 use crate::child::stored;
 use crate::digest::Value;
 use crate::error::{Code, Refusal};
+use crate::ipc::MOST_UNDER_WAY;
+use crate::ledger::Verb;
 use crate::library::{Announced, Ready, Upload};
 use crate::rights::Operation;
 use crate::sys::file::Stamp;
@@ -27,8 +29,15 @@ const PIECE: usize = 256 * 1024;
 /// Uploads that are whole, and not shown yet.
 #[derive(Default)]
 pub(super) struct Batch {
-    ready: Vec<(RelPath, Ready, Reserved)>,
+    ready: Vec<(Named, Ready, Reserved)>,
     bytes: u64,
+}
+
+/// An upload, as it is to be known.
+struct Named {
+    path: RelPath,
+    doing: Doing,
+    id: String,
 }
 
 impl Batch {
@@ -55,10 +64,11 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
     // A resumed upload waits to be told where to go on.
     session.skipping = !request.resume;
     let path = name::encode(&request.path.0);
-    match receive(session, &request) {
-        Ok((at, ready, reserved)) => {
+    let mut doing = Doing::now();
+    match receive(session, &request, &path, &mut doing) {
+        Ok((named, ready, reserved)) => {
             session.batch.bytes += ready.size();
-            session.batch.ready.push((at, ready, reserved));
+            session.batch.ready.push((named, ready, reserved));
             if session.batch.is_full() {
                 session.commit()
             } else {
@@ -70,17 +80,22 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
             session.commit()?;
             session
                 .guest
-                .log_transfer("put", &path, &Err(refusal.clone()));
+                .record()
+                .done(&Deed::put(&path, doing), Some(&refusal));
             Err(refusal.into())
         }
         Err(Fail::Told(refusal)) => {
-            session.guest.log_transfer("put", &path, &Err(refusal));
+            session
+                .guest
+                .record()
+                .done(&Deed::put(&path, doing), Some(&refusal));
             Ok(())
         }
         Err(end) => {
             session
                 .guest
-                .log_transfer("put", &path, &Err(Code::Cancelled.into()));
+                .record()
+                .done(&Deed::put(&path, doing), Some(&Code::Cancelled.into()));
             Err(end)
         }
     }
@@ -89,60 +104,82 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
 /// Publishes a batch and answers for each of it.
 pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
     let mut spent = Spending::default();
-    let (mut paths, mut ready) = (Vec::new(), Vec::new());
-    for (path, upload, reserved) in batch.ready {
+    let (mut names, mut ready) = (Vec::new(), Vec::new());
+    for (named, upload, reserved) in batch.ready {
         spent.release(reserved);
-        paths.push(path);
+        names.push(named);
         ready.push(upload);
     }
     let durability = session.guest.library.options().durability.as_str();
     let outcomes = session
         .guest
         .library
-        .publish(ready, &|at, file| session.guest.give(file, &paths[at]));
+        .publish(ready, &|at, file| session.guest.give(file, &names[at].path));
     for stored in outcomes.iter().flatten() {
         spent.stored(stored.size, stored.replaced);
     }
     session.guest.spend(spent)?;
-    for (asked, outcome) in paths.iter().zip(outcomes) {
-        let shown = |path: &RelPath| name::encode(path.as_bytes());
-        let outcome = outcome.and_then(|stored| match stored.digest {
-            Some(digest) => Ok((stored, digest)),
-            None => Err(Code::Io.into()),
-        });
+    // Each with the path that it got.
+    let outcomes: Vec<_> = names
+        .iter()
+        .zip(outcomes)
+        .map(|(named, outcome)| {
+            let stored = outcome?;
+            let digest = stored.digest.ok_or(Code::Io)?;
+            let path = stored::path_of(&named.path, &stored);
+            Ok::<_, Refusal>((path, stored, digest))
+        })
+        .collect();
+    // All are written down before anybody hears of one; to wait for the last is to wait for all.
+    let last = outcomes.iter().rposition(Result::is_ok);
+    for (at, (named, outcome)) in names.iter().zip(&outcomes).enumerate() {
+        let record = session.guest.record();
+        let path = outcome.as_ref().map_or(&named.path, |(path, ..)| path);
+        let path = name::encode(path.as_bytes());
+        let deed = Deed::put(&path, named.doing);
         match outcome {
-            Ok((stored, value)) => {
-                let digest = value.to_hex();
-                let path = stored::path_of(asked, &stored);
-                let renamed = path != *asked;
-                session.line.writer.json(
-                    letter::OK,
-                    &PutDone {
-                        size: stored.size,
-                        digest: digest.clone(),
-                        durability: durability.into(),
-                        name: renamed.then(|| Name(stored.name.clone())),
-                    },
-                )?;
-                let done = Transfer {
-                    bytes: stored.size,
-                    digest_kind: value.kind().as_str(),
-                    digest: Some(digest),
+            Ok((_, stored, digest)) => {
+                let deed = Deed {
+                    bytes: Some(stored.size),
+                    digest: Some(*digest),
+                    id: Some(&named.id),
+                    ..deed
                 };
-                session.guest.log_transfer("put", &shown(&path), &Ok(done));
+                if last == Some(at) {
+                    record.done_for_good(&deed, None)?;
+                } else {
+                    record.done(&deed, None);
+                }
             }
-            Err(refusal) => {
-                session.line.refuse(&refusal)?;
-                session
-                    .guest
-                    .log_transfer("put", &shown(asked), &Err(refusal));
-            }
+            Err(refusal) => record.done(&deed, Some(refusal)),
+        }
+    }
+    for (named, outcome) in names.into_iter().zip(outcomes) {
+        match outcome {
+            Ok((path, stored, digest)) => session.line.writer.json(
+                letter::OK,
+                &PutDone {
+                    size: stored.size,
+                    digest: digest.to_hex(),
+                    durability: durability.into(),
+                    name: (path != named.path).then(|| Name(stored.name)),
+                    id: named.id,
+                },
+            )?,
+            Err(refusal) => session.line.refuse(&refusal)?,
         }
     }
     Ok(())
 }
 
-fn receive(session: &mut Session, request: &Put) -> Result<(RelPath, Ready, Reserved), Fail> {
+/// The upload that was received whole, and how it is to be known.
+fn receive(
+    session: &mut Session,
+    request: &Put,
+    shown: &str,
+    doing: &mut Doing,
+) -> Result<(Named, Ready, Reserved), Fail> {
+    let id = stored::new_id()?;
     let operation = Operation::Put {
         overwrite: request.overwrite,
     };
@@ -166,6 +203,8 @@ fn receive(session: &mut Session, request: &Put) -> Result<(RelPath, Ready, Rese
         parents: request.parents && terms.makes_folders,
         resume: request.resume,
     };
+    let record = session.guest.record();
+    *doing = record.begin(Verb::Upload, shown, request.size);
     let library = session.guest.library;
     let upload = library
         .begin_upload(&path, announced)
@@ -189,7 +228,12 @@ fn receive(session: &mut Session, request: &Put) -> Result<(RelPath, Ready, Rese
         spent.release(reserved);
         session.guest.spend(spent)?;
     }
-    Ok((path, received?, reserved))
+    let named = Named {
+        path,
+        doing: *doing,
+        id,
+    };
+    Ok((named, received?, reserved))
 }
 
 /// From the first byte to the proof of the whole.
@@ -322,6 +366,7 @@ fn pace(session: &mut Session, bytes: usize) -> Handled {
     Ok(())
 }
 
+const _: () = assert!(MOST < MOST_UNDER_WAY);
 const _: () = assert!(
     PIECE > MAX_CONTROL,
     "small frames come by way of the reader's buffer"

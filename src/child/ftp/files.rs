@@ -4,9 +4,10 @@
 
 use super::{End, Handled, Session};
 use crate::child::ask::Unanswered;
+use crate::child::deeds::{Deed, Doing};
 use crate::child::quota::Spending;
 use crate::error::{Code, Refusal};
-use crate::log::ftp::{self, Deed, Moved};
+use crate::log::ftp::{self, Deed as Logged, Moved};
 use crate::rights::{Operation, Right, Rights};
 use crate::sys::file::{Facts, Kind};
 use crate::wire::ftp::command::Type;
@@ -165,9 +166,8 @@ pub(super) fn rnfr(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         }
         Err(refusal) => {
             let shown = session.shown(argument);
-            session
-                .guest
-                .log("rename", &[("path", &shown)], Some(&refusal));
+            let deed = Deed::rename(&shown, "", Doing::now());
+            session.guest.record().done(&deed, Some(&refusal));
             session.refuse(&refusal)
         }
     }
@@ -178,6 +178,7 @@ pub(super) fn rnto(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     let Some(from) = session.renamed.take() else {
         return session.line.control.say(503, "RNFR comes first.");
     };
+    let doing = Doing::now();
     let overwrite = session.guest.grant.policy.rights.has(Right::Overwrite);
     let renamed = session
         .guest
@@ -187,11 +188,15 @@ pub(super) fn rnto(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         session.guest.spend(Spending::of_removed(replaced))?;
     }
     let (shown, to) = (name::encode(from.as_bytes()), session.shown(argument));
-    let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &shown), ("to", &to)];
+    let mut more: Vec<(&str, &dyn Display)> = Vec::new();
     if let Ok(Some(replaced)) = &renamed {
-        fields.push(("replaced", &replaced.size));
+        more.push(("replaced", &replaced.size));
     }
-    session.guest.log("rename", &fields, renamed.as_ref().err());
+    let deed = Deed {
+        more: &more,
+        ..Deed::rename(&shown, &to, doing)
+    };
+    session.guest.record().done(&deed, renamed.as_ref().err());
     match renamed {
         Ok(_) => session.line.control.say(250, "Renamed."),
         Err(refusal) if matches!(refusal.code, Code::Exists | Code::IsFolder) => {
@@ -209,6 +214,7 @@ impl Session<'_> {
     }
 
     fn remove(&mut self, argument: &[u8], kind: Kind) -> Handled {
+        let doing = Doing::now();
         let removed = self
             .guest
             .allow(Operation::Remove, self.old_path(argument))
@@ -217,19 +223,13 @@ impl Session<'_> {
             self.guest.spend(Spending::of_removed(gone))?;
         }
         let shown = self.shown(argument);
-        let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &shown)];
-        if let Ok(gone) = &removed {
-            fields.push(match gone.kind {
-                Kind::Folder => ("type", &"folder"),
-                _ => ("bytes", &gone.size),
-            });
-        }
-        self.guest.log("remove", &fields, removed.as_ref().err());
+        let deed = Deed::remove(&shown, doing).of(removed.as_ref().ok());
+        self.guest.record().done(&deed, removed.as_ref().err());
         if kind == Kind::File {
             let path = resolve(&self.folder, argument);
             let path = path.as_ref().map_or_else(|_| argument.to_vec(), absolute);
             ftp::moved(&Moved {
-                deed: Deed::Delete,
+                deed: Logged::Delete,
                 user: self.guest.grant.user.as_deref(),
                 peer: self.guest.peer.address(),
                 path: &path,

@@ -5,7 +5,6 @@ use super::control::Control;
 use super::data::{self, Connection, Direction, Stop};
 use super::describe::{Form, Style};
 use super::{Handled, Session};
-use crate::child::guest::Transfer;
 use crate::error::{Code, Refusal};
 use crate::library::{Library, Walk};
 use crate::rights::Operation;
@@ -114,13 +113,9 @@ fn asked(argument: &[u8]) -> List<'_> {
     asked
 }
 
-fn logged(result: &Result<(), Stop>, listed: &Summary) -> Result<Transfer, Refusal> {
+fn logged(result: &Result<(), Stop>, listed: &Summary) -> Result<u64, Refusal> {
     match result {
-        Ok(()) => Ok(Transfer {
-            bytes: listed.bytes,
-            digest_kind: "",
-            digest: None,
-        }),
+        Ok(()) => Ok(listed.bytes),
         Err(stop) => Err(data::refusal_of(stop)),
     }
 }
@@ -130,10 +125,10 @@ impl Session<'_> {
         Form::new(style, self.facts, &self.guest.grant.policy, at)
     }
 
-    fn log_list(&self, asked: &List<'_>, result: &Result<Transfer, Refusal>) {
+    fn log_list(&self, asked: &List<'_>, result: &Result<u64, Refusal>) {
         let path = resolve(&self.folder, asked.path);
         let shown = name::encode(path.as_ref().map_or(asked.path, RelPath::as_bytes));
-        self.guest.log_transfer("list", &shown, result);
+        self.guest.log_list(&shown, result);
     }
 
     /// Lists over a data connection.

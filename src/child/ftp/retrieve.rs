@@ -3,10 +3,12 @@
 use super::control::Control;
 use super::data::{self, Connection, Direction, Stop};
 use super::{Handled, Session};
-use crate::child::guest::{Guest, Transfer};
+use crate::child::deeds::{Deed, Doing};
+use crate::child::guest::Guest;
 use crate::error::{Code, Refusal};
+use crate::ledger::Verb;
 use crate::library::Download;
-use crate::log::ftp::{self, Deed, Moved};
+use crate::log::ftp::{self, Deed as Logged, Moved};
 use crate::rights::Operation;
 use crate::sys::file;
 use crate::wire::ftp::ascii::Converter;
@@ -62,23 +64,15 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         Ok(path) => path,
         Err(refusal) => {
             let shown = name::encode(argument);
-            session
-                .guest
-                .log_transfer("get", &shown, &Err(refusal.clone()));
+            let deed = Deed::get(&shown, Doing::now());
+            session.guest.record().done(&deed, Some(&refusal));
             return session.refuse(&refusal);
         }
     };
     let began = Instant::now();
-    let mut sent = 0;
-    let outcome = session.retrieve(&path, part, &mut sent);
-    let result = match &outcome {
-        Ok(()) => Ok(Transfer {
-            bytes: sent,
-            digest_kind: "",
-            digest: None,
-        }),
-        Err(stop) => Err(data::refusal_of(stop)),
-    };
+    let (mut doing, mut sent) = (Doing::now(), 0);
+    let outcome = session.retrieve(&path, part, &mut doing, &mut sent);
+    let refusal = outcome.as_ref().err().map(data::refusal_of);
     let complete = outcome.is_ok();
     // The client goes on while this is written down.
     let told = match outcome {
@@ -89,11 +83,14 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         Err(stop) => data::tell(&mut session.line, stop),
     };
     session.line.look_ahead();
-    session
-        .guest
-        .log_transfer("get", &name::encode(path.as_bytes()), &result);
+    let shown = name::encode(path.as_bytes());
+    let deed = Deed {
+        bytes: (complete || sent > 0).then_some(sent),
+        ..Deed::get(&shown, doing)
+    };
+    session.guest.record().done(&deed, refusal.as_ref());
     ftp::moved(&Moved {
-        deed: Deed::Download,
+        deed: Logged::Download,
         user: session.guest.grant.user.as_deref(),
         peer: session.guest.peer.address(),
         path: &absolute(&path),
@@ -106,7 +103,13 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 }
 
 impl Session<'_> {
-    fn retrieve(&mut self, path: &RelPath, part: Range<u64>, sent: &mut u64) -> Result<(), Stop> {
+    fn retrieve(
+        &mut self,
+        path: &RelPath,
+        part: Range<u64>,
+        doing: &mut Doing,
+        sent: &mut u64,
+    ) -> Result<(), Stop> {
         let library = self.guest.library;
         let file = library.open_file(path)?;
         let size = file.facts().size;
@@ -115,6 +118,11 @@ impl Session<'_> {
             let what = format!("There are only {size} bytes.");
             return Err(Refusal::new(Code::Range, what).into());
         }
+        let shown = name::encode(path.as_bytes());
+        *doing = self
+            .guest
+            .record()
+            .begin(Verb::Download, &shown, Some(to - from));
         let line = &mut self.line;
         let (mode, announced) = match line.kind {
             Type::Image => ("BINARY", format!(" ({} bytes)", to - from)),

@@ -11,13 +11,15 @@ use super::opening::Way;
 use super::receive::{Evidence, Intake};
 use super::{End, Handled, Session};
 use crate::child::ask::Unanswered;
+use crate::child::deeds::{Deed, Doing};
 use crate::child::guest::Guest;
 use crate::child::quota::Spending;
 use crate::child::stored;
 use crate::config::OnHangup;
 use crate::error::{Code, Refusal};
+use crate::ledger::Verb;
 use crate::library::{From as Begin, Published, Ready, Streamed};
-use crate::log::ftp::{self, Deed, Moved};
+use crate::log::ftp::{self, Deed as Logged, Moved};
 use crate::rights::Operation;
 use crate::sys::process::monotonic_millis;
 use crate::wire::ftp::command::{Type, allo};
@@ -126,8 +128,8 @@ impl Session<'_> {
             Ok(path) => path,
             Err(refusal) => {
                 let shown = name::encode(argument);
-                self.guest
-                    .log_transfer("put", &shown, &Err(refusal.clone()));
+                let deed = Deed::put(&shown, Doing::now());
+                self.guest.record().done(&deed, Some(&refusal));
                 return self.refuse(&refusal);
             }
         };
@@ -145,13 +147,26 @@ impl Session<'_> {
             announced,
             ready: &begin_text,
         };
+        let shown = name::encode(path.as_bytes());
+        let doing = self.guest.record().begin(Verb::Upload, &shown, announced);
         let outcome = self.receive(&what, &mut came);
         let asked = last(&path).to_vec();
         let stored_as = match &outcome {
             Ok(stored) => stored::path_of(&path, &stored.published),
             Err(_) => path,
         };
-        self.log(&stored_as, &outcome, came, began);
+        let complete = outcome.is_ok();
+        let outcome = self.note(&stored_as, doing, outcome, came);
+        ftp::moved(&Moved {
+            deed: Logged::Upload,
+            user: self.guest.grant.user.as_deref(),
+            peer: self.guest.peer.address(),
+            path: &absolute(&stored_as),
+            bytes: came,
+            took: began.elapsed(),
+            ascii: self.line.kind == Type::Ascii,
+            complete,
+        });
         match outcome {
             Ok(stored) => {
                 let Stored { published, id } = &stored;
@@ -172,24 +187,26 @@ impl Session<'_> {
         }
     }
 
-    fn log(&self, path: &RelPath, outcome: &Result<Stored, Stop>, came: u64, began: Instant) {
+    /// Has it written down what came of an upload. What is stored, and cannot be, its client does not hear of.
+    fn note(
+        &self,
+        path: &RelPath,
+        doing: Doing,
+        outcome: Result<Stored, Stop>,
+        came: u64,
+    ) -> Result<Stored, Stop> {
         match outcome {
-            Ok(Stored { published, id }) => self.guest.log_stored(path, published, id),
+            Ok(stored) => {
+                let Stored { published, id } = &stored;
+                self.guest.has_stored(path, doing, published, id)?;
+                Ok(stored)
+            }
             Err(stop) => {
-                let why = data::refusal_of(stop);
-                self.guest.log_unstored(path, came, &why);
+                let why = data::refusal_of(&stop);
+                self.guest.has_not_stored(path, doing, came, &why);
+                Err(stop)
             }
         }
-        ftp::moved(&Moved {
-            deed: Deed::Upload,
-            user: self.guest.grant.user.as_deref(),
-            peer: self.guest.peer.address(),
-            path: &absolute(path),
-            bytes: came,
-            took: began.elapsed(),
-            ascii: self.line.kind == Type::Ascii,
-            complete: outcome.is_ok(),
-        });
     }
 
     fn receive(&mut self, what: &Incoming<'_>, came: &mut u64) -> Result<Stored, Stop> {

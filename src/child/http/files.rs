@@ -3,9 +3,11 @@
 use super::exchange::Exchange;
 use super::reply::{Length, Reply};
 use super::{End, Handled, refusal};
+use crate::child::deeds::{Deed, Doing};
 use crate::child::guest::{Guest, Record, Sending};
 use crate::digest::Kind;
 use crate::error::{Code, Refusal};
+use crate::ledger::Verb;
 use crate::library::Download;
 use crate::rights::Operation;
 use crate::sys::file;
@@ -18,7 +20,6 @@ use crate::wire::name;
 use crate::wire::path::RelPath;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::fmt::Display;
 use std::ops::Range;
 use std::time::SystemTime;
 
@@ -117,7 +118,10 @@ fn refuse(
     refusal: &Refusal,
 ) -> Handled {
     let shown = name::encode(path.as_bytes());
-    record.log(verb(exchange), &[("path", &shown)], Some(refusal));
+    match exchange.head.method {
+        Method::Head => record.log("head", &[("path", &shown)], Some(refusal)),
+        _ => record.done(&Deed::get(&shown, Doing::now()), Some(refusal)),
+    }
     exchange.refuse(refusal)
 }
 
@@ -216,6 +220,9 @@ pub(super) fn send_open(
         return Ok(());
     }
     let from = wanted.start;
+    let shown_path = name::encode(path.as_bytes());
+    let doing = record.begin(Verb::Download, &shown_path, Some(wanted.end - from));
+    let is_part = wanted != (0..size);
     let mut sent = 0;
     let outcome = match small(sending, file, &wanted) {
         Some(Ok(content)) => {
@@ -228,7 +235,13 @@ pub(super) fn send_open(
         None => send_large(exchange, sending, file, wanted, reply, &mut sent),
     };
     if shown.status == 200 {
-        log_content(record, path, from, sent, &outcome);
+        let deed = Deed {
+            bytes: Some(sent),
+            is_part,
+            more: if from > 0 { &[("from", &from)] } else { &[] },
+            ..Deed::get(&shown_path, doing)
+        };
+        record.done(&deed, why_cut(&outcome).as_ref());
     }
     outcome
 }
@@ -248,7 +261,7 @@ fn small(
 fn beyond(exchange: &mut Exchange<'_>, record: Record<'_>, path: &RelPath, size: u64) -> Handled {
     let refusal = Refusal::new(Code::Range, format!("there are only {size} bytes"));
     let shown = name::encode(path.as_bytes());
-    record.log("get", &[("path", &shown)], Some(&refusal));
+    record.done(&Deed::get(&shown, Doing::now()), Some(&refusal));
     let reply = refusal::reply(exchange, &refusal);
     exchange.reply(reply.field("Content-Range", format!("bytes */{size}")))
 }
@@ -306,15 +319,6 @@ fn read(file: &Download, from: u64, count: usize) -> Result<Vec<u8>, Refusal> {
         }
     }
     Ok(bytes)
-}
-
-fn log_content(record: Record<'_>, path: &RelPath, from: u64, sent: u64, outcome: &Handled) {
-    let shown = name::encode(path.as_bytes());
-    let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &shown), ("bytes", &sent)];
-    if from > 0 {
-        fields.push(("from", &from));
-    }
-    record.log("get", &fields, why_cut(outcome).as_ref());
 }
 
 /// Why content did not come to its end, for the log.

@@ -3,7 +3,7 @@
 use super::exchange::Exchange;
 use super::gather::gather;
 use super::{Handled, packed, page};
-use crate::child::guest::{Guest, Transfer};
+use crate::child::guest::Guest;
 use crate::error::{Code, Refusal};
 use crate::rights::{Operation, Right};
 use crate::wire::http::form;
@@ -142,12 +142,8 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
         .allow(Operation::List, Ok(path))
         .and_then(|path| gather(guest.library, path, &asked, exchange.connection.slot()));
     let shown = name::encode(path.as_bytes());
-    let transfer = listed.as_ref().map_err(Refusal::clone).map(|_| Transfer {
-        bytes: 0,
-        digest_kind: "",
-        digest: None,
-    });
-    guest.log_transfer("list", &shown, &transfer);
+    let bytes = listed.as_ref().map_err(Refusal::clone).map(|_| 0);
+    guest.log_list(&shown, &bytes);
     let reply = match listed {
         Ok(listing) if for_people => page::folder(exchange, guest, path, &asked, &listing),
         Ok(listing) => {

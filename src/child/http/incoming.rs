@@ -2,6 +2,7 @@
 
 use super::{End, refusal};
 use crate::child::ask::Unanswered;
+use crate::child::deeds::Doing;
 use crate::child::guest::Guest;
 use crate::child::quota::{Reserved, Spending};
 use crate::child::stored;
@@ -212,21 +213,21 @@ pub(super) fn below(folder: &RelPath, name: &[u8]) -> Result<RelPath, Refusal> {
     path.map_err(crate::wire::path::Bad::when_writing)
 }
 
-/// One line for an upload that was stored or not, of which `came` bytes came.
-pub(super) fn note(guest: &Guest, path: &RelPath, outcome: Result<&Stored, &Stop>, came: u64) {
-    match outcome {
-        Ok(stored) => guest.log_stored(&stored.path, &stored.published, &stored.id),
-        Err(stop) => {
-            let refusal = match stop {
-                Stop::Refused { refusal, .. } | Stop::Over(End::HangUp(refusal)) => refusal.clone(),
-                Stop::Over(End::Lost(reason) | End::Forsaken(reason)) => {
-                    Refusal::new(Code::Cancelled, reason.clone())
-                }
-                Stop::Over(End::Goodbye) => Code::Cancelled.into(),
-            };
-            guest.log_unstored(path, came, &refusal);
+/// It is written down that an upload was stored: its client may hear of it.
+pub(super) fn note(guest: &Guest, doing: Doing, stored: &Stored) -> Result<(), Stop> {
+    Ok(guest.has_stored(&stored.path, doing, &stored.published, &stored.id)?)
+}
+
+/// The same of one that was not, of which `came` bytes came.
+pub(super) fn note_stop(guest: &Guest, path: &RelPath, doing: Doing, stop: &Stop, came: u64) {
+    let refusal = match stop {
+        Stop::Refused { refusal, .. } | Stop::Over(End::HangUp(refusal)) => refusal.clone(),
+        Stop::Over(End::Lost(reason) | End::Forsaken(reason)) => {
+            Refusal::new(Code::Cancelled, reason.clone())
         }
-    }
+        Stop::Over(End::Goodbye) => Code::Cancelled.into(),
+    };
+    guest.has_not_stored(path, doing, came, &refusal);
 }
 
 /// One line for a part of an upload, of `came` bytes, that is kept until the rest comes.

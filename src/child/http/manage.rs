@@ -6,6 +6,7 @@ use super::exchange::Exchange;
 use super::incoming::Stop;
 use super::reply::Reply;
 use super::{Handled, put, refusal};
+use crate::child::deeds::{Deed, Doing, partly};
 use crate::child::guest::Guest;
 use crate::child::quota::Spending;
 use crate::error::{Code, Refusal};
@@ -26,20 +27,20 @@ pub(super) fn delete(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelP
     if exchange.asks("upload") {
         return put::forget(exchange, guest, path);
     }
-    let mut count = 0;
+    let (doing, mut count) = (Doing::now(), 0);
     let removed = remove(exchange, guest, path, &mut count);
     let shown = name::encode(path.as_bytes());
-    let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &shown)];
-    if let Ok(gone) = &removed {
-        fields.push(match gone.kind {
-            Kind::Folder => ("type", &"folder"),
-            _ => ("bytes", &gone.size),
-        });
-    }
+    let deed = Deed::remove(&shown, doing).of(removed.as_ref().ok());
+    let mut more = deed.more.to_vec();
     if count > 1 {
-        fields.push(("count", &count));
+        more.push(("count", &count));
     }
-    guest.log("remove", &fields, told(&removed).as_ref());
+    let deed = Deed {
+        more: &more,
+        ..deed
+    };
+    let refusal = partly(told(&removed), count > 0);
+    guest.record().done(&deed, refusal.as_ref());
     match removed {
         Ok(_) => exchange.reply(Reply::new(204)),
         Err(stop) => answer(exchange, stop),
@@ -113,15 +114,20 @@ fn make(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> Result<()> {
 }
 
 pub(super) fn rename(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
+    let doing = Doing::now();
     let to = destination(&exchange.head);
     let moved = change_name(exchange, guest, path, &to);
     let shown = name::encode(path.as_bytes());
     let shown_to = to.map_or_else(|_| String::new(), |(to, _)| name::encode(to.as_bytes()));
-    let mut fields: Vec<(&str, &dyn Display)> = vec![("path", &shown), ("to", &shown_to)];
+    let mut more: Vec<(&str, &dyn Display)> = Vec::new();
     if let Ok(Some(replaced)) = &moved {
-        fields.push(("replaced", &replaced.size));
+        more.push(("replaced", &replaced.size));
     }
-    guest.log("rename", &fields, told(&moved).as_ref());
+    let deed = Deed {
+        more: &more,
+        ..Deed::rename(&shown, &shown_to, doing)
+    };
+    guest.record().done(&deed, told(&moved).as_ref());
     match moved {
         Ok(None) => exchange.reply(Reply::text(201, "moved")),
         Ok(Some(_)) => exchange.reply(Reply::new(204)),

@@ -8,15 +8,18 @@ use super::exchange::Exchange;
 use super::incoming::{self, Incoming, Stop, Stored};
 use super::reply::Reply;
 use super::{Handled, put, receipt, refusal};
+use crate::child::deeds::Doing;
 use crate::child::guest::Guest;
 use crate::child::pieces::PIECE;
 use crate::error::{Code, Refusal};
+use crate::ledger::Verb;
 use crate::library::Streamed;
 use crate::log::quoted;
 use crate::rights::Operation;
 use crate::sys::file::Kind;
 use crate::wire::http::head::{Framing, encode};
 use crate::wire::http::multipart::{BadForm, Multipart, Step};
+use crate::wire::name;
 use crate::wire::path::RelPath;
 
 /// Most bytes of all fields that are no files, and of what follows a form.
@@ -39,11 +42,15 @@ enum Part {
     Field,
     /// What a browser sends where no file was chosen; nothing is in it.
     Unchosen,
-    File {
-        path: RelPath,
-        incoming: Box<Incoming>,
-        came: u64,
-    },
+    File(Box<Coming>),
+}
+
+/// A file of a form, as it comes.
+struct Coming {
+    path: RelPath,
+    doing: Doing,
+    incoming: Incoming,
+    came: u64,
 }
 
 pub(super) fn post(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
@@ -184,14 +191,17 @@ impl Form<'_> {
             ..Streamed::default()
         };
         let slot = exchange.connection.slot();
+        let shown = name::encode(path.as_bytes());
+        let doing = guest.record().begin(Verb::Upload, &shown, None);
         match Incoming::begin(guest, slot, &path, streamed, None) {
-            Ok(incoming) => Ok(Part::File {
+            Ok(incoming) => Ok(Part::File(Box::new(Coming {
                 path,
-                incoming: Box::new(incoming),
+                doing,
+                incoming,
                 came: 0,
-            }),
+            }))),
             Err(stop) => {
-                incoming::note(guest, &path, Err(&stop), 0);
+                incoming::note_stop(guest, &path, doing, &stop, 0);
                 Err(self.explain(name, stop))
             }
         }
@@ -212,32 +222,36 @@ impl Form<'_> {
                 let what = "a file in the form has no name";
                 Err(Refusal::new(Code::Name, what).into())
             }
-            Part::File { incoming, came, .. } => {
-                *came += content.len() as u64;
-                incoming.write(guest, content)
+            Part::File(coming) => {
+                coming.came += content.len() as u64;
+                coming.incoming.write(guest, content)
             }
         }
     }
 
-    /// The file that comes just now, if one does, which is the form's no more: its path, and how much of it came.
-    fn take_file(&mut self) -> Option<(RelPath, Box<Incoming>, u64)> {
+    /// The file that comes just now, if one does, which is the form's no more.
+    fn take_file(&mut self) -> Option<Coming> {
         match std::mem::replace(&mut self.part, Part::Nothing) {
-            Part::File {
-                path,
-                incoming,
-                came,
-            } => Some((path, incoming, came)),
+            Part::File(coming) => Some(*coming),
             _ => None,
         }
     }
 
     /// A part is whole.
     fn store(&mut self, guest: &Guest) -> Result<(), Stop> {
-        let Some((path, incoming, came)) = self.take_file() else {
+        let Some(coming) = self.take_file() else {
             return Ok(());
         };
-        let stored = incoming.store(guest, None);
-        incoming::note(guest, &path, stored.as_ref(), came);
+        let Coming {
+            path, doing, came, ..
+        } = coming;
+        let stored = coming.incoming.store(guest, None).and_then(|stored| {
+            incoming::note(guest, doing, &stored)?;
+            Ok(stored)
+        });
+        if let Err(stop) = &stored {
+            incoming::note_stop(guest, &path, doing, stop, came);
+        }
         let name = path.split_last().map_or(&b""[..], |(_, name)| name);
         self.stored
             .push(stored.map_err(|stop| self.explain(name, stop))?);
@@ -246,11 +260,14 @@ impl Form<'_> {
 
     /// Ends the file that comes just now, if one does. Returns what the client is told.
     fn give_up(&mut self, guest: &Guest, stop: Stop) -> Stop {
-        let Some((path, incoming, came)) = self.take_file() else {
+        let Some(coming) = self.take_file() else {
             return stop;
         };
-        let stop = incoming.end(guest, stop);
-        incoming::note(guest, &path, Err(&stop), came);
+        let Coming {
+            path, doing, came, ..
+        } = coming;
+        let stop = coming.incoming.end(guest, stop);
+        incoming::note_stop(guest, &path, doing, &stop, came);
         let name = path.split_last().map_or(&b""[..], |(_, name)| name);
         self.explain(name, stop)
     }

@@ -11,9 +11,11 @@ use super::incoming::{self, Incoming, Stop, Stored};
 use super::receipt;
 use super::refusal;
 use super::reply::Reply;
+use crate::child::deeds::Doing;
 use crate::child::guest::Guest;
 use crate::digest::Value;
 use crate::error::{Code, Refusal};
+use crate::ledger::Verb;
 use crate::library::{Expected, From as Begin, Streamed};
 use crate::rights::Operation;
 use crate::sys::file::Stamp;
@@ -48,10 +50,16 @@ enum Done {
 }
 
 pub(super) fn put(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
-    let mut came = 0;
-    match receive(exchange, guest, path, &mut came) {
+    let (mut doing, mut came) = (Doing::now(), 0);
+    let done = receive(exchange, guest, path, &mut doing, &mut came);
+    let done = done.and_then(|done| {
+        if let Done::Stored(stored) = &done {
+            incoming::note(guest, doing, stored)?;
+        }
+        Ok(done)
+    });
+    match done {
         Ok(Done::Stored(stored)) => {
-            incoming::note(guest, path, Ok(&stored), came);
             let asked = path.split_last().map_or(&b""[..], |(_, name)| name);
             receipt::answer(exchange, &stored, asked)
         }
@@ -61,7 +69,7 @@ pub(super) fn put(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
             exchange.reply(Reply::text(202, &line).field("Upload-Offset", offset.to_string()))
         }
         Err(stop) => {
-            incoming::note(guest, path, Err(&stop), came);
+            incoming::note_stop(guest, path, doing, &stop, came);
             match stop {
                 Stop::Over(end) => Err(end),
                 Stop::Refused { status, refusal } => {
@@ -106,10 +114,16 @@ fn receive(
     exchange: &mut Exchange<'_>,
     guest: &mut Guest,
     path: &RelPath,
+    doing: &mut Doing,
     came: &mut u64,
 ) -> Result<Done, Stop> {
     guest.allow(Operation::Put { overwrite: false }, Ok(path))?;
     let asked = understand(exchange, guest, path)?;
+    // Of a part that is kept nothing more is heard.
+    if asked.range.is_none_or(|range| range.is_end()) {
+        let shown = name::encode(path.as_bytes());
+        *doing = guest.record().begin(Verb::Upload, &shown, asked.size);
+    }
     let slot = exchange.connection.slot();
     let begun = Incoming::begin(guest, slot, path, asked.streamed, asked.size);
     let mut incoming = begun.map_err(|stop| asked.explain(stop, exchange))?;

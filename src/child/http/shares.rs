@@ -215,7 +215,9 @@ pub(super) fn open(exchange: &mut Exchange<'_>, visitor: &Visitor, rest: &str) -
         cache: Some("no-store"),
     };
     let mut pace = Pace::new(lent.rate);
-    let mut sending = Sending::to_stranger(visitor.peer(), &mut pace, exchange.connection.slot());
+    let tells = lent.tells.then_some(visitor.broker());
+    let mut sending =
+        Sending::to_stranger(visitor.peer(), tells, &mut pace, exchange.connection.slot());
     files::send_open(exchange, &mut sending, &path, &lent.file, &shown)
 }
 

@@ -5,6 +5,7 @@ use super::exchange::Exchange;
 use super::files::{self, Shown};
 use super::reply::Reply;
 use super::{Handled, refusal};
+use crate::child::deeds::{Deed, Doing};
 use crate::child::guest::Guest;
 use crate::error::{Code, Refusal};
 use crate::rights::Operation;
@@ -51,7 +52,12 @@ pub(super) fn handle(exchange: &mut Exchange<'_>, guest: &mut Guest, target: &Ta
 /// Answers that there is nothing to see there, in the site's own words if it has any.
 fn missing(exchange: &mut Exchange<'_>, guest: &mut Guest, refusal: &Refusal) -> Handled {
     let written = name::encode(exchange.head.written.as_bytes());
-    guest.log("get", &[("path", &written)], Some(refusal));
+    match exchange.head.method {
+        Method::Head => guest.log("head", &[("path", &written)], Some(refusal)),
+        _ => guest
+            .record()
+            .done(&Deed::get(&written, Doing::now()), Some(refusal)),
+    }
     let refusal = match refusal.code {
         Code::Io | Code::Denied => refusal.clone(),
         // A file where a folder should be, a folder without an index, a name that none can have.

@@ -7,8 +7,10 @@ use super::exchange::Exchange;
 use super::files::why_cut;
 use super::reply::{Length, Reply};
 use super::{End, Handled};
+use crate::child::deeds::{Deed, Doing};
 use crate::child::guest::Guest;
 use crate::error::{Code, Refusal};
+use crate::ledger::Verb;
 use crate::rights::Operation;
 use crate::scoreboard::Slot;
 use crate::sys::file::{self, Kind};
@@ -17,7 +19,6 @@ use crate::wire::http::zip::{Archive, entry_name, weight};
 use crate::wire::http::{Method, disposition};
 use crate::wire::name;
 use crate::wire::path::RelPath;
-use std::fmt::Display;
 
 /// Bytes that the directory of an archive may take, which is kept until the end: some half a million files with names as they are.
 const LARGEST_DIRECTORY: u64 = 64 * 1024 * 1024;
@@ -37,7 +38,8 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
         Ok(expected) => expected,
         Err(refusal) => {
             let shown = name::encode(path.as_bytes());
-            guest.log("zip", &[("path", &shown)], Some(&refusal));
+            let deed = Deed::zip(&shown, Doing::now());
+            guest.record().done(&deed, Some(&refusal));
             return exchange.refuse(&refusal);
         }
     };
@@ -61,11 +63,16 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
         files: 0,
         sent: 0,
     };
-    let outcome = sending.run(exchange, guest, path);
     let shown = name::encode(path.as_bytes());
+    let doing = guest.record().begin(Verb::Download, &shown, None);
+    let outcome = sending.run(exchange, guest, path);
     let Sending { files, sent, .. } = sending;
-    let fields: [(&str, &dyn Display); 3] = [("path", &shown), ("bytes", &sent), ("files", &files)];
-    guest.log("zip", &fields, why_cut(&outcome).as_ref());
+    let deed = Deed {
+        bytes: Some(sent),
+        more: &[("files", &files)],
+        ..Deed::zip(&shown, doing)
+    };
+    guest.record().done(&deed, why_cut(&outcome).as_ref());
     outcome
 }
 
