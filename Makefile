@@ -38,7 +38,7 @@ bench: build ## figures against bare loops and other FTP servers, as ratios (ARG
 	@$(MAKE) --no-print-directory build
 
 man: build ## man pages and shell completions, in target/generated
-	target/release/forkftpd generate $(GENERATED)
+	target/release/forkftp generate $(GENERATED)
 
 # Builds nothing: whoever installs is often root, who has no cargo.
 install: ## what `make man` built, into DESTDIR and PREFIX

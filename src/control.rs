@@ -1,6 +1,7 @@
-//! What is said over the control socket, between the listener and the commands `who` and `kick`: one line of JSON in, one out,
+//! What is said over the control socket, between the listener and the commands `who`, `top`, `metrics` and `kick`: one line of JSON in, one out,
 //! then the end. Words only.
 
+use crate::wire::SessionId;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -13,6 +14,8 @@ pub const MAX_REQUEST: usize = 4096;
 pub enum Request {
     /// Who is there: `{"who":{}}`.
     Who {},
+    /// What was done since the start: `{"metrics":{}}`.
+    Metrics {},
     /// End the sessions of somebody: `{"kick":{"pid":4711}}`.
     Kick(Whom),
 }
@@ -23,6 +26,8 @@ pub enum Request {
 pub enum Whom {
     /// The one that this child serves.
     Pid(i32),
+    /// The one of this name.
+    Session(SessionId),
     /// All of this user.
     User(String),
     /// All from this address.
@@ -33,6 +38,7 @@ impl std::fmt::Display for Whom {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Whom::Pid(pid) => write!(f, "pid {pid}"),
+            Whom::Session(session) => write!(f, "session {session}"),
             Whom::User(user) => write!(f, "user {user}"),
             Whom::Address(address) => write!(f, "address {address}"),
         }
@@ -45,6 +51,11 @@ impl std::fmt::Display for Whom {
 pub enum Reply {
     /// To `Who`.
     Who(Status),
+    /// To `Metrics`.
+    Metrics {
+        /// In Prometheus' text form.
+        text: String,
+    },
     /// To `Kick`: so many sessions are ended; at least one.
     Kicked {
         /// How many.
@@ -81,6 +92,8 @@ pub struct Status {
 /// One session. The pid, the address and the moment it began are the listener's own knowledge, the rest is what its child says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
+    /// Its name, as in the log.
+    pub session: SessionId,
     /// The child's process id.
     pub pid: i32,
     /// What it speaks; none before the child said so.
@@ -134,7 +147,12 @@ mod tests {
         let kick = |whom| Request::Kick(whom);
         for (text, request) in [
             (r#"{"who":{}}"#, Request::Who {}),
+            (r#"{"metrics":{}}"#, Request::Metrics {}),
             (r#"{"kick":{"pid":4711}}"#, kick(Whom::Pid(4711))),
+            (
+                r#"{"kick":{"session":"69206f41-7"}}"#,
+                kick(Whom::Session(SessionId::new(0x6920_6f41, 7))),
+            ),
             (
                 r#"{"kick":{"user":"anna"}}"#,
                 kick(Whom::User("anna".into())),
@@ -157,6 +175,7 @@ mod tests {
             r#"{"kick":{}}"#,
             r#"{"kick":{"pid":1,"user":"anna"}}"#,
             r#"{"kick":{"address":"host.example"}}"#,
+            r#"{"kick":{"session":7}}"#,
             r#"{"kick":{"pid":4711}}{"kick":{"pid":4712}}"#,
         ] {
             assert!(serde_json::from_str::<Request>(nonsense).is_err());

@@ -5,7 +5,8 @@
 //! outlive a deadline. It has one thread and never reads a byte from a client. Before it listens it starts the *broker* by exec,
 //! which alone holds secrets, users and the library's root, and answers children one question at a time. A child shuts itself in,
 //! speaks one protocol to its one client over what the broker lends it, and leaves. Where that is FTP, the *dialer* makes the sockets of
-//! its data connections: a child makes none. `forkftp` is the client.
+//! its data connections: a child makes none. Where the configuration has commands, the *runner*, also started by exec, executes
+//! them, and holds nothing of the others. `forkftp` is the client.
 //!
 //! # Layers
 //! Imports go down only; `scripts/check-tree` holds the tree to it.
@@ -14,7 +15,7 @@
 //! |---|---|
 //! | programs | `cli`, `src/bin/` |
 //! | parent | [`listener`] |
-//! | processes | [`broker`], [`child`], [`dialer`], [`client`]: never each other |
+//! | processes | [`broker`], [`child`], [`dialer`], [`runner`], [`client`]: never each other |
 //! | shared state | [`library`], [`scoreboard`], [`users`] |
 //! | words between processes | [`ipc`], [`control`] |
 //! | words | [`config`], [`rights`], [`proof`], [`scram`], [`digest`], [`tls`], [`log`], [`ledger`], [`wire`] |
@@ -51,5 +52,6 @@ pub mod child;
 pub mod client;
 pub mod dialer;
 pub mod listener;
+pub mod runner;
 
 pub mod cli;

@@ -132,7 +132,7 @@ pub fn read_private(
         return Err(say("not a regular file".into()));
     }
     let mode = facts.permissions().mode() & 0o777;
-    if mode & 0o077 != 0 {
+    if opens_to_others(mode, facts.uid(), facts.gid()) {
         return Err(say(format!(
             "mode {mode:04o} lets others than its owner (uid {}) at it; run: chmod 600 {}",
             facts.uid(),
@@ -149,6 +149,13 @@ pub fn read_private(
         return Err(say(format!("more than {most} bytes")));
     }
     Ok(content)
+}
+
+/// True when a file of this mode is for others than its owner. Not so 0440 of root and its group: where the service manager lets
+/// the server read a credential by an access control list, the group's bits are the list's mask (acl(5)), and root reads all anyway.
+#[must_use]
+pub fn opens_to_others(mode: u32, owner: u32, group: u32) -> bool {
+    mode & 0o077 != 0 && (mode & 0o777, owner, group) != (0o440, 0, 0)
 }
 
 /// What both ends have seen of one handshake.
@@ -291,5 +298,10 @@ mod tests {
         );
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("chmod");
         assert!(Secret::from_file(&path).is_ok());
+        // A credential that a list lets the server read, and what only looks like one.
+        assert!(!opens_to_others(0o440, 0, 0) && !opens_to_others(0o400, 7, 7));
+        for (mode, owner, group) in [(0o440, 0, 7), (0o440, 7, 0), (0o444, 0, 0), (0o460, 0, 0)] {
+            assert!(opens_to_others(mode, owner, group), "{mode:o}");
+        }
     }
 }

@@ -96,6 +96,12 @@ impl Rights {
         Rights(self.0 | (1 << right as u8))
     }
 
+    /// Those of them that are in `other`, too.
+    #[must_use]
+    pub const fn within(self, other: Rights) -> Rights {
+        Rights(self.0 & other.0)
+    }
+
     /// The single rights, in order.
     pub fn iter(self) -> impl Iterator<Item = Right> {
         Right::ALL.into_iter().filter(move |right| self.has(*right))

@@ -1,5 +1,6 @@
 //! Letting somebody in: what their account says, as a grant and as descriptors that reach no further.
 
+use super::boxes::Dress;
 use super::keys::Keys;
 use super::walls;
 use crate::config::{Account, Files, Level, Login};
@@ -14,6 +15,8 @@ pub(super) struct Admission {
     pub(super) grant: Grant,
     /// The library for them: root, stage and partials, or the root alone; and the ruleset, if the grant says that it is narrower.
     pub(super) descriptors: Vec<OwnedFd>,
+    /// What becomes of files in each drop box of the grant.
+    pub(super) dresses: Vec<Dress>,
 }
 
 impl Keys {
@@ -30,6 +33,7 @@ impl Keys {
             None if login == Login::None => Owner::Everybody,
             None => Owner::Anonymous,
         };
+        let (policy, dresses) = self.policy(user, account);
         let files = self.config.files;
         let writes = !account.rights.reads_only();
         let lent = self
@@ -42,7 +46,7 @@ impl Keys {
         let whole = account.home == Default::default() && writes;
         let mut narrower = false;
         if !whole && self.config.sandbox != Level::Off {
-            match walls::narrower(&descriptors, writes) {
+            match walls::narrower(&descriptors, walls::Inside::of(&policy)) {
                 Ok(Some(ruleset)) => {
                     narrower = true;
                     descriptors.push(ruleset);
@@ -55,7 +59,7 @@ impl Keys {
         }
         let grant = Grant {
             user: user.map(str::to_owned),
-            rights: account.rights,
+            policy,
             files: Files {
                 largest_file: account.largest_file.or(files.largest_file),
                 keep_free: account.keep_free.unwrap_or(files.keep_free),
@@ -72,7 +76,11 @@ impl Keys {
             on_taken: account.on_taken,
             on_hangup: account.on_hangup,
         };
-        Some(Admission { grant, descriptors })
+        Some(Admission {
+            grant,
+            descriptors,
+            dresses,
+        })
     }
 }
 

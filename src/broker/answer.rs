@@ -10,7 +10,9 @@ use super::{quota, sign};
 use crate::config::{Encryption, Login, Protocol};
 use crate::digest::Kind;
 use crate::error::{Code, Refusal};
-use crate::ipc::{Answer, Ask, Client, Grant, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
+use crate::ipc::{
+    Answer, Ask, Client, Grant, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase, SessionId,
+};
 use crate::proof::{self, Mac, NONCE, Role, Transcript};
 use crate::sys::process::monotonic_millis;
 use crate::wire::drive::{COMMANDS, Hello, Limits, PROTOCOL};
@@ -20,6 +22,7 @@ use std::os::fd::OwnedFd;
 /// One child, as the broker knows it.
 #[derive(Debug)]
 pub(super) struct Dealing {
+    pub(super) session: SessionId,
     pub(super) phase: Phase,
     pub(super) client: Option<Client>,
     /// The hello that was given out.
@@ -102,8 +105,9 @@ impl From<Result<(), Refusal>> for Outcome {
 }
 
 impl Dealing {
-    pub(super) fn new() -> Dealing {
+    pub(super) fn new(session: SessionId) -> Dealing {
         Dealing {
+            session,
             phase: Phase::Waiting,
             client: None,
             hello: Vec::new(),
@@ -193,7 +197,7 @@ impl Dealing {
         let Some(client) = self.client else {
             return Outcome::CutOff("a question, and no client");
         };
-        if !brought.is_empty() && !matches!(question, Ask::Give) {
+        if !brought.is_empty() && !matches!(question, Ask::Give { .. }) {
             return Outcome::CutOff("a descriptor that nobody asked for");
         }
         let is_plain = self.exporter.is_empty();
@@ -290,7 +294,10 @@ impl Dealing {
             {
                 self.hear_deed(desk, &client, question)
             }
-            (Phase::In, Ask::Give) => self.answer_give(desk, &brought),
+            (Phase::In, Ask::Give { drop_box }) => self.answer_give(desk, drop_box, &brought),
+            (Phase::In, question @ (Ask::Commands { .. } | Ask::Run { .. })) => {
+                self.answer_commands(desk, &client, question)
+            }
             (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
             (
                 Phase::In,

@@ -1,5 +1,6 @@
 //! Everything the broker answers from: what it read at its start or at a reload, and what it has learned since.
 
+use super::commands::Runner;
 use super::keys::Keys;
 use super::ledger::Ledger;
 use super::quota::Quotas;
@@ -24,6 +25,7 @@ pub(super) struct Desk {
     pub(super) ledger: Option<Ledger>,
     /// Of browsers.
     pub(super) signed_in: Sessions,
+    pub(super) runner: Runner,
     /// How many connections each client of a proxy has.
     forwarded: HashMap<Source, u32>,
     /// How many sessions each has.
@@ -41,6 +43,7 @@ impl Desk {
             quotas: Quotas::default(),
             remembered: Remembered::new()?,
             signed_in: Sessions::default(),
+            runner: Runner::default(),
             forwarded: HashMap::new(),
             sessions: HashMap::new(),
         })

@@ -1,6 +1,7 @@
 //! Hashing of passwords, in processes that live for one hash: the broker itself never waits for one. So many at once, so
 //! many waiting, and the rest is told to come again.
 
+use crate::ipc::SessionId;
 use crate::log::{self, Level};
 use crate::scram::{ITERATIONS, SALT, Verifier};
 use crate::sys::{Errno, Result};
@@ -22,6 +23,8 @@ const WORD: usize = 512;
 /// A password to be hashed.
 #[derive(Debug)]
 pub(super) struct Work {
+    /// Where it was typed.
+    pub(super) session: SessionId,
     /// Whose it is to be.
     pub(super) name: String,
     pub(super) password: Zeroizing<String>,
@@ -133,7 +136,8 @@ impl Hasher {
         let word = match nix::unistd::read(&answer, &mut said[..]) {
             Ok(length @ 1..) => &said[..length],
             _ => {
-                log::event(Level::Error, "a hasher died", &[]);
+                let session = work.session;
+                log::event(Level::Error, "a hasher died", &[("session", &session)]);
                 &[]
             }
         };
@@ -156,6 +160,7 @@ impl Hasher {
 /// A hasher's life.
 fn hash(work: &Work, say: BorrowedFd<'_>) -> Infallible {
     process::set_name(c"forkftpd:hash");
+    log::set_session(work.session);
     let said = process::close_all_but(&[say]).and_then(|()| {
         let (right, better) = work.check();
         let mut word = Zeroizing::new(vec![if right { RIGHT } else { b'n' }]);
@@ -230,6 +235,7 @@ mod tests {
 
     fn work(stored: Stored, password: &str, besides: Option<Imported>) -> Work {
         Work {
+            session: SessionId::new(1, 1),
             name: "ann".into(),
             password: Zeroizing::new(password.to_owned()),
             stored,

@@ -1,6 +1,7 @@
 //! Somebody who was let in: what they are lent, what is reserved for them, and what they give back. Run by the broker.
 
 use super::answer::{Dealing, Outcome, Reply};
+use super::boxes::Dress;
 use super::desk::{self, Desk, Name};
 use super::quota;
 use crate::config::Account;
@@ -18,6 +19,8 @@ pub(super) struct Inside {
     home: RelPath,
     /// To whom their files are given: owner and group.
     heirs: (Option<u32>, Option<u32>),
+    /// What becomes of files in the drop boxes of their grant.
+    dresses: Vec<Dress>,
     quota: Option<quota::Limits>,
     /// Where their cut uploads are, if they have a quota.
     partials: Option<OwnedFd>,
@@ -86,6 +89,7 @@ impl Dealing {
             name,
             home: account.home,
             heirs: (account.owner, account.group),
+            dresses: admission.dresses,
             quota,
             partials,
             reserved: quota::Amount::default(),
@@ -109,13 +113,25 @@ impl Dealing {
         Ok(Some(limits))
     }
 
-    /// Gives a file away, if it is one that the server made below its library and nobody else's.
-    pub(super) fn answer_give(&self, desk: &Desk, brought: &[OwnedFd]) -> Outcome {
+    /// Gives a file away, if it is one that the server made below its library and nobody else's; in a drop box, with the permissions and
+    /// to the group that are for files there.
+    pub(super) fn answer_give(
+        &self,
+        desk: &Desk,
+        drop_box: Option<usize>,
+        brought: &[OwnedFd],
+    ) -> Outcome {
         let (Some(inside), [file]) = (&self.inside, brought) else {
             return Outcome::CutOff("nothing to give");
         };
-        let (owner, group) = inside.heirs;
-        if (owner, group) == (None, None) {
+        let dress = match drop_box.map(|at| inside.dresses.get(at)) {
+            Some(None) => return Outcome::CutOff("a drop box that there is not"),
+            Some(Some(dress)) => *dress,
+            None => (None, None),
+        };
+        let (mode, group) = (dress.0, dress.1.or(inside.heirs.1));
+        let owner = inside.heirs.0;
+        if (owner, group, mode) == (None, None, None) {
             return Outcome::CutOff("a gift to nobody");
         }
         match desk.keys.is_own(file.as_fd()) {
@@ -123,7 +139,12 @@ impl Dealing {
             Ok(false) => return Outcome::CutOff("a gift of what is not ours"),
             Err(errno) => return Err(errno.into()).into(),
         }
-        file::give(file.as_fd(), owner, group)
+        let given = match mode {
+            Some(mode) => file::set_mode(file.as_fd(), mode),
+            None => Ok(()),
+        };
+        given
+            .and_then(|()| file::give(file.as_fd(), owner, group))
             .map_err(Refusal::from)
             .into()
     }

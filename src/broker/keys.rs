@@ -11,6 +11,7 @@ use crate::scram::Verifier;
 use crate::sys::file::{self, Kind};
 use crate::sys::{Errno, privs};
 use crate::users::{Imported, Stored, Users};
+use crate::wire::path::RelPath;
 use std::net::IpAddr;
 use std::os::fd::BorrowedFd;
 
@@ -46,7 +47,8 @@ impl Keys {
             .map(Secret::from_file)
             .transpose()
             .map_err(one)?;
-        let users = config.users_file.as_deref().map(Users::load);
+        let users = config.users_file.as_deref();
+        let users = users.map(|path| Users::load_for(path, &config));
         let users = users.transpose()?.unwrap_or_default();
         let nobody = proof::nonce().map_err(|error| one(format!("no randomness: {error}")))?;
         let tls = Pairs::load(config.tls.as_ref()).map_err(one)?;
@@ -65,6 +67,7 @@ impl Keys {
             users,
             nobody,
         };
+        keys.make_boxes().map_err(one)?;
         keys.sweep();
         Ok(keys)
     }
@@ -129,6 +132,12 @@ impl Keys {
     pub(super) fn active(&self, name: &str) -> Option<&Account> {
         let user = self.users.get(name).filter(|user| !user.disabled);
         user.map(|user| &user.account)
+    }
+
+    /// The homes of all.
+    pub(super) fn homes(&self) -> impl Iterator<Item = &RelPath> {
+        let users = self.users.iter().map(|(_, user)| &user.account.home);
+        users.chain([&self.config.anonymous.home])
     }
 
     /// True when `name` is a user, not shut out, and at an address they may come from.

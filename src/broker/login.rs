@@ -126,6 +126,7 @@ impl Dealing {
             wanted,
         });
         Outcome::Hash(Box::new(Work {
+            session: self.session,
             name,
             password,
             stored,

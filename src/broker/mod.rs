@@ -4,7 +4,9 @@
 
 mod admit;
 mod answer;
+mod boxes;
 mod browsers;
+mod commands;
 mod desk;
 mod done;
 mod hasher;
@@ -26,5 +28,5 @@ mod walls;
 pub use run::run;
 pub use shares::{Share, list_shares, revoke_shares};
 pub use sign::Pair;
-pub use start::{Control, Setup};
+pub use start::{Control, Heard, Setup};
 pub use walls::ruleset;

@@ -197,6 +197,13 @@ impl Quotas {
     }
 }
 
+/// Has what lies in `home` counted anew when somebody is let in there next: files went that nobody accounts for.
+pub(super) fn forget(keys: &Keys, home: &RelPath) {
+    if let Ok(folder) = keys.library.private_folder(b"quota") {
+        let _ = file::unlink(folder.as_fd(), &name_of(home));
+    }
+}
+
 fn lock(state: BorrowedFd<'_>) -> Result<(), Refusal> {
     for _ in 0..LOCK_TRIES {
         if file::try_lock(state)? {

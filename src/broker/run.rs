@@ -1,6 +1,7 @@
 //! The broker's life: set up, then one question at a time, until the listener is gone.
 
 use super::answer::{Dealing, Outcome, Reply};
+use super::boxes::Expiry;
 use super::desk::Desk;
 use super::hasher::Hasher;
 use super::keys::Keys;
@@ -8,7 +9,7 @@ use super::ledger::Ledger;
 use super::sign::Pair;
 use super::walls;
 use crate::config::Flags;
-use crate::ipc::{self, Ask, Client, DESCRIPTORS, Report, Tell, shuts_descriptors};
+use crate::ipc::{self, Ask, Client, DESCRIPTORS, Report, SessionId, Tell, shuts_descriptors};
 use crate::log::{self, Level, Role};
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, privs, process, signal};
@@ -31,6 +32,7 @@ struct Broker<'a> {
     children: HashMap<u64, Child>,
     /// Answers that are held back, and until when.
     later: Vec<(u64, u64, Reply)>,
+    expiry: Expiry,
 }
 
 /// A child's channel.
@@ -139,6 +141,7 @@ impl Broker<'_> {
             epoll,
             children: HashMap::new(),
             later: Vec::new(),
+            expiry: Expiry::default(),
         })
     }
 
@@ -146,6 +149,7 @@ impl Broker<'_> {
         let mut events = [EpollEvent::empty(); AT_ONCE];
         // Without a listener no child comes; those that are at it may finish.
         while self.control.is_some() || !self.children.is_empty() {
+            self.expiry.run(&self.desk.keys);
             let count = match self.epoll.wait(&mut events, self.timeout()) {
                 Err(Errno::EINTR) => 0,
                 Ok(count) => count,
@@ -168,7 +172,7 @@ impl Broker<'_> {
                 match event.data() {
                     CONTROL => {}
                     number if number >= HASHERS => self.hashed(number - HASHERS),
-                    child => self.hear_child(child),
+                    child => self.about(child, |broker| broker.hear_child(child)),
                 }
             }
             self.say_what_is_due();
@@ -185,11 +189,12 @@ impl Broker<'_> {
         shuts_descriptors(self.desk.keys.config.identity)
     }
 
-    /// Until the next answer that is held back is due, or something for the ledger.
+    /// Until the next answer that is held back is due, files are looked for whose time is over, or something is due for the ledger.
     fn timeout(&self) -> EpollTimeout {
-        let answers = self.later.iter().map(|(due, ..)| *due);
+        let due = self.later.iter().map(|(due, ..)| *due);
+        let due = due.chain(self.expiry.due(&self.desk.keys));
         let ledger = self.desk.ledger.as_ref().and_then(Ledger::due);
-        let Some(due) = answers.chain(ledger).min() else {
+        let Some(due) = due.chain(ledger).min() else {
             return EpollTimeout::NONE;
         };
         let left = due.saturating_sub(monotonic_millis());
@@ -219,9 +224,9 @@ impl Broker<'_> {
             }
         };
         match told {
-            Tell::Child { child, client } => {
+            Tell::Child { session, client } => {
                 if let Some(channel) = descriptors.into_iter().next() {
-                    self.welcome(child, channel, client);
+                    log::about(session, || self.welcome(session, channel, client));
                 }
             }
             Tell::Accepted { child, client, pid } => {
@@ -231,10 +236,10 @@ impl Broker<'_> {
                 } else {
                     Ok(())
                 };
-                match shut {
-                    Ok(()) => self.greet(child, client),
-                    Err(errno) => self.cut_off(child, errno.desc()),
-                }
+                self.about(child, |broker| match shut {
+                    Ok(()) => broker.greet(child, client),
+                    Err(errno) => broker.cut_off(child, errno.desc()),
+                });
             }
             Tell::Reload => {
                 let _ = match Keys::load(self.flags) {
@@ -264,15 +269,28 @@ impl Broker<'_> {
                     }
                 };
             }
+            Tell::Word => {
+                let _ = ipc::send(control.as_fd(), &Report::Word, &[], true);
+            }
             Tell::Sweep => {
                 self.desk.keys.sweep();
                 let _ = ipc::send(control.as_fd(), &DONE, &[], true);
             }
+            Tell::Runner => self.desk.runner.renew(descriptors.into_iter().next()),
         }
         Ok(Some(()))
     }
 
-    fn welcome(&mut self, child: u64, channel: OwnedFd, client: Option<Client>) {
+    /// Does what is about one child: the lines that come of it have its session.
+    fn about(&mut self, child: u64, what: impl FnOnce(&mut Self)) {
+        match self.children.get(&child).map(|known| known.dealing.session) {
+            Some(session) => log::about(session, || what(self)),
+            None => what(self),
+        }
+    }
+
+    fn welcome(&mut self, session: SessionId, channel: OwnedFd, client: Option<Client>) {
+        let child = session.number();
         let heard = EpollEvent::new(EpollFlags::EPOLLIN, child);
         if let Err(errno) = self.epoll.add(&channel, heard) {
             // Its channel closes here, and the child serves nobody.
@@ -282,7 +300,7 @@ impl Broker<'_> {
         }
         let new = Child {
             channel,
-            dealing: Dealing::new(),
+            dealing: Dealing::new(session),
             pid: None,
         };
         self.children.insert(child, new);
@@ -346,7 +364,7 @@ impl Broker<'_> {
         let now = monotonic_millis();
         while let Some(at) = self.later.iter().position(|(due, ..)| *due <= now) {
             let (_, child, reply) = self.later.swap_remove(at);
-            self.say(child, &reply);
+            self.about(child, |broker| broker.say(child, &reply));
         }
     }
 
@@ -387,10 +405,12 @@ impl Broker<'_> {
             }
             right.password
         });
-        if let Some(known) = self.children.get_mut(&child) {
-            let outcome = known.dealing.hashed(&mut self.desk, right);
-            self.carry_out(child, outcome);
-        }
+        self.about(child, |broker| {
+            if let Some(known) = broker.children.get_mut(&child) {
+                let outcome = known.dealing.hashed(&mut broker.desk, right);
+                broker.carry_out(child, outcome);
+            }
+        });
     }
 
     /// Sends an answer to a child. One that does not take its answers is not waited for.

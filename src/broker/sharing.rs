@@ -144,7 +144,7 @@ impl Dealing {
         if is_last {
             self.phase = Phase::Over;
             if desk.keys.config.sandbox != Level::Off {
-                match walls::narrower(&[], false) {
+                match walls::narrower(&[], walls::Inside::Reads) {
                     Ok(Some(ruleset)) => {
                         alone = true;
                         descriptors.push(ruleset);
@@ -193,15 +193,16 @@ impl Dealing {
         let shares = keys.shares.as_mut().ok_or_else(absent)?;
         let share = shares.find(token, now)?;
         let account = keys.active(&share.user).ok_or_else(absent)?;
-        if account.rights.allow(Operation::Get).is_err() {
-            return Err(absent());
-        }
         if account.needs_tls && !self.is_secure() {
             return Err(absent());
         }
         let rate = account.download_rate;
         let path = name::decode(&share.path).ok_or_else(absent)?;
         let path = RelPath::parse(&path).map_err(|_| absent())?;
+        let (policy, _) = keys.policy(Some(&share.user), account);
+        if policy.allow(Operation::Get, &path).is_err() {
+            return Err(absent());
+        }
         // Whatever is wrong with the file, a visitor hears no more than that.
         let purpose = if reads { Purpose::Read } else { Purpose::Look };
         let file = keys
@@ -261,7 +262,8 @@ fn begin(
     let account = keys
         .active(user)
         .ok_or_else(|| Refusal::from(Code::Login))?;
-    account.rights.allow(Operation::Get)?;
+    let (policy, _) = keys.policy(Some(user), account);
+    policy.allow(Operation::Get, &below)?;
     keys.open_for(user, account, &below, Purpose::Read)?;
     let now = now();
     let share = Share {

@@ -5,6 +5,7 @@
 use crate::config::Tls;
 use crate::ipc::{Chain, Handshake, MAX_CHAIN};
 use crate::log::{self, Level};
+use crate::proof::opens_to_others;
 use crate::sys::{Errno, sealed};
 use crate::tls::EXPORTER;
 use crate::tls::certificate::Facts;
@@ -276,7 +277,7 @@ fn read(path: &Path, private: bool) -> Result<Vec<u8>, String> {
         return Err("not a regular file".into());
     }
     let mode = facts.permissions().mode() & 0o777;
-    if private && mode & 0o077 != 0 {
+    if private && opens_to_others(mode, facts.uid(), facts.gid()) {
         return Err(format!(
             "mode {mode:04o} lets others than its owner (uid {}) at it; run: chmod 600 {}",
             facts.uid(),

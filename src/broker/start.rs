@@ -1,9 +1,10 @@
 //! The listener's end: starting the broker, and talking to it.
 
-use crate::ipc::{self, Client, Report, Tell};
+use crate::ipc::{self, Client, Report, SessionId, Tell};
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, Result, channel};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
@@ -30,7 +31,19 @@ pub struct Setup {
 #[derive(Debug)]
 pub struct Control {
     channel: OwnedFd,
-    next: u64,
+    /// It was asked for a word, and has not said it yet.
+    owes: Cell<bool>,
+}
+
+/// What a broker said that was not asked for anything else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Heard {
+    /// Nothing yet.
+    Nothing,
+    /// The word it was asked for.
+    Word,
+    /// It is gone, or makes no sense any more.
+    Gone,
 }
 
 impl Control {
@@ -53,10 +66,15 @@ impl Control {
         let mut broker = started.map_err(|error| cannot(&error.to_string()))?;
         let control = Control {
             channel: ours,
-            next: 1,
+            owes: Cell::new(false),
         };
         match control.await_report(START_PATIENCE) {
-            Ok(()) => control.report().map(|setup| (control, setup)),
+            Ok(()) => {
+                let setup = control
+                    .report()
+                    .unwrap_or_else(|| Err(cannot("it is another program")))?;
+                Ok((control, setup))
+            }
             Err(errno) => {
                 // It holds its end of the channel, or this would have been the channel's end: the pid is still its own.
                 let _ = broker.kill();
@@ -75,18 +93,14 @@ impl Control {
         self.channel.as_fd()
     }
 
-    /// Makes the channel of a child that is about to be born: the child's end, and the number that the broker knows it by.
+    /// Makes the channel of a child that is about to be born, for this session. No other has the same number.
     ///
     /// # Errors
     /// EAGAIN when the broker is behind; EMFILE; EPIPE when it is gone.
-    pub fn introduce(&mut self, client: Option<Client>) -> Result<(OwnedFd, u64)> {
+    pub fn introduce(&self, session: SessionId, client: Option<Client>) -> Result<OwnedFd> {
         let (child, broker) = channel::pair()?;
         channel::know_senders(broker.as_fd())?;
-        let number = self.next;
-        let told = Tell::Child {
-            child: number,
-            client,
-        };
+        let told = Tell::Child { session, client };
         let tell = || ipc::send(self.channel.as_fd(), &told, &[broker.as_fd()], false);
         match tell() {
             Err(Errno::EAGAIN) => {
@@ -95,8 +109,7 @@ impl Control {
             }
             said => said?,
         }
-        self.next += 1;
-        Ok((child, number))
+        Ok(child)
     }
 
     /// Waits a moment for a broker that is behind: many clients came at once.
@@ -119,6 +132,22 @@ impl Control {
         )
     }
 
+    /// Has the broker order commands by way of `runner`, or none without one.
+    ///
+    /// # Errors
+    /// EAGAIN when the broker is behind; EPIPE when it is gone.
+    pub fn give_runner(&self, runner: Option<&OwnedFd>) -> Result<()> {
+        let given: Vec<_> = runner.into_iter().map(AsFd::as_fd).collect();
+        let tell = || ipc::send(self.channel.as_fd(), &Tell::Runner, &given, false);
+        match tell() {
+            Err(Errno::EAGAIN) => {
+                self.await_room();
+                tell()
+            }
+            said => said,
+        }
+    }
+
     /// Has the broker read everything again; returns what the children are to be given from now on.
     ///
     /// # Errors
@@ -135,6 +164,36 @@ impl Control {
         self.order(&Tell::Renew).map(|setup| setup.chain)
     }
 
+    /// Asks for a word, which comes as an event: whoever says it answers children, too. False when it is so far behind that it cannot
+    /// be asked.
+    #[must_use]
+    pub fn ask_for_word(&self) -> bool {
+        // One that is gone is an event, too.
+        let asked = ipc::send(self.channel.as_fd(), &Tell::Word, &[], false) != Err(Errno::EAGAIN);
+        self.owes.set(asked);
+        asked
+    }
+
+    /// True while a word is awaited.
+    #[must_use]
+    pub fn owes_word(&self) -> bool {
+        self.owes.get()
+    }
+
+    /// What there is to hear, without waiting.
+    #[must_use]
+    pub fn hear(&self) -> Heard {
+        match ipc::receive::<Report>(self.channel.as_fd(), false) {
+            Ok(Some((Report::Word, _))) => {
+                self.owes.set(false);
+                Heard::Word
+            }
+            Err(Errno::EAGAIN) => Heard::Nothing,
+            // A report that came too late is taken for what it is not by whoever asks next.
+            Ok(_) | Err(_) => Heard::Gone,
+        }
+    }
+
     /// Has the broker remove what is left in the stage.
     pub fn sweep(&self) {
         let _ = self.order(&Tell::Sweep);
@@ -143,9 +202,14 @@ impl Control {
     /// A broker that hangs must not take the listener with it: it is given up for this time.
     fn order(&self, order: &Tell) -> std::result::Result<Setup, Vec<String>> {
         ipc::send(self.channel.as_fd(), order, &[], false).map_err(|errno| vec![gone(errno)])?;
-        self.await_report(PATIENCE)
-            .map_err(|errno| vec![gone(errno)])?;
-        self.report()
+        let until = monotonic_millis() + PATIENCE;
+        loop {
+            self.await_report(until.saturating_sub(monotonic_millis()))
+                .map_err(|errno| vec![gone(errno)])?;
+            if let Some(reported) = self.report() {
+                return reported;
+            }
+        }
     }
 
     /// Waits until there is a report, or the channel's end.
@@ -165,8 +229,13 @@ impl Control {
         }
     }
 
-    fn report(&self) -> std::result::Result<Setup, Vec<String>> {
-        match ipc::receive::<Report>(self.channel.as_fd(), true) {
+    /// None for a word that was asked for before.
+    fn report(&self) -> Option<std::result::Result<Setup, Vec<String>>> {
+        let reported = match ipc::receive::<Report>(self.channel.as_fd(), true) {
+            Ok(Some((Report::Word, _))) => {
+                self.owes.set(false);
+                return None;
+            }
             Ok(Some((Report::Ready { ruleset, chain }, given))) => {
                 let mut given = given.into_iter();
                 let mut next = |there: bool| if there { given.next() } else { None };
@@ -178,7 +247,8 @@ impl Control {
             Ok(Some((Report::Problems(problems), _))) => Err(problems),
             Ok(None) => Err(vec![gone(Errno::EPIPE)]),
             Err(errno) => Err(vec![gone(errno)]),
-        }
+        };
+        Some(reported)
     }
 }
 

@@ -2,6 +2,7 @@
 //! those who may see or do less, a narrower one at the moment they are let in. Made by the broker, the one process that opens
 //! what they are about.
 
+use crate::ipc::Policy;
 use crate::library::Library;
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, CompatLevel, Compatible, PathBeneath, Ruleset,
@@ -47,16 +48,57 @@ pub fn ruleset(library: &Library) -> Option<OwnedFd> {
     made.ok().and_then(Into::into)
 }
 
-/// Makes the ruleset for somebody who was lent these `folders`: the first is theirs to read, and to change if they `write`;
-/// in the others, uploads are made.
-pub(super) fn narrower(folders: &[OwnedFd], write: bool) -> Result<Option<OwnedFd>, RulesetError> {
+/// What somebody does in the folder that is theirs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Inside {
+    /// Reads.
+    Reads,
+    /// Changes it, too.
+    Writes,
+    /// Puts new files there, from the stage; what is there is not read.
+    Drops,
+    /// Nothing.
+    Stands,
+}
+
+impl Inside {
+    pub(super) fn of(policy: &Policy) -> Inside {
+        let is_closed = policy.closed().any(<[u8]>::is_empty);
+        match (is_closed, policy.rights.reads_only()) {
+            (true, true) => Inside::Stands,
+            (true, false) => Inside::Drops,
+            (false, true) => Inside::Reads,
+            (false, false) => Inside::Writes,
+        }
+    }
+
+    fn accesses(self) -> BitFlags<AccessFs> {
+        match self {
+            Inside::Reads => reading(),
+            Inside::Writes => writing(),
+            // The folder itself is opened, to be put on the disk with its new names.
+            Inside::Drops => AccessFs::ReadDir | AccessFs::MakeReg | AccessFs::Refer,
+            Inside::Stands => AccessFs::ReadDir.into(),
+        }
+    }
+}
+
+/// Makes the ruleset for somebody who was lent these `folders`: the first is theirs, in the others uploads are made.
+pub(super) fn narrower(
+    folders: &[OwnedFd],
+    inside: Inside,
+) -> Result<Option<OwnedFd>, RulesetError> {
     let mut ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
         .handle_access(AccessFs::from_all(ABI::V3))?
         .create()?;
-    for folder in folders {
-        let rights = if write { writing() } else { reading() };
-        ruleset = ruleset.add_rule(PathBeneath::new(folder.as_fd(), rights))?;
+    for (at, folder) in folders.iter().enumerate() {
+        let accesses = if at == 0 {
+            inside.accesses()
+        } else {
+            writing()
+        };
+        ruleset = ruleset.add_rule(PathBeneath::new(folder.as_fd(), accesses))?;
     }
     Ok(ruleset.into())
 }

@@ -7,6 +7,7 @@ use crate::library::Library;
 use crate::scoreboard::Slot;
 use crate::sys::{Errno, privs, process};
 use crate::wire::drive::Prove;
+use crate::wire::path::RelPath;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use zeroize::Zeroizing;
@@ -53,7 +54,11 @@ fn admitted(mut given: Vec<OwnedFd>, grant: Grant) -> Result<Admitted, Unanswere
         privs::restrict_files(ruleset.as_fd())?;
     }
     process::set_umask(grant.files.umask);
+    let closed = grant.policy.closed().map(RelPath::parse);
+    let closed = closed.collect::<Result<_, _>>();
     let library = Library::from_descriptors(given, grant.files)
+        .zip(closed.ok())
+        .map(|(library, closed)| library.closing(closed))
         .ok_or_else(|| Unanswered::Gone("the broker gave no library".into()))?;
     Ok(Admitted { grant, library })
 }
@@ -237,8 +242,12 @@ impl Broker {
     }
 
     /// The file is given to whom it belongs.
-    pub(super) fn ask_give(&self, file: BorrowedFd<'_>) -> Result<(), Unanswered> {
-        self.note(&Ask::Give, &[file])
+    pub(super) fn ask_give(
+        &self,
+        file: BorrowedFd<'_>,
+        drop_box: Option<usize>,
+    ) -> Result<(), Unanswered> {
+        self.note(&Ask::Give { drop_box }, &[file])
     }
 
     /// The answer to a login or a proof that is not the good one.

@@ -3,14 +3,17 @@
 
 use super::ask::{Admitted, Broker};
 use super::pace::Pace;
+use crate::config::OnTaken;
 use crate::error::{Code, Refusal};
 use crate::ipc::Grant;
 use crate::library::Library;
 use crate::log::{self, Level};
-use crate::rights::Operation;
+use crate::rights::{Operation, Right};
 use crate::scoreboard::Slot;
 use crate::sys::Errno;
 use crate::sys::net::Peer;
+use crate::wire::path::RelPath;
+use std::borrow::Borrow;
 use std::fmt::Display;
 use std::os::fd::BorrowedFd;
 
@@ -27,6 +30,21 @@ pub(super) struct Guest {
     pub(super) downloads: Pace,
     /// Where it is counted what was done.
     slot: Slot<'static>,
+}
+
+/// What holds for an upload to one path.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Terms {
+    /// It may take the place of a file, where it gets no other name.
+    pub(super) may_overwrite: bool,
+    /// Where the name is taken, it gets another.
+    pub(super) rename_taken: bool,
+    /// The folders on the way may be made.
+    pub(super) makes_folders: bool,
+    /// Most bytes of it, besides what holds everywhere.
+    pub(super) largest: Option<u64>,
+    /// Its client learns nothing of what is there.
+    pub(super) is_blind: bool,
 }
 
 impl Guest {
@@ -55,18 +73,58 @@ impl Guest {
         }
     }
 
+    /// The `path`, if the operation may be carried out there.
+    ///
     /// # Errors
-    /// `Denied`, whatever is or is not there.
-    pub(super) fn allow(&self, operation: Operation) -> Result<(), Refusal> {
-        self.grant.rights.allow(operation)
+    /// `Denied`, whatever is or is not there; what is wrong with the path is said to those alone who may do that anywhere.
+    pub(super) fn allow<P: Borrow<RelPath>>(
+        &self,
+        operation: Operation,
+        path: Result<P, Refusal>,
+    ) -> Result<P, Refusal> {
+        self.grant.policy.rights.allow(operation)?;
+        let path = path?;
+        self.grant.policy.allow(operation, path.borrow())?;
+        Ok(path)
     }
 
-    /// Has a file given to whom it is to belong, if that is not the server's user.
-    pub(super) fn give(&self, file: BorrowedFd<'_>) -> Result<(), Refusal> {
-        if !self.grant.gives {
+    /// The same of the new name of something whose old one was allowed.
+    pub(super) fn allow_rename<P: Borrow<RelPath>, Q: Borrow<RelPath>>(
+        &self,
+        overwrite: bool,
+        from: Result<P, Refusal>,
+        to: Result<Q, Refusal>,
+    ) -> Result<(P, Q), Refusal> {
+        let operation = Operation::Rename { overwrite };
+        let from = self.allow(operation, from)?;
+        Ok((from, self.allow(operation, to)?))
+    }
+
+    /// What holds for an upload to `path` that was allowed.
+    pub(super) fn terms(&self, path: &RelPath) -> Terms {
+        let policy = &self.grant.policy;
+        let rights = policy.rights_at(path);
+        let drop_box = policy.box_of(path).map(|(_, drop_box)| drop_box);
+        let is_blind = drop_box.is_some_and(|drop_box| drop_box.closed);
+        let rename_taken = is_blind || self.grant.on_taken == OnTaken::Rename;
+        Terms {
+            may_overwrite: rights.has(Right::Overwrite),
+            rename_taken,
+            makes_folders: rights.has(Right::Mkdir),
+            largest: drop_box.and_then(|drop_box| drop_box.largest_file),
+            is_blind,
+        }
+    }
+
+    /// Has a file that goes to `path` given to whom it is to belong, and what permissions it is to have, where that is not as it was
+    /// made.
+    pub(super) fn give(&self, file: BorrowedFd<'_>, path: &RelPath) -> Result<(), Refusal> {
+        let drop_box = self.grant.policy.box_of(path);
+        let drop_box = drop_box.filter(|(_, drop_box)| drop_box.gives);
+        if !self.grant.gives && drop_box.is_none() {
             return Ok(());
         }
-        let given = self.broker.ask_give(file);
+        let given = self.broker.ask_give(file, drop_box.map(|(at, _)| at));
         given.map_err(|_| Errno::EPERM.into())
     }
 

@@ -2,6 +2,7 @@
 //! listener.
 
 mod ask;
+mod commands;
 mod deeds;
 mod dial;
 mod drive;

@@ -147,7 +147,7 @@ fn hash(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Durability, Files};
+    use crate::config::Files;
     use crate::digest::{Kind, Value};
     use crate::library::{Library, Streamed};
     use crate::wire::path::RelPath;
@@ -157,16 +157,7 @@ mod tests {
     /// Uploads `size` bytes by way of `pieces`. Returns the digest, and whether it was computed beside.
     fn upload(mut pieces: Pieces, size: usize) -> (Option<Value>, bool) {
         let folder = tempfile::tempdir().expect("tempdir");
-        let files = Files {
-            named: false,
-            durability: Durability::None,
-            keep_free: 0,
-            largest_file: None,
-            partial_hours: 1,
-            one_filesystem: true,
-            umask: 0o022,
-        };
-        let library = Library::open(folder.path(), files, None).expect("library");
+        let library = Library::open(folder.path(), Files::of_tests(), None).expect("library");
         let streamed = Streamed {
             digest: Some(Kind::Sha256),
             ..Streamed::default()

@@ -22,13 +22,9 @@ pub(super) fn new_id() -> Result<String, Refusal> {
 
 /// The path of what was published, for which `asked` was asked: beside it, where that name was taken.
 pub(super) fn path_of(asked: &RelPath, published: &Published) -> RelPath {
-    let joined = match asked.split_last() {
-        Some((above, _)) if !above.is_root() => {
-            [above.as_bytes(), b"/", &published.name[..]].concat()
-        }
-        _ => published.name.clone(),
-    };
-    RelPath::parse(&joined).unwrap_or_else(|_| asked.clone())
+    asked
+        .beside(&published.name)
+        .unwrap_or_else(|| asked.clone())
 }
 
 /// The digest in a line for people, with a blank before it; nothing where there is none.

@@ -8,7 +8,7 @@ use crate::library::Library;
 use crate::proof::Secret;
 use crate::rights::Rights;
 use crate::users::Users;
-use crate::{broker, listener};
+use crate::{broker, listener, log, runner};
 
 /// What there is to say of a sound configuration.
 ///
@@ -19,7 +19,9 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     let config = super::forkftpd::load(flags)?;
     let secret = config.secret_file.as_deref().map(Secret::from_file);
     secret.transpose().map_err(one)?;
-    let users = config.users_file.as_deref().map(Users::load).transpose()?;
+    let users = config.users_file.as_deref();
+    let users = users.map(|path| Users::load_for(path, &config));
+    let users = users.transpose()?;
     let shares = config.shares_file.as_deref().map(broker::list_shares);
     let shares = shares.transpose().map_err(one)?;
     let certificate = config.tls.as_ref().map(certificate::describe).transpose();
@@ -35,6 +37,7 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     for listen in &config.listen {
         text += &of_a_listener(listen);
     }
+    text += &of_commands(&config)?;
     text += &certificate;
     if config.listen.iter().any(serves_anonymous) {
         let account = &config.anonymous;
@@ -139,7 +142,13 @@ fn of_a_listener(listen: &Listen) -> String {
         None => format!("{proof}{login}"),
     };
     let at = &listen.address;
-    format!("listen {scheme}://{at}: {tls}{does}\n") + &of_http(&listen.http)
+    let later = match at.is_known() {
+        true => "",
+        false => {
+            "  where that is shows when the service manager passes it: what depends on that is checked as the server starts\n"
+        }
+    };
+    format!("listen {scheme}://{at}: {tls}{does}\n{later}") + &of_http(&listen.http)
 }
 
 /// What HTTP has besides, a line each.
@@ -172,6 +181,38 @@ fn of_http(http: &Http) -> String {
     text
 }
 
+/// What clients may have run, a line each.
+fn of_commands(config: &Config) -> Result<String, Vec<String>> {
+    if !config.needs_runner() {
+        return Ok(String::new());
+    }
+    let fence = runner::fence().map_err(|errno| {
+        vec![format!(
+            "what commands start cannot be seen, and so not be ended ({}): /proc has to be there, and its children files",
+            errno.desc()
+        )]
+    })?;
+    let most = config.most_commands;
+    let mut text = format!("commands: {most} at once; each is kept together by a {fence}\n");
+    for command in &config.commands {
+        let program = &command.program;
+        let who = program.identity.map_or_else(
+            || "the user of the server".to_owned(),
+            |identity| format!("uid {}", identity.uid),
+        );
+        let (line, limits) = (program.run.join(" "), program.limits);
+        text += &format!(
+            "  {}: {}; as {who}, {} s, {} of output, {} processes\n",
+            command.name,
+            log::quoted(&line),
+            limits.seconds,
+            size(limits.most_output),
+            limits.processes,
+        );
+    }
+    Ok(text)
+}
+
 /// What is allowed, and should be meant.
 fn warnings(config: &Config, library: &Library, users: Option<&Users>) -> Vec<String> {
     let mut said = Vec::new();
@@ -183,7 +224,11 @@ fn warnings(config: &Config, library: &Library, users: Option<&Users>) -> Vec<St
     }
     for listen in &config.listen {
         let at = &listen.address;
-        if !listen.tls.is_certain() && !at.is_local() && listen.http.redirect.is_none() {
+        if !listen.tls.is_certain()
+            && !at.is_local()
+            && at.is_known()
+            && listen.http.redirect.is_none()
+        {
             let login = match (listen.login, listen.protocol) {
                 (Login::None, _) => "",
                 (_, Protocol::Drive) => ", and can try passwords against a login it has seen",

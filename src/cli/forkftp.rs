@@ -1,24 +1,20 @@
 //! The command line of the client: one table for parsing, `--help`, man pages and completions. What the commands do is in
 //! `client`.
 
-use super::{manage, password};
+use super::moving::{self, Get, Put};
+use super::{generate, manage, password, run};
 use crate::client::exit::{Exit, TABLE};
 use crate::client::known_hosts::KnownHosts;
 use crate::client::rate::Rate;
-use crate::client::report::{self, Report, say};
+use crate::client::report::say;
 use crate::client::{
-    Interrupt, Link, Login, Options, SessionInfo, Trust, Url, download, listing, local, shell,
-    show, upload,
+    Interrupt, Link, Login, Options, SessionInfo, Trust, Url, listing, shell, show,
 };
-use crate::digest::Kind;
 use crate::proof::Secret;
 use crate::tls::Fingerprint;
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use std::ffi::OsString;
 use std::io::Write;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -100,6 +96,12 @@ enum Command {
     Stat(manage::Stat),
     /// Set the time of change of a file that is there.
     Touch(manage::Touch),
+    /// Have a command of the server's operator run, and show its output.
+    ///
+    /// Which there are, and what they do, the operator says; nothing can be given to them. Ctrl-C ends the command too, and whatever it
+    /// started. The exit code is the command's own; 128 and the number of a signal that killed it; 124 when its time was over, 123 when
+    /// it wrote more than it may, and 125 when it was refused or the connection failed, which is said on standard error.
+    Run(run::Run),
     /// Prove the secret and measure how long an echo takes.
     Ping(Ping),
     /// The servers under TLS that were met before, and their keys.
@@ -116,12 +118,23 @@ enum Command {
         #[arg(value_hint = clap::ValueHint::Url)]
         url: Url,
     },
+    /// Write man pages and shell completions of both programs into a folder.
+    ///
+    /// Here, since the server is to be small.
+    #[command(hide = true)]
+    Generate {
+        /// The source tree's folder src, with the documents.
+        #[arg(long, default_value = "src")]
+        source: PathBuf,
+        /// The folder.
+        folder: PathBuf,
+    },
 }
 
 impl Command {
     fn url(&self) -> Option<&Url> {
         match self {
-            Command::KnownHosts { .. } => None,
+            Command::KnownHosts { .. } | Command::Generate { .. } => None,
             Command::List(List { url, .. })
             | Command::Get(Get { url, .. })
             | Command::Put(Put { url, .. })
@@ -130,6 +143,7 @@ impl Command {
             | Command::Rm(manage::Rm { url, .. })
             | Command::Stat(manage::Stat { url, .. })
             | Command::Touch(manage::Touch { url, .. })
+            | Command::Run(run::Run { url, .. })
             | Command::Ping(Ping { url, .. })
             | Command::Shell { url } => Some(url),
         }
@@ -164,68 +178,6 @@ struct List {
 }
 
 #[derive(Debug, Args)]
-struct Moving {
-    /// Folders, with everything below.
-    #[arg(short, long)]
-    recursive: bool,
-    /// Go on with what was cut earlier.
-    #[arg(long)]
-    resume: bool,
-    /// Replace files that are there already; otherwise they are refused.
-    #[arg(long)]
-    overwrite: bool,
-    /// One JSON object a file on standard output: name, size, kind, digest, seconds; or name, error, message.
-    #[arg(long)]
-    json: bool,
-    /// Say nothing but what went wrong.
-    #[arg(short, long)]
-    quiet: bool,
-    /// Move at most this many bytes a second, over all connections: 500K, 2M (K is 1024).
-    #[arg(long, value_name = "RATE", value_parser = Rate::parse)]
-    limit_rate: Option<u64>,
-    /// Connections to use at once.
-    #[arg(short = 'j', long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u8).range(1..=64))]
-    connections: u8,
-    /// Digest that proves the bytes. blake3 costs least.
-    #[arg(long, default_value = "blake3", value_parser = PossibleValuesParser::new(Kind::ALL.map(Kind::as_str)).try_map(|name| name.parse::<Kind>()))]
-    digest: Kind,
-}
-
-#[derive(Debug, Args)]
-struct Get {
-    /// The file; or, if NAMEs follow or -r is given, the folder.
-    #[arg(value_hint = clap::ValueHint::Url)]
-    url: Url,
-    /// Files in the folder that URL names (paths below it are allowed; each is stored under its last part).
-    #[arg(value_name = "NAME")]
-    names: Vec<OsString>,
-    /// Where to: a folder; for one file also its new name; - for standard output.
-    ///
-    /// Without it files go to the current folder. With -r the target is always a folder (made if missing), in which a folder
-    /// that is got keeps its name; only what is in the root comes without one. On standard output the bytes come before their digest is known: they are
-    /// worth nothing unless the exit code is 0.
-    #[arg(short, long, value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
-    output: Option<PathBuf>,
-    #[command(flatten)]
-    moving: Moving,
-}
-
-#[derive(Debug, Args)]
-struct Put {
-    /// Where to: a folder if it ends with a slash, has no path or several FILEs follow; otherwise the file's new name.
-    #[arg(value_hint = clap::ValueHint::Url)]
-    url: Url,
-    /// Local files; - is standard input.
-    #[arg(value_name = "FILE", required = true, value_hint = clap::ValueHint::AnyPath)]
-    files: Vec<PathBuf>,
-    /// Make the folders on the way (-r does so by itself).
-    #[arg(short, long)]
-    parents: bool,
-    #[command(flatten)]
-    moving: Moving,
-}
-
-#[derive(Debug, Args)]
 struct Ping {
     /// The server.
     #[arg(value_hint = clap::ValueHint::Url)]
@@ -248,16 +200,18 @@ pub fn main() -> ExitCode {
     };
     match command {
         Command::List(list) => run_list(&list, options),
-        Command::Get(get) => run_get(&get, options),
-        Command::Put(put) => run_put(&put, options),
+        Command::Get(get) => moving::run_get(&get, options),
+        Command::Put(put) => moving::run_put(&put, options),
         Command::Mkdir(mkdir) => manage::run_mkdir(&mkdir, options),
         Command::Mv(mv) => manage::run_mv(&mv, options),
         Command::Rm(rm) => manage::run_rm(&rm, options),
         Command::Stat(stat) => manage::run_stat(&stat, options),
         Command::Touch(touch) => manage::run_touch(&touch, options),
+        Command::Run(run) => return run::run(&run, options),
         Command::Ping(ping) => run_ping(&ping, options),
         Command::KnownHosts { command } => run_known_hosts(&command),
         Command::Shell { url } => shell::run(Link::new(url, options.0), &options.1),
+        Command::Generate { source, folder } => run_generate(&source, &folder),
     }
     .into()
 }
@@ -339,18 +293,6 @@ fn login(file: Option<&Path>, url: &Url) -> Result<Option<Login>, (Exit, String)
 
 pub(super) type Ready = (Options, Arc<AtomicBool>);
 
-impl Moving {
-    fn report(&self, verb: &'static str) -> Report {
-        Report::new(
-            verb,
-            report::Manner {
-                json: self.json,
-                quiet: self.quiet,
-            },
-        )
-    }
-}
-
 fn run_list(list: &List, (options, _): Ready) -> Exit {
     let mut link = Link::new(list.url.clone(), options);
     let manner = listing::Manner {
@@ -378,87 +320,6 @@ fn run_list(list: &List, (options, _): Ready) -> Exit {
             Exit::of(&error)
         }
     }
-}
-
-fn run_get(get: &Get, (options, _): Ready) -> Exit {
-    let mut paths = Vec::new();
-    for name in &get.names {
-        let name = name.as_bytes();
-        // A slash at the end comes from the completion of folders.
-        match get.url.join(name.strip_suffix(b"/").unwrap_or(name)) {
-            Ok(path) => paths.push(path),
-            Err(why) => return usage(&format!("get {}: {why}", show::clean(name))),
-        }
-    }
-    if paths.is_empty() {
-        if get.url.folder && !get.moving.recursive {
-            return usage("get: that is a folder; name files in it, or get all of it with -r");
-        }
-        paths.push(get.url.path.clone());
-    }
-    let output = match &get.output {
-        None => download::Output::Folder(".".into()),
-        Some(path) if path.as_os_str() == "-" => download::Output::Stdout,
-        Some(path) => download::Output::Path(path.clone()),
-    };
-    if output == download::Output::Stdout
-        && (get.moving.recursive || get.moving.resume || get.moving.json)
-    {
-        return usage("get: -o - goes with none of -r, --resume and --json");
-    }
-    let moving = &get.moving;
-    let job = download::Job {
-        paths,
-        output,
-        recursive: moving.recursive,
-        manner: local::Manner {
-            overwrite: moving.overwrite,
-            resume: moving.resume,
-        },
-        digest: moving.digest,
-        connections: moving.connections.into(),
-    };
-    let report = moving.report("get");
-    let mut link = Link::new(get.url.clone(), options);
-    download::run(&mut link, &job, &report);
-    let exit = report.finish();
-    warn_unproved(&link);
-    link.leave();
-    exit
-}
-
-fn run_put(put: &Put, (options, _): Ready) -> Exit {
-    let moving = &put.moving;
-    let job = upload::Job {
-        files: put.files.clone(),
-        to: put.url.path.clone(),
-        into_folder: put.url.folder || put.files.len() > 1,
-        recursive: moving.recursive,
-        overwrite: moving.overwrite,
-        parents: put.parents,
-        resume: moving.resume,
-        digest: moving.digest,
-        connections: moving.connections.into(),
-    };
-    if put
-        .files
-        .iter()
-        .filter(|file| file.as_os_str() == "-")
-        .count()
-        > 0
-        && job.into_folder
-    {
-        return usage(
-            "put: standard input needs a name: end the URL with one, and give no other FILE",
-        );
-    }
-    let report = moving.report("put");
-    let mut link = Link::new(put.url.clone(), options);
-    upload::run(&mut link, &job, &report);
-    let exit = report.finish();
-    warn_unproved(&link);
-    link.leave();
-    exit
 }
 
 fn run_ping(ping: &Ping, (options, _): Ready) -> Exit {
@@ -537,6 +398,16 @@ fn run_known_hosts(command: &KnownHostsCommand) -> Exit {
         Ok(()) => Exit::Done,
         Err(why) => {
             say(&format!("known-hosts: {why}"));
+            Exit::Local
+        }
+    }
+}
+
+fn run_generate(source: &Path, folder: &Path) -> Exit {
+    match generate::all(source, folder) {
+        Ok(()) => Exit::Done,
+        Err(error) => {
+            say(&format!("generate: {error}"));
             Exit::Local
         }
     }

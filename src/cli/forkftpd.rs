@@ -1,18 +1,18 @@
 //! The command line of the server.
 
-use super::who::{self, Kick, Who};
-use super::{certificate, check, generate, import, receipts, share, user};
+use super::who::{self, Kick, Metrics, Who};
+use super::{certificate, check, import, receipts, share, stats, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
     Config, DEFAULT_FILE, Durability, EXAMPLE, Encryption, Flags, Problem, Protocol,
 };
-use crate::ipc::Client;
+use crate::ipc::{Client, SessionId};
 use crate::log::{self, Format, Level};
 use crate::proof::Secret;
 use crate::sys::net::Peer;
 use crate::sys::process;
-use crate::{broker, config, listener, sys};
+use crate::{broker, config, listener, runner, sys};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -22,7 +22,7 @@ use std::process::ExitCode;
 
 /// A forking file server: one process per client, and no half file ever visible.
 ///
-/// Serves one folder, the library, by the drive protocol. Settings come from a TOML file in which every key is optional, and
+/// Serves one folder, the library, by its own protocol, FTP and HTTP. Settings come from a TOML file in which every key is optional, and
 /// from flags, which win.
 #[derive(Debug, Parser)]
 #[command(name = "forkftpd", version, propagate_version = true, after_long_help = AFTER)]
@@ -44,15 +44,26 @@ enum Command {
     /// Serve, in the foreground, until a signal ends it.
     Serve(Serve),
     /// Say whether the configuration is sound and the library usable, without serving.
-    Check(Serve),
+    Check {
+        /// Say only what is wrong.
+        #[arg(short, long)]
+        quiet: bool,
+        #[command(flatten)]
+        serve: Box<Serve>,
+    },
     /// Hold the secrets for a listener, on standard input; it starts this itself.
     #[command(hide = true)]
     Broker(Session),
+    /// Execute what the configuration names, for a listener, on standard input; it starts this itself.
+    #[command(hide = true)]
+    Runner(Session),
     /// Serve one client on standard input and output, as inetd starts it.
     Session(Session),
     /// Show who is connected, and what they are at.
     Who(Who),
-    /// End sessions: one by its pid, or all of a user or an address.
+    /// Show what was done since the start, in Prometheus' text form: the same as HTTP's /-/metrics.
+    Metrics(Metrics),
+    /// End sessions: one by its name or pid, or all of a user or an address.
     Kick(Kick),
     /// Print the configuration file with every key and its default.
     Config,
@@ -67,18 +78,14 @@ enum Command {
     Share(share::ShareArgs),
     /// What was uploaded, downloaded, deleted and renamed: the ledger.
     Receipts(receipts::ReceiptsArgs),
+    /// How much went on: transfers, bytes and failures by day, hour, user or protocol, from the ledger.
+    Stats(stats::Stats),
     /// Make a configuration and users of another server's: vsftpd, pure-ftpd or ProFTPD.
     Import(import::ImportArgs),
     /// The certificate of listeners with tls = true.
     Cert {
         #[command(subcommand)]
         command: CertCommand,
-    },
-    /// Write man pages and shell completions into a folder.
-    #[command(hide = true)]
-    Generate {
-        /// The folder.
-        folder: PathBuf,
     },
 }
 
@@ -252,11 +259,21 @@ pub fn main() -> ExitCode {
                 Err(error) => refuse(&[error.to_string()]),
             }
         }
-        Command::Check(serve) => answer(check::check(&serve.flags())),
+        Command::Runner(Session { serve, .. }) => {
+            match std::io::stdin().as_fd().try_clone_to_owned() {
+                Ok(control) => process::exit(runner::run(&serve.flags(), control)),
+                Err(error) => refuse(&[error.to_string()]),
+            }
+        }
+        Command::Check { quiet, serve } => {
+            let said = check::check(&serve.flags());
+            answer(said.map(|text| if quiet { String::new() } else { text }))
+        }
         Command::Session(Session { protocol, serve }) => {
             session(protocol, &serve.flags(), &arguments)
         }
         Command::Who(who) => answer(who::who(&who)),
+        Command::Metrics(metrics) => answer(who::metrics(&metrics)),
         Command::Kick(kick) => answer(who::kick(&kick)),
         Command::Config => say(EXAMPLE),
         Command::Secret {
@@ -273,6 +290,7 @@ pub fn main() -> ExitCode {
         Command::Receipts(arguments) => {
             receipts::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }
+        Command::Stats(stats) => stats.run().unwrap_or_else(|problems| refuse(&problems)),
         Command::Import(arguments) => {
             import::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }
@@ -286,10 +304,6 @@ pub fn main() -> ExitCode {
         } => match certificate::new(&host, &certificate, &key) {
             Ok(text) => say(&text),
             Err(problem) => refuse(&[problem]),
-        },
-        Command::Generate { folder } => match generate::all(&folder) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => refuse(&[format!("{}: {error}", folder.display())]),
         },
     }
 }
@@ -319,7 +333,7 @@ pub(super) fn load(flags: &Flags) -> Result<Config, Vec<String>> {
 
 fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCode {
     let begun = load(flags).and_then(|config| {
-        let (mut control, setup) = Control::start(arguments)?;
+        let (control, setup) = Control::start(arguments)?;
         let peer = sys::net::peer_of(std::io::stdin().as_fd()).unwrap_or(Peer::Pipe);
         // As the first listening socket of the protocol has it.
         let mut listen = config.listen.iter();
@@ -329,8 +343,18 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
             vec![format!("nothing listens for {name}: say how it is served in a table [[listen]] with protocol = \"{name}\"")]
         })?;
         let client = Client::at(&listen, peer);
-        let introduced = control.introduce(Some(client));
-        let (broker, _) = introduced.map_err(|errno| vec![errno.desc().to_owned()])?;
+        // It ends with the broker, after its last execution: the way to it is all that is kept.
+        if config.needs_runner() {
+            let one = |errno: sys::Errno| vec![format!("runner: {}", errno.desc())];
+            let runner = runner::Control::start(&config, arguments).map_err(one)?;
+            let way = runner.introduce().map_err(one)?;
+            control.give_runner(Some(&way)).map_err(one)?;
+        }
+        // A process of its own number among those that inetd started in this second.
+        let id = SessionId::new(process::wall_seconds(), std::process::id().into());
+        let broker = control.introduce(id, Some(client));
+        let broker = broker.map_err(|errno| vec![errno.desc().to_owned()])?;
+        log::set_session(id);
         let sandbox = Sandbox::prepare(&config, setup.ruleset)
             .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;
         let chain = setup.chain.filter(|_| listen.tls != Encryption::Off);

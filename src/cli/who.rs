@@ -1,8 +1,9 @@
-//! `forkftpd who` and `forkftpd kick`: one question to the listener's control socket, and its answer for people or for programs.
+//! `forkftpd who`, `forkftpd metrics` and `forkftpd kick`: one question to the listener's control socket, and its answer for people or for programs.
 
 use crate::client::show;
 use crate::config::{Config, DEFAULT_FILE, Problem};
 use crate::control::{Reply, Request, Session, Status, Whom};
+use crate::wire::SessionId;
 use clap::Args;
 use jiff::Timestamp;
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
@@ -35,6 +36,16 @@ pub(super) struct Who {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = TEXTFILE)]
+pub(super) struct Metrics {
+    #[command(flatten)]
+    server: Server,
+}
+
+const TEXTFILE: &str = "\
+For node_exporter's textfile collector, from cron or a timer: forkftpd metrics >FOLDER/forkftp.new && mv FOLDER/forkftp.new FOLDER/forkftp.prom";
+
+#[derive(Debug, Args)]
 pub(super) struct Kick {
     #[command(flatten)]
     whom: Chosen,
@@ -48,6 +59,9 @@ struct Chosen {
     /// The session that the child with this process id serves.
     #[arg(long, value_name = "N")]
     pid: Option<i32>,
+    /// The session of this name, as in the log and in who.
+    #[arg(long, value_name = "ID")]
+    session: Option<SessionId>,
     /// All sessions of this user.
     #[arg(long, value_name = "NAME")]
     user: Option<String>,
@@ -60,7 +74,8 @@ impl Chosen {
     fn whom(&self) -> Option<Whom> {
         let user = self.user.clone().map(Whom::User);
         let address = self.address.map(Whom::Address);
-        self.pid.map(Whom::Pid).or(user).or(address)
+        let session = self.session.map(Whom::Session);
+        self.pid.map(Whom::Pid).or(session).or(user).or(address)
     }
 }
 
@@ -79,13 +94,25 @@ pub(super) fn who(asked: &Who) -> Result<String, Vec<String>> {
     }
 }
 
+/// The answer to `metrics`, which is text.
+///
+/// # Errors
+/// Lines for people: why there is none.
+pub(super) fn metrics(asked: &Metrics) -> Result<String, Vec<String>> {
+    match ask(&asked.server, &Request::Metrics {})? {
+        Reply::Metrics { text } => Ok(text),
+        other => Err(vec![unasked(&other)]),
+    }
+}
+
 /// The answer to `kick`, as text.
 ///
 /// # Errors
 /// Lines for people: why nobody was ended.
 pub(super) fn kick(asked: &Kick) -> Result<String, Vec<String>> {
     let whom = asked.whom.whom();
-    let whom = whom.ok_or_else(|| vec!["say whom: --pid, --user or --address".to_owned()])?;
+    let whom =
+        whom.ok_or_else(|| vec!["say whom: --session, --pid, --user or --address".to_owned()])?;
     match ask(&asked.server, &Request::Kick(whom))? {
         Reply::Kicked { sessions } => {
             let number = show::count(u64::from(sessions), "session", "sessions");
@@ -152,7 +179,7 @@ fn exchange(path: &Path, request: &Request) -> std::io::Result<Reply> {
 
 /// Everything for people: a table, and a line about the server.
 fn table(status: &Status, now: Timestamp) -> String {
-    const HEAD: [&str; 8] = [
+    const HEAD: [&str; 9] = [
         "PID",
         "PROTOCOL",
         "ADDRESS",
@@ -161,15 +188,16 @@ fn table(status: &Status, now: Timestamp) -> String {
         "RECEIVED",
         "SENT",
         "CONNECTED",
+        "SESSION",
     ];
     // Numbers stand at the right.
-    const RIGHT: [bool; 8] = [true, false, false, false, false, true, true, true];
+    const RIGHT: [bool; 9] = [true, false, false, false, false, true, true, true, false];
     let mut text = String::new();
     if !status.sessions.is_empty() {
         let mut rows = vec![HEAD.map(str::to_owned)];
         rows.extend(status.sessions.iter().map(|session| row(session, now)));
         let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max();
-        let widths: [usize; 8] = std::array::from_fn(|at| width(at).unwrap_or(0));
+        let widths: [usize; 9] = std::array::from_fn(|at| width(at).unwrap_or(0));
         for row in &rows {
             let mut line = String::new();
             for (at, cell) in row.iter().enumerate() {
@@ -200,7 +228,7 @@ fn table(status: &Status, now: Timestamp) -> String {
     )
 }
 
-fn row(session: &Session, now: Timestamp) -> [String; 8] {
+fn row(session: &Session, now: Timestamp) -> [String; 9] {
     let clean = |text: &str| show::clean(text.as_bytes());
     let named = |text: &Option<String>| text.as_deref().map_or_else(|| "-".to_owned(), clean);
     [
@@ -216,6 +244,7 @@ fn row(session: &Session, now: Timestamp) -> [String; 8] {
         show::size(session.received),
         show::size(session.sent),
         ago(&session.since, now),
+        session.session.to_string(),
     ]
 }
 
@@ -262,6 +291,7 @@ mod tests {
     #[test]
     fn the_table_is_aligned_and_harmless() {
         let session = |pid, user: Option<&str>, sent| Session {
+            session: SessionId::new(0x6920_6f41, 7),
             pid,
             protocol: Some("drive".into()),
             address: "127.0.0.1:50000".into(),
@@ -288,9 +318,9 @@ mod tests {
         let now = "2026-05-01T10:02:01Z".parse().expect("time");
         assert_eq!(
             table(&status, now),
-            "\x20PID  PROTOCOL  ADDRESS          USER                STATE       RECEIVED     SENT  CONNECTED
-   7  drive     127.0.0.1:50000  -                   busy 1m15s      10 B  1.0 MiB      2m00s
-4711  drive     127.0.0.1:50000  a\\x1b[31m\\u{202e}ü  busy 1m15s      10 B      5 B      2m00s
+            "\x20PID  PROTOCOL  ADDRESS          USER                STATE       RECEIVED     SENT  CONNECTED  SESSION
+   7  drive     127.0.0.1:50000  -                   busy 1m15s      10 B  1.0 MiB      2m00s  69206f41-7
+4711  drive     127.0.0.1:50000  a\\x1b[31m\\u{202e}ü  busy 1m15s      10 B      5 B      2m00s  69206f41-7
 2 sessions, 3 warm; at most 10 clients, 5 from one address; forkftpd 1.2.3 runs for 1d00h with pid 900
 "
         );

@@ -45,7 +45,8 @@ Exit codes:
     8  the server's certificate or key is not the one that is known or asked for
   130  interrupted
 
-If several failures occur, the first of this list counts: 130, 8, 4, 3, 7, 5, 6, 1.";
+If several failures occur, the first of this list counts: 130, 8, 4, 3, 7, 5, 6, 1.
+run has codes of its own: forkftp run --help.";
 
 impl Exit {
     /// Worst last.

@@ -1,7 +1,8 @@
 //! A server that commands talk to again and again: connects when it is needed, and once more when the connection has ended
 //! since. Run by the commands and the shell.
 
-use super::session::{Client, Options, SessionInfo};
+use super::session::Client;
+use super::terms::{Options, SessionInfo};
 use super::{Result, Url};
 use std::time::Duration;
 

@@ -188,6 +188,7 @@ impl Client {
             letter::REMOVE => "remove files",
             letter::STAT => "say what a single name is",
             letter::TIME => "set the times of files",
+            letter::RUN => "run commands",
             _ => "do that",
         };
         Err(Error::Refused(Refusal::new(

@@ -7,9 +7,10 @@
 //! | [`url`] | which server and which path |
 //! | `connection` | descriptors: waiting, stalls, Ctrl-C |
 //! | `secure`, `trust`, [`known_hosts`] | TLS, and whether the server is the one that is meant |
-//! | `session` | [`Client`]: proof, frames, `ping`, `quit` |
+//! | `session`, `terms` | [`Client`]: proof, frames, `ping`, `quit` |
 //! | `login` | [`Login`]: who we are, if the server wants to know |
 //! | `list`, `get`, `put`, `manage` | the requests, one at a time and pipelined |
+//! | [`command`] | commands of the server's operator |
 //! | [`local`] | files and folders on this side, safely |
 //! | [`rate`], [`show`], [`moment`], [`exit`] | how fast, how it looks, when, how it ends |
 //! | `link` | [`Link`]: a server that is talked to again and again |
@@ -46,6 +47,7 @@
 //! ```
 
 mod batch;
+pub mod command;
 
 mod connection;
 pub mod download;
@@ -71,6 +73,7 @@ mod session;
 pub mod shell;
 pub mod show;
 pub mod stating;
+mod terms;
 mod trust;
 pub mod upload;
 pub mod url;
@@ -81,7 +84,8 @@ pub use link::Link;
 pub use list::MAX_KEPT;
 pub use login::Login;
 pub use put::{PutRequest, Source};
-pub use session::{Client, Options, SessionInfo};
+pub use session::Client;
+pub use terms::{Options, SessionInfo};
 pub use trust::Trust;
 pub use url::Url;
 

@@ -143,7 +143,7 @@ impl Client {
     pub fn put(&mut self, request: &PutRequest, source: &mut dyn Source) -> Result<PutDone> {
         self.check_digest(request.digest)?;
         self.send(letter::PUT, &request.wire(false))?;
-        let sent = self.run(request, source, Hasher::new(request.digest), 0, &mut |_| {
+        let sent = self.send_whole(request, source, Hasher::new(request.digest), 0, &mut |_| {
             Ok(true)
         })?;
         self.flush()?;
@@ -183,7 +183,7 @@ impl Client {
             source.rewind()?;
             return self.put(request, source).map(|done| (done, 0));
         }
-        let sent = self.run(request, source, hasher, kept.offset, &mut |_| Ok(true))?;
+        let sent = self.send_whole(request, source, hasher, kept.offset, &mut |_| Ok(true))?;
         self.flush()?;
         self.outcome(sent).map(|done| (done, kept.offset))
     }
@@ -231,7 +231,7 @@ impl Client {
                     continue;
                 }
                 // Answers that come meanwhile belong to those before; only when none is left is it this file's own.
-                let sent = self.run(
+                let sent = self.send_whole(
                     &request,
                     &mut source,
                     Hasher::new(request.digest),
@@ -310,7 +310,7 @@ impl Client {
 
     /// Sends the run of `D` and its end. `answered` is called when the server speaks meanwhile: it reads an answer to an
     /// earlier put and returns false, or returns true when there is none, so that the answer is to this one.
-    fn run(
+    fn send_whole(
         &mut self,
         request: &PutRequest,
         source: &mut dyn Source,

@@ -402,14 +402,18 @@ fn prepare<'a>(
 
 fn settle(going: &Going<'_>, digest: Kind, outcome: Result<PutDone>) {
     match outcome {
-        Ok(done) => going.report.done(&Moved {
-            name: going.item.remote.as_bytes().into(),
-            size: done.size,
-            kind: digest.as_str(),
-            digest: &done.digest,
-            durability: Some(&done.durability),
-            seconds: going.began.elapsed().as_secs_f64(),
-        }),
+        Ok(done) => {
+            let asked = &going.item.remote;
+            let renamed = done.name.as_ref().and_then(|name| asked.beside(&name.0));
+            going.report.done(&Moved {
+                name: renamed.as_ref().unwrap_or(asked).as_bytes().into(),
+                size: done.size,
+                kind: digest.as_str(),
+                digest: &done.digest,
+                durability: Some(&done.durability),
+                seconds: going.began.elapsed().as_secs_f64(),
+            });
+        }
         Err(error) => going.report.failed(going.item.remote.as_bytes(), &error),
     }
 }

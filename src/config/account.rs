@@ -75,6 +75,8 @@ pub struct Account {
     pub owner: Option<u32>,
     /// Which group new files belong to.
     pub group: Option<u32>,
+    /// Names of the commands that they may have run.
+    pub commands: Vec<String>,
 }
 
 impl Account {
@@ -113,6 +115,8 @@ pub struct FileAccount {
     umask: Placed<String>,
     owner: Placed<String>,
     group: Placed<String>,
+    #[serde(default)]
+    commands: Vec<toml::Spanned<String>>,
 }
 
 /// The bits that `text` names; they leave the owner, who is the server, all rights.
@@ -130,9 +134,32 @@ pub(super) fn umask(text: Placed<String>, wrong: impl FnOnce(usize, String)) -> 
     bits
 }
 
+/// The group that `name` is, if the server may give files to it.
+pub(super) fn group(name: Placed<String>, wrong: impl FnOnce(usize, String)) -> Option<u32> {
+    let name = name?;
+    let found = id_of(name.get_ref(), privs::group_id);
+    let what = match found {
+        None => "there is no such group on this machine",
+        Some(0) => "files are never given to the group of root",
+        Some(id) if !privs::may_give_to_group(id) => "the server's user is not in that group",
+        Some(_) => return found,
+    };
+    wrong(
+        name.span().start,
+        format!("group = {:?}: {what}", name.get_ref()),
+    );
+    None
+}
+
 impl FileAccount {
-    /// What the keys mean. `wrong` is told of each that cannot be: the byte of the file it stands at, and why.
-    pub fn check(self, default: Rights, mut wrong: impl FnMut(usize, String)) -> Account {
+    /// What the keys mean. `wrong` is told of each that cannot be: the byte of the file it stands at, and why. `known` tells the names
+    /// of commands that there are; without it they are not judged.
+    pub fn check(
+        self,
+        default: Rights,
+        known: Option<&dyn Fn(&str) -> bool>,
+        mut wrong: impl FnMut(usize, String),
+    ) -> Account {
         let mut size = |key: &str, given: Placed<Size>| {
             let given = given?;
             if given.get_ref().0 == 0 {
@@ -205,22 +232,16 @@ impl FileAccount {
             );
             None
         });
-        let group = self.group.and_then(|name| {
-            let found = id_of(name.get_ref(), privs::group_id);
-            let what = match found {
-                None => "there is no such group on this machine",
-                Some(0) => "files are never given to the group of root",
-                Some(id) if !privs::may_give_to_group(id) => {
-                    "the server's user is not in that group"
-                }
-                Some(_) => return found,
-            };
-            wrong(
-                name.span().start,
-                format!("group = {:?}: {what}", name.get_ref()),
-            );
-            None
-        });
+        let group = group(self.group, &mut wrong);
+        for name in &self.commands {
+            if known.is_some_and(|known| !known(name.get_ref())) {
+                let what = format!(
+                    "commands: there is no command {:?}: take it out, or make a table [[command]] with that name in the configuration",
+                    name.get_ref()
+                );
+                wrong(name.span().start, what);
+            }
+        }
         let umask = umask(self.umask, wrong);
         Account {
             rights: self
@@ -241,6 +262,11 @@ impl FileAccount {
             umask,
             owner,
             group,
+            commands: self
+                .commands
+                .into_iter()
+                .map(toml::Spanned::into_inner)
+                .collect(),
         }
     }
 }

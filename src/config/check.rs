@@ -1,10 +1,12 @@
 //! From what was written to what holds: flags over file over defaults, and every contradiction and unsafe setting
 //! refused with its place and the remedy.
 
+use super::drop_box::drop_boxes;
 use super::file::{File, Placed, place};
 use super::listen::listeners;
 use super::private::{ledger, private, shares, tls};
-use super::{Account, Config, Files, Flags, Listen, Login};
+use super::program::commands;
+use super::{Account, Command, Config, Files, Flags, Listen, Login};
 use crate::log::{self, Format};
 use crate::rights::Rights;
 use crate::sys::privs::{self, Identity};
@@ -145,14 +147,15 @@ pub(super) fn check(
         flags.congestion.as_deref(),
         file.anonymous.is_some(),
     );
-    let secret_file = if flags.no_secret {
+    let asks = listen.iter().any(|listener| listener.proof);
+    let secret_file = if flags.no_secret || !asks {
         None
     } else {
-        c.path(flags.secret_file, "secret-file", file.secret_file)
+        c.path_or_credential(flags.secret_file, "secret-file", file.secret_file)
     };
     let secret_file = private(
         c,
-        listen.iter().any(|listener| listener.proof),
+        asks,
         secret_file,
         &library,
         "clients are to prove a shared secret, and there is none: make one with forkftpd secret new FILE, and name it with secret_file or --secret-file",
@@ -165,7 +168,9 @@ pub(super) fn check(
         "clients are to log in, and there are no users: name their file with users_file or --users-file, and make them with forkftpd user add",
     );
     let shares_file = shares(c, &listen, file.shares_file, &library);
-    let anonymous = anonymous(c, file.anonymous, &listen);
+    let commands = commands(c, file.command, &library);
+    let anonymous = anonymous(c, file.anonymous, &listen, &commands);
+    let drop_boxes = drop_boxes(c, file.drop_box);
     let tls = tls(c, &listen, file.tls_certificate, file.tls_key, &library);
     let control = c
         .path(flags.control, "control", file.control)
@@ -255,9 +260,12 @@ pub(super) fn check(
         shares_file,
         ledger_file,
         anonymous,
+        drop_boxes,
         tls,
         control,
         listen,
+        commands,
+        most_commands: c.count(None, "most-commands", file.most_commands, 8).value,
         prefork: prefork.value,
         max_clients: max_clients.value,
         max_per_address: max_per_address.value,
@@ -320,13 +328,17 @@ fn anonymous(
     c: &mut Checker<'_>,
     table: Option<toml::Spanned<super::FileAccount>>,
     listen: &[Listen],
+    commands: &[Command],
 ) -> Account {
     match table {
         Some(table) => {
             let mut wrong = Vec::new();
+            let known = |name: &str| commands.iter().any(|command| command.name == name);
             let account = table
                 .into_inner()
-                .check(Rights::NONE, |at, what| wrong.push((at, what)));
+                .check(Rights::NONE, Some(&known), |at, what| {
+                    wrong.push((at, what))
+                });
             for (at, what) in wrong {
                 let place = c.place(at);
                 c.wrong(Some(&place), what);

@@ -1,7 +1,9 @@
 //! The configuration file as it stands: keys, their types, and where they were.
 
 use super::check::Problem;
+use super::drop_box::FileDropBox;
 use super::ftp::{Goodbye, Reuse};
+use super::program::FileCommand;
 use super::{DEFAULT_FILE, Durability, Encryption, FileAccount, Level, Login, Protocol, Receipt};
 use crate::log::{self, Format};
 use serde::Deserialize;
@@ -15,7 +17,8 @@ pub const EXAMPLE: &str = r#"# Configuration of forkftpd. Every key is optional;
 
 # The folder that is served. Names that begin with a dot are not.
 library = "/srv/forkftp"
-# The shared secret, mode 0600, at least 16 bytes: forkftpd secret new FILE
+# The shared secret, mode 0600, at least 16 bytes: forkftpd secret new FILE. Here, as for tls_certificate and tls_key, "credential:NAME"
+# is what systemd's LoadCredential=NAME:FILE gives the service.
 secret_file = "/etc/forkftp/secret"
 
 # Users who log in, mode 0600: forkftpd user add. Without it nobody logs in.
@@ -80,13 +83,17 @@ receipt = "sha256"
 # xferlog = "/var/log/xferlog"
 # vsftpd_log = "/var/log/vsftpd.log"
 
+# Most commands (tables [[command]], below) that run at once, for all clients together.
+most_commands = 8
+
 # "text" or "json", to standard error; "error", "warn", "info" or "debug".
 log_format = "text"
 log_level = "info"
 
 # One table for each listening socket.
 [[listen]]
-# IP:PORT, [IPv6]:PORT or unix:/path
+# IP:PORT, [IPv6]:PORT, unix:/path, or systemd:NAME for all sockets that a socket unit passes under this name
+# (FileDescriptorName=); mode and backlog are that unit's then.
 address = "127.0.0.1:8888"
 # "drive", "ftp" or "http"
 protocol = "drive"
@@ -159,6 +166,33 @@ backlog = 1024
 # owner = "www-data"                # of new files; needs a server that is started as root. What its permissions keep from the
 #                                   # server's user, nobody can get back
 # group = "www-data"                # of new files; needs root, or a server's user in that group
+# commands = ["disk"]               # what they may have run, of the tables [[command]]; nothing when absent
+
+# A program that clients of the drive protocol may have run by its name (forkftp run), if their account says so. Nothing of it comes
+# from them: it is this command line, without a shell, in the folder /, with no input and no other environment than PATH=/usr/bin:/bin,
+# LANG=C.UTF-8, HOME=/, FORKFTP_USER (the name of who logged in; absent for others) and FORKFTP_PEER (the client's IP address; absent
+# for a Unix socket). It gains nothing by setuid: sudo does not work in it. Whatever came of it ends with it.
+# [[command]]
+# name = "disk"                     # letters, digits and -
+# run = ["/usr/bin/df", "-h"]       # an absolute path, of a program that nobody else can change and that is not in the library
+# description = "free space"        # for those who may run it
+# user = "nobody"                   # who it runs as: needed by a server that is started as root, and never root. Of another server it is the
+#                                   # server's user, who can read what that can: the secret, too
+# seconds = 60                      # after which it is killed
+# most_output = "1 MiB"             # after which it is killed, too
+# processes = 32                    # at once, threads with them, besides those that its user has when it begins
+# memory = "1 GiB"                  # that each process writes to
+# largest_file = "1 GiB"            # of those that it writes
+
+# A drop box: a folder into which whoever has the right "put" puts new files, and where nothing else is done: nothing is listed, sent,
+# replaced, renamed, removed or made. A file whose name is taken gets another. What the rights of a user say holds for readers alone.
+# [[drop_box]]
+# path = "in/scans"                 # below the library; made at start when it is not there. Nobody removes or renames it
+# readers = ["anna"]                # users who may do in it what their rights say: somebody has to fetch the files
+# mode = "0640"                     # permissions of new files; those that umask leaves when absent
+# group = "scans"                   # of new files; needs root, or a server's user in that group
+# largest_file = "100 MiB"          # of one upload
+# expire_hours = 720                # a file that nobody has touched for so long is removed; never when absent
 "#;
 
 /// A value, and the bytes of the file it stands in.
@@ -201,7 +235,12 @@ pub(super) struct File {
     pub(super) xferlog: Placed<PathBuf>,
     pub(super) vsftpd_log: Placed<PathBuf>,
     #[serde(default)]
+    pub(super) drop_box: Vec<Spanned<FileDropBox>>,
+    #[serde(default)]
     pub(super) listen: Vec<Spanned<FileListen>>,
+    #[serde(default)]
+    pub(super) command: Vec<Spanned<FileCommand>>,
+    pub(super) most_commands: Placed<u32>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -151,7 +151,7 @@ impl FileListen {
 }
 
 /// What the operator wrote of a listening socket, where that makes a difference to what holds.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Written {
     login: bool,
     tls: bool,
@@ -180,6 +180,27 @@ impl Written {
         let is_secure = listen.tls == Encryption::Implicit;
         if http.hsts_seconds > 0 && !is_secure && http.trusted_proxies == Proxies::default() {
             wrong.push("hsts_seconds tells browsers to come by TLS alone, and there is none here: set tls = \"implicit\", or name the proxy that does TLS in trusted_proxies".into());
+        }
+        let everybody = |network: &IpNet| network.prefix_len() == 0;
+        if http.trusted_proxies.networks.iter().any(everybody) {
+            wrong.push("trusted_proxies = everybody: then everybody may say that they are somebody else; name the proxy alone".into());
+        }
+        wrong
+    }
+
+    /// The same of one that speaks HTTP, as far as it is about its address.
+    pub(super) fn misplaced(self, listen: &Listen) -> Vec<String> {
+        let mut wrong = Vec::new();
+        if let Some(origin) = &listen.http.redirect {
+            let scheme = match listen.tls {
+                Encryption::Implicit => "https",
+                _ => "http",
+            };
+            if *origin == format!("{scheme}://{}", listen.address) {
+                wrong.push(format!(
+                    "redirect = {origin:?} sends clients to where they are: name another origin"
+                ));
+            }
         }
         if listen.login != Login::None
             && !listen.tls.is_certain()
@@ -213,12 +234,6 @@ impl Written {
         if is_secure && origin.starts_with("http://") {
             wrong.push(format!("redirect = {origin:?} would send clients that come by TLS to where there is none: redirect to https://"));
         }
-        let own = if is_secure { "https" } else { "http" };
-        if origin == format!("{own}://{}", listen.address) {
-            wrong.push(format!(
-                "redirect = {origin:?} sends clients to where they are: name another origin"
-            ));
-        }
         wrong
     }
 }
@@ -235,13 +250,6 @@ fn against_proxies(listen: &Listen) -> Vec<String> {
     }
     if !is_unix && proxies.local {
         wrong.push("\"unix\" in trusted_proxies is for a Unix socket, and this is none: name the proxy's network".into());
-    }
-    if proxies
-        .networks
-        .iter()
-        .any(|network| network.prefix_len() == 0)
-    {
-        wrong.push("trusted_proxies = everybody: then everybody may say that they are somebody else; name the proxy alone".into());
     }
     if is_unix && !http.metrics_networks.is_empty() && !proxies.local {
         wrong.push("whoever comes by a Unix socket has no address, and is in none of metrics_networks: take it out, or trust the proxy there (trusted_proxies = [\"unix\"])".into());

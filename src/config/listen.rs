@@ -52,10 +52,15 @@ pub enum Address {
     Tcp(SocketAddr),
     /// A Unix socket.
     Unix(PathBuf),
+    /// What the service manager passes under this name (sd_listen_fds(3)). Where that is shows once the server has it.
+    Systemd(String),
 }
 
+/// Longest name of a passed socket, bytes (sd_listen_fds(3)).
+const LONGEST_NAME: usize = 255;
+
 impl Address {
-    /// Reads `IP:PORT`, `[IPv6]:PORT` or `unix:/path`.
+    /// Reads `IP:PORT`, `[IPv6]:PORT`, `unix:/path` or `systemd:NAME`.
     ///
     /// # Errors
     /// What an address looks like.
@@ -67,20 +72,37 @@ impl Address {
                 Err(format!("unix:{path}: the path has to begin with /"))
             };
         }
+        if let Some(name) = text.strip_prefix("systemd:") {
+            let fits = |c: char| c.is_ascii_graphic() && c != ':';
+            return if (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(fits) {
+                Ok(Address::Systemd(name.to_owned()))
+            } else {
+                Err(format!(
+                    "{text}: after systemd: comes the name of a socket (FileDescriptorName= in its unit), without colons and blanks"
+                ))
+            };
+        }
         text.parse().map(Address::Tcp).map_err(|_| {
             format!(
-                "{text}: an address is IP:PORT, [IPv6]:PORT or unix:/path (names are not looked up)"
+                "{text}: an address is IP:PORT, [IPv6]:PORT, unix:/path or systemd:NAME (names are not looked up)"
             )
         })
     }
 
-    /// True when only programs on this machine can connect.
+    /// True when only programs on this machine can connect, for certain.
     #[must_use]
     pub fn is_local(&self) -> bool {
         match self {
             Address::Tcp(address) => address.ip().to_canonical().is_loopback(),
             Address::Unix(_) => true,
+            Address::Systemd(_) => false,
         }
+    }
+
+    /// False while it is a name under which a socket will come.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        !matches!(self, Address::Systemd(_))
     }
 }
 
@@ -89,6 +111,7 @@ impl std::fmt::Display for Address {
         match self {
             Address::Tcp(address) => write!(f, "{address}"),
             Address::Unix(path) => write!(f, "unix:{}", path.display()),
+            Address::Systemd(name) => write!(f, "systemd:{name}"),
         }
     }
 }
@@ -116,6 +139,57 @@ pub struct Listen {
     pub mode: u32,
     /// Connections that may wait to be accepted.
     pub backlog: u32,
+    /// The name under which the service manager passed it, and keeps it: its file, if it has one, is not ours.
+    pub given: Option<String>,
+    /// What of it the operator wrote.
+    pub(super) written: http::Written,
+}
+
+impl Listen {
+    /// The same at `address`, where a socket of its name listens.
+    ///
+    /// # Errors
+    /// What cannot be there, or could not be meant, a sentence each.
+    pub fn found_at(&self, address: Address) -> Result<Listen, Vec<String>> {
+        let Address::Systemd(name) = &self.address else {
+            return Ok(self.clone());
+        };
+        let congestion = match address {
+            Address::Unix(_) => None,
+            _ => self.congestion.clone(),
+        };
+        let found = Listen {
+            address,
+            given: Some(name.clone()),
+            congestion,
+            ..self.clone()
+        };
+        let wrong = found.misplaced();
+        if wrong.is_empty() {
+            return Ok(found);
+        }
+        let at = &found.address;
+        let says = |what: String| format!("systemd:{name}, which listens on {at}: {what}");
+        Err(wrong.into_iter().map(says).collect())
+    }
+
+    /// What cannot be where it is, or could not be meant there.
+    fn misplaced(&self) -> Vec<String> {
+        let mut wrong = Vec::new();
+        match self.protocol {
+            Protocol::Ftp if matches!(self.address, Address::Unix(_)) => {
+                wrong.push("FTP makes connections besides: it needs an IP address".into());
+            }
+            Protocol::Drive
+                if !self.proof && self.login == Login::None && !self.address.is_local() =>
+            {
+                wrong.push(format!("{} would serve everybody who reaches it, without proof of a secret: use proof = \"required\" or login = \"required\", or a loopback or Unix address", self.address));
+            }
+            Protocol::Http => wrong.extend(self.written.misplaced(self)),
+            Protocol::Drive | Protocol::Ftp => {}
+        }
+        wrong
+    }
 }
 
 pub(super) fn listeners(
@@ -140,6 +214,8 @@ pub(super) fn listeners(
         congestion: None,
         mode: 0o660,
         backlog: 1024,
+        given: None,
+        written: http::Written::default(),
     };
     for text in flags {
         match Address::parse(text) {
@@ -189,6 +265,16 @@ pub(super) fn listeners(
         match Address::parse(table.address.get_ref()) {
             Ok(address) => {
                 let written = http::Written::of(&table);
+                let passed = [
+                    ("mode", "SocketMode=", table.mode.is_some()),
+                    ("backlog", "Backlog=", table.backlog.is_some()),
+                ];
+                for (key, theirs, _) in passed
+                    .iter()
+                    .filter(|(.., set)| *set && !address.is_known())
+                {
+                    c.wrong(Some(&place), format!("{key} is for a socket that the server makes, and {address} comes as it is: take it out, and set {theirs} in the socket's unit"));
+                }
                 let spoken = spoken(c, &mut table, &place, no_secret);
                 let backlog = table.backlog.map_or(1024, toml::Spanned::into_inner);
                 let sends_on = spoken.http.redirect.is_some();
@@ -206,6 +292,8 @@ pub(super) fn listeners(
                     congestion: table.congestion.map(toml::Spanned::into_inner),
                     mode: mode.unwrap_or(0o660),
                     backlog,
+                    given: None,
+                    written,
                 });
                 for what in listen
                     .last()
@@ -228,16 +316,16 @@ pub(super) fn listeners(
     }
     let mut seen = HashSet::new();
     for (listener, place) in listen.iter_mut().zip(&places) {
-        if let (Some(name), Address::Tcp(_)) = (congestion, &listener.address) {
+        if let (Some(name), Address::Tcp(_) | Address::Systemd(_)) = (congestion, &listener.address)
+        {
             listener.congestion = Some(name.to_owned());
         }
-        if listener.protocol != Protocol::Drive {
-            if let (Address::Unix(_), Protocol::Ftp) = (&listener.address, listener.protocol) {
-                c.wrong(
-                    Some(place),
-                    "FTP makes connections besides: it needs an IP address",
-                );
+        if listener.address.is_known() {
+            for what in listener.misplaced() {
+                c.wrong(Some(place), what);
             }
+        }
+        if listener.protocol != Protocol::Drive {
             if listener.http.site && listener.login != Login::None {
                 c.wrong(
                     Some(place),
@@ -247,8 +335,6 @@ pub(super) fn listeners(
             if listener.login == Login::None && !anonymous && listener.http.redirect.is_none() {
                 c.wrong(Some(place), "login = \"none\" lets everybody in: say what they may do in a table [anonymous]");
             }
-        } else if !listener.proof && listener.login == Login::None && !listener.address.is_local() {
-            c.wrong(Some(place), format!("{} would serve everybody who reaches it, without proof of a secret: use proof = \"required\" or login = \"required\", or a loopback or Unix address", listener.address));
         }
         let any_port = matches!(listener.address, Address::Tcp(address) if address.port() == 0);
         if !any_port && !seen.insert(listener.address.to_string()) {

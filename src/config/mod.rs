@@ -3,18 +3,23 @@
 
 mod account;
 mod check;
+mod credential;
+mod drop_box;
 mod file;
 mod ftp;
 mod http;
 mod listen;
 mod private;
+mod program;
 
 pub use account::{Account, FileAccount, OnHangup, OnTaken};
 pub use check::Problem;
+pub use drop_box::DropBox;
 pub use file::{EXAMPLE, place};
 pub use ftp::{Ftp, Goodbye, Reuse};
 pub use http::{Http, Proxies};
 pub use listen::{Address, Encryption, Listen, Protocol};
+pub use program::{Command, LONGEST_NAME, Limits, Program};
 
 use crate::digest::Kind;
 use crate::log::{self, Format};
@@ -65,6 +70,22 @@ pub struct Files {
     /// Files are staged under a name, since their owner is another when they are shown: a file without a name can only be linked
     /// by its owner.
     pub named: bool,
+}
+
+#[cfg(test)]
+impl Files {
+    /// For scratch folders of tests: nothing is waited for, and the disk may be filled.
+    pub(crate) fn of_tests() -> Files {
+        Files {
+            named: false,
+            durability: Durability::None,
+            keep_free: 0,
+            largest_file: None,
+            partial_hours: 1,
+            one_filesystem: true,
+            umask: 0o022,
+        }
+    }
 }
 
 /// Whether clients of a listening socket say who they are.
@@ -172,12 +193,18 @@ pub struct Config {
     pub ledger_file: Option<PathBuf>,
     /// What those may do who do not log in.
     pub anonymous: Account,
+    /// Folders into which files are put and nothing else is done.
+    pub drop_boxes: Vec<DropBox>,
     /// The certificate; none when no listener speaks TLS.
     pub tls: Option<Tls>,
     /// The socket that `who` and `kick` talk to; none for none.
     pub control: Option<PathBuf>,
     /// Where to listen.
     pub listen: Vec<Listen>,
+    /// What the runner executes for those clients that may have it, each by its name.
+    pub commands: Vec<Command>,
+    /// Most of them at once.
+    pub most_commands: u32,
     /// Warm children; 0 forks when a client comes.
     pub prefork: u32,
     /// Most clients at once.
@@ -258,6 +285,18 @@ impl Config {
         )
     }
 
+    /// True when there is something to execute.
+    #[must_use]
+    pub fn needs_runner(&self) -> bool {
+        !self.commands.is_empty()
+    }
+
+    /// The command of that name.
+    #[must_use]
+    pub fn command(&self, name: &str) -> Option<&Command> {
+        self.commands.iter().find(|command| command.name == name)
+    }
+
     /// The control socket that the file names, whatever else is in it: for those who ask a server that may have been started with
     /// other flags.
     ///
@@ -272,6 +311,13 @@ impl Config {
             folder.map_or_else(|| control.clone(), |folder| folder.join(&control))
         }))
     }
+}
+
+/// What the parser says of `text`: of a key that it does not know, all those that it does.
+#[cfg(test)]
+pub(crate) fn what_is_wrong_with(text: &str) -> String {
+    let problems = file::parse(None, text).err().unwrap_or_default();
+    problems.iter().map(Problem::to_string).collect()
 }
 
 /// The file of share links that the configuration names, whether or not the rest of it is sound.

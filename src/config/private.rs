@@ -44,8 +44,13 @@ pub(super) fn tls(
     let wanted = listen
         .iter()
         .any(|listener| listener.tls != Encryption::Off);
-    let certificate = c.path(None, "tls_certificate", certificate);
-    let key = c.path(None, "tls_key", key);
+    // What nobody needs may be absent among the credentials, too.
+    let (certificate, key) = if wanted {
+        let certificate = c.path_or_credential(None, "tls_certificate", certificate);
+        (certificate, c.path_or_credential(None, "tls_key", key))
+    } else {
+        (None, None)
+    };
     let missing = "clients are to speak TLS, and there is no key: make one with forkftpd cert new, and name the files with tls_certificate and tls_key";
     let key = private(c, wanted, key, library, missing)?;
     let Some(certificate) = certificate else {

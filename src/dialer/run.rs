@@ -5,7 +5,7 @@
 use super::place::Place;
 use super::{sockets, walls};
 use crate::config::{Config, Listen};
-use crate::ipc::{self, Dial, Dialed, Newcomer};
+use crate::ipc::{self, Dial, Dialed, Newcomer, SessionId};
 use crate::log::{self, Level, Role};
 use crate::sys::process::monotonic_millis;
 use crate::sys::{Errno, Result, process, signal};
@@ -77,6 +77,7 @@ pub(super) struct Dialer {
 /// A child, and its client as the listener knows it.
 #[derive(Debug)]
 struct Session {
+    id: SessionId,
     channel: OwnedFd,
     place: u32,
     peer: SocketAddr,
@@ -172,7 +173,7 @@ impl Dialer {
         let number = self.number();
         let heard = EpollEvent::new(EpollFlags::EPOLLIN, number);
         if let Err(errno) = self.epoll.add(&channel, heard) {
-            return lost(errno);
+            return log::about(newcomer.session, || lost(errno));
         }
         // An IPv4 client of a socket that takes both has an IPv4 data connection.
         let canonical = |address: SocketAddr| match (address.ip().to_canonical(), address.is_ipv4())
@@ -181,6 +182,7 @@ impl Dialer {
             _ => address,
         };
         let session = Session {
+            id: newcomer.session,
             channel,
             place: newcomer.place,
             peer: canonical(newcomer.peer),
@@ -201,7 +203,11 @@ impl Dialer {
             Ok(Some((question, brought))) if brought.is_empty() => self.answer(number, question),
             Ok(Some(_)) | Err(_) => {
                 let reason = "a message that is no question";
-                log::event(Level::Error, "a child was cut off", &[("reason", &reason)]);
+                log::event(
+                    Level::Error,
+                    "a child was cut off",
+                    &[("reason", &reason), ("session", &session.id)],
+                );
                 self.forget(number);
             }
         }

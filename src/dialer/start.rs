@@ -2,7 +2,7 @@
 
 use super::run;
 use crate::config::{Address, Config, Listen};
-use crate::ipc::{self, Newcomer};
+use crate::ipc::{self, Newcomer, SessionId};
 use crate::sys::{Errno, Result, channel, net, process, signal};
 use crate::wire::Protocol;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -81,17 +81,19 @@ impl Control {
         ipc::receive::<Newcomer>(self.fd(), false).err() != Some(Errno::EAGAIN)
     }
 
-    /// What there is to say of a client at `peer` whose connection is `socket`, and came by way of `listen`. None when it needs no
-    /// dialer, or its socket tells nothing any more.
+    /// What there is to say of `session`, whose client is at `peer`, whose connection is `socket`, and which came by way of `listen`.
+    /// None when it needs no dialer, or its socket tells nothing any more.
     #[must_use]
     pub fn newcomer(
         &self,
+        session: SessionId,
         listen: &Listen,
         socket: BorrowedFd<'_>,
         peer: SocketAddr,
     ) -> Option<Newcomer> {
         let place = self.listen.iter().position(|known| known == listen)?;
         Some(Newcomer {
+            session,
             place: u32::try_from(place).ok()?,
             peer,
             local: net::local_address(socket).ok()?,

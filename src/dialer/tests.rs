@@ -4,7 +4,7 @@
 use super::place::Place;
 use super::run::Dialer;
 use crate::config::{Ftp, Listen};
-use crate::ipc::{self, Dial, Dialed, Newcomer};
+use crate::ipc::{self, Dial, Dialed, Newcomer, SessionId};
 use crate::sys::{Errno, channel, net};
 use crate::wire::Protocol;
 use nix::poll::{PollFd, PollFlags, poll};
@@ -50,6 +50,7 @@ impl Running {
     fn child(&self, peer: &str, local: &str) -> OwnedFd {
         let (child, end) = channel::pair().expect("pair");
         let newcomer = Newcomer {
+            session: SessionId::new(1, 1),
             place: 0,
             peer: peer.parse().expect("address"),
             local: local.parse().expect("address"),
@@ -391,13 +392,14 @@ fn walled() {
     let control = start(&config).expect("a dialer");
     assert!(control.serves(&config) && !control.is_gone());
     let server = TcpListener::bind("127.0.0.1:0").expect("bind");
+    let session = SessionId::new(1, 1);
     let introduced = |control: &super::Control| {
         let _client = TcpStream::connect(server.local_addr().expect("address")).expect("connect");
         let (socket, peer) = net::accept(server.as_fd()).expect("accept").expect("one");
         let net::Peer::Net(peer) = peer else {
             panic!("{peer}")
         };
-        let newcomer = control.newcomer(&config.listen[0], socket.as_fd(), peer);
+        let newcomer = control.newcomer(session, &config.listen[0], socket.as_fd(), peer);
         let (child, end) = channel::pair().expect("pair");
         control
             .introduce(&newcomer.expect("a place"), &end)

@@ -1,8 +1,9 @@
 //! What the broker answers a child.
 
+use super::Policy;
 use crate::config::{Files, OnHangup, OnTaken};
 use crate::error::Code;
-use crate::rights::Rights;
+use crate::wire::drive::Offer;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -11,8 +12,8 @@ use zeroize::Zeroizing;
 pub struct Grant {
     /// Who it is; none for anonymous.
     pub user: Option<String>,
-    /// What they may do.
-    pub rights: Rights,
+    /// What they may do, and where.
+    pub policy: Policy,
     /// How files are kept, with the user's own limits over the server's.
     pub files: Files,
     /// Bytes a second for uploads; none for as fast as it goes.
@@ -112,6 +113,16 @@ pub enum Answer {
         /// How long it holds at most.
         seconds: u64,
     },
+    /// To `Commands`.
+    Commands {
+        /// As many as fit.
+        commands: Vec<Offer>,
+        /// There are more behind them.
+        more: bool,
+    },
+    /// To `Run`: it runs, unless the runner has a reason against it. Two descriptors come along: its output, and the channel by which the
+    /// `Outcome` is told. When they are closed, it ends.
+    Running,
     /// To `Reserve`, `Spent`, `Give`, `Done`, `Forwarded` and `SignOut`, in `In` to `Session`, and to `Secured` where there is no hello: it is
     /// so, or it is done.
     Noted,

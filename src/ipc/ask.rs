@@ -132,6 +132,16 @@ pub enum Ask {
         /// All of the same user are.
         everywhere: bool,
     },
+    /// The commands that this client may have run. In `In`, for the drive protocol.
+    Commands {
+        /// Those behind this one.
+        after: Option<String>,
+    },
+    /// Have this command run. In `In`, for the drive protocol.
+    Run {
+        /// Which.
+        name: String,
+    },
     /// Is there room in the quota for this much more? In `In`. What is reserved is given back by `Spent`, or when the child ends.
     Reserve {
         /// Bytes of an upload.
@@ -140,7 +150,10 @@ pub enum Ask {
         files: u64,
     },
     /// Give the file that comes along to whom it belongs. In `In`.
-    Give,
+    Give {
+        /// The drop box that it comes into, of those in the grant.
+        drop_box: Option<usize>,
+    },
     /// What came of reservations and removals. In `In`.
     Spent {
         /// Reserved before, and not any more.

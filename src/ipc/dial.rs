@@ -3,6 +3,7 @@
 //! A channel belongs to one child; its questions are answered one after the other, each once. Who the client is, and at which of the
 //! server's addresses it is, the dialer knows from the listener alone: no question says whom to connect to.
 
+use crate::wire::SessionId;
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
 
@@ -44,6 +45,8 @@ pub enum Dialed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Newcomer {
+    /// Its session.
+    pub session: SessionId,
     /// Which of the dialer's listening sockets the client came to.
     pub place: u32,
     /// The client's end of the control connection.

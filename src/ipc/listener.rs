@@ -2,6 +2,7 @@
 
 use crate::config::{Encryption, Listen, Login, Protocol, Reuse};
 use crate::sys::net::Peer;
+use crate::wire::SessionId;
 use serde::{Deserialize, Serialize};
 
 /// A client, as the listener knows it.
@@ -60,14 +61,14 @@ impl Client {
 pub enum Tell {
     /// A child is about to be born; with it comes the broker's end of its channel.
     Child {
-        /// A number that no other child of this listener has.
-        child: u64,
+        /// Its session, with a number that no other child of this listener has.
+        session: SessionId,
         /// Its client; none for a warm child.
         client: Option<Client>,
     },
     /// A warm child has this client now.
     Accepted {
-        /// Which child.
+        /// The number of which child.
         child: u64,
         /// Its client.
         client: Client,
@@ -80,6 +81,10 @@ pub enum Tell {
     Renew,
     /// Remove what is left in the stage.
     Sweep,
+    /// Say a word, when it comes to it.
+    Word,
+    /// Commands are executed by the runner at the other end of the channel that comes with this; without one by nobody.
+    Runner,
 }
 
 /// What the broker says to the listener.
@@ -92,6 +97,8 @@ pub enum Report {
         /// A sealed `Chain`.
         chain: bool,
     },
+    /// It was asked for a word.
+    Word,
     /// It could not: lines for the operator.
     Problems(Vec<String>),
 }

@@ -9,12 +9,18 @@ mod ask;
 mod deed;
 mod dial;
 mod listener;
+mod policy;
+mod runner;
 
 pub use answer::{Answer, Chain, Grant, LONGEST_SHARED, MAX_CHAIN, Share};
 pub use ask::{Ask, Handshake, LOGIN_ATTEMPTS, MOST_SIGNATURES, Phase};
 pub use deed::{Deed, LONGEST_LETTERS, MOST_UNDER_WAY, PATH_PART};
 pub use dial::{Dial, Dialed, Newcomer};
 pub use listener::{Client, Report, Tell};
+pub use policy::{DropBox, Policy};
+pub use runner::{Hear, Order, Outcome};
+
+pub use crate::wire::SessionId;
 
 use crate::sys::privs::Identity;
 use crate::sys::{Result, channel};

@@ -18,6 +18,8 @@ pub struct Walk {
     recursive: bool,
     one_filesystem: bool,
     unreadable: u64,
+    /// Folders below the listed one that are not followed.
+    closed: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -41,13 +43,19 @@ impl Level {
 }
 
 impl Walk {
-    pub(super) fn folder(fd: OwnedFd, recursive: bool, one_filesystem: bool) -> Result<Walk> {
+    pub(super) fn folder(
+        fd: OwnedFd,
+        recursive: bool,
+        one_filesystem: bool,
+        closed: Vec<Vec<u8>>,
+    ) -> Result<Walk> {
         Ok(Walk {
             levels: vec![Level::new(fd, Vec::new())?],
             single: None,
             recursive,
             one_filesystem,
             unreadable: 0,
+            closed,
         })
     }
 
@@ -58,6 +66,7 @@ impl Walk {
             recursive: false,
             one_filesystem: false,
             unreadable: 0,
+            closed: Vec::new(),
         }
     }
 
@@ -96,7 +105,7 @@ impl Walk {
                 continue;
             }
             let path = [&level.prefix[..], name].concat();
-            if self.recursive && facts.kind == Kind::Folder {
+            if self.recursive && facts.kind == Kind::Folder && !self.closed.contains(&path) {
                 if self.levels.len() >= MAX_DEPTH {
                     return Err(Code::Depth.into());
                 }

@@ -47,6 +47,8 @@ pub struct Library {
     /// None for those who may not change anything.
     staging: Option<Staging>,
     options: Files,
+    /// Folders below the root whose inside is not shown.
+    closed: Vec<RelPath>,
 }
 
 /// Where uploads are until they show: both on the filesystem of the root.
@@ -118,6 +120,7 @@ impl Library {
             root,
             staging: Some(Staging { stage, partial }),
             options,
+            closed: Vec::new(),
         };
         library.same_filesystem().map_err(|e| {
             say(
@@ -156,7 +159,23 @@ impl Library {
             root,
             staging,
             options,
+            closed: Vec::new(),
         })
+    }
+
+    /// Has no walk lead into these folders: they show, and what is in them does not.
+    #[must_use]
+    pub fn closing(self, closed: Vec<RelPath>) -> Library {
+        Library { closed, ..self }
+    }
+
+    /// True for a folder whose inside is not shown.
+    #[must_use]
+    pub fn is_closed(&self, path: &RelPath) -> bool {
+        let lies_in = |closed: &RelPath| {
+            closed.is_root() || closed == path || path.folders_above().any(|above| above == *closed)
+        };
+        self.closed.iter().any(lies_in)
     }
 
     /// The descriptors for a child that serves `owner` below `home`: the folder, and stage and partials if it `writes`.
@@ -309,12 +328,26 @@ impl Library {
     /// Lists the folder `path`, or the one file of that name.
     ///
     /// # Errors
-    /// `NotFound`, `Denied`.
+    /// `NotFound`, `Denied`, also where the inside is not shown.
     pub fn walk(&self, path: &RelPath, recursive: bool) -> std::result::Result<Walk, Refusal> {
+        if self.is_closed(path) {
+            return Err(Code::Denied.into());
+        }
         let (fd, facts) = self.open_served(path)?;
         match (facts.kind, path.split_last()) {
             (Kind::File, Some((_, name))) => Ok(Walk::one(name, facts)),
-            _ => Walk::folder(fd, recursive, self.options.one_filesystem).map_err(Refusal::from),
+            _ => {
+                let below = |closed: &RelPath| match path.is_root() {
+                    true => Some(closed.as_bytes().to_vec()),
+                    false => {
+                        let rest = closed.as_bytes().strip_prefix(path.as_bytes())?;
+                        rest.strip_prefix(b"/").map(<[u8]>::to_vec)
+                    }
+                };
+                let closed = self.closed.iter().filter_map(below).collect();
+                let crossing = self.options.one_filesystem;
+                Walk::folder(fd, recursive, crossing, closed).map_err(Refusal::from)
+            }
         }
     }
 
@@ -344,11 +377,14 @@ impl Library {
         streamed::begin(self, path, streamed)
     }
 
-    /// What the owner's cut upload of `path` is, where nothing is published under that name. A living upload of the same owner
+    /// What the owner's cut upload of `path` is, where nothing is published under that name, or `whatever` is. A living upload of the same owner
     /// is seen in it as far as it has come; nobody else's is ever seen.
     #[must_use]
-    pub fn resumable(&self, path: &RelPath) -> Option<Facts> {
+    pub fn resumable(&self, path: &RelPath, whatever: bool) -> Option<Facts> {
         let crossing = self.options.one_filesystem;
+        if whatever {
+            return partial::look(self.staging_folder(true).ok()?, path);
+        }
         match file::open_beneath(self.root(), path.as_bytes(), Purpose::Look, crossing) {
             Err(Errno::ENOENT) => partial::look(self.staging_folder(true).ok()?, path),
             _ => None,

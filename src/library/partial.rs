@@ -3,7 +3,9 @@
 //! A partial's name is a digest of its path, and each user has a folder of them: there is one for each. It is locked while
 //! it is written: one upload of a name at a time.
 
-use super::stage::{Staged, remove_unlocked};
+use super::Library;
+use super::stage::{self, Staged, remove_unlocked};
+use super::upload::IfTaken;
 use crate::error::{Code, Refusal};
 use crate::sys::Errno;
 use crate::sys::file::{self, Facts, Kind, Purpose};
@@ -65,6 +67,24 @@ pub(super) fn open(
         return Ok((staged, ours));
     }
     Err(Code::InUse.into())
+}
+
+/// The same for an upload of `path`: what to write to, and how many bytes of it are there. Where another upload writes the partial and this
+/// one gets the next name if the name is taken, which soon it will be, it is staged elsewhere, and cannot be resumed.
+pub(super) fn open_for(
+    library: &Library,
+    path: &RelPath,
+    wanted: Wanted,
+    if_taken: IfTaken,
+) -> Result<(Staged, u64), Refusal> {
+    match open(library.staging_folder(true)?, path, wanted) {
+        Ok((staged, facts)) => Ok((staged, facts.size)),
+        Err(refusal) if refusal.code == Code::InUse && if_taken == IfTaken::Rename => {
+            let stage = library.staging_folder(false)?;
+            Ok((stage::create(stage, library.options.named)?, 0))
+        }
+        Err(refusal) => Err(refusal),
+    }
 }
 
 /// Opens the partial `name`, or makes it, trying first what is the likelier. None when somebody was faster.

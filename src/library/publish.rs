@@ -59,9 +59,9 @@ pub struct Published {
     pub replaced: Option<u64>,
 }
 
-/// The last word on a file that is on the disk, before it is shown: gives it to whom it is to belong, sees whether its client is
-/// still there. Where it refuses, the file is not shown, and what can be resumed is kept.
-pub type Give<'a> = &'a dyn Fn(BorrowedFd<'_>) -> std::result::Result<(), Refusal>;
+/// The last word on a file that is on the disk, before it is shown: its place among those that are published together, and it. Gives it to
+/// whom it is to belong, sees whether its client is still there. Where it refuses, the file is not shown, and what can be resumed is kept.
+pub type Give<'a> = &'a dyn Fn(usize, BorrowedFd<'_>) -> std::result::Result<(), Refusal>;
 
 type Outcome = std::result::Result<Published, Refusal>;
 
@@ -75,10 +75,11 @@ pub(super) fn publish(library: &Library, ready: Vec<Ready>, give: Give<'_>) -> V
     let mut outcomes: Vec<Outcome> = ready
         .iter()
         .zip(synced)
-        .map(|(upload, synced)| {
+        .enumerate()
+        .map(|(at, (upload, synced))| {
             let outcome = synced
                 .map_err(Refusal::from)
-                .and_then(|()| show(library, upload, give));
+                .and_then(|()| show(library, upload, &|fd| give(at, fd)));
             tidy(library, upload, &outcome);
             outcome
         })
@@ -101,7 +102,11 @@ fn sync_contents(library: &Library, ready: &[Ready]) -> Vec<Result<()>> {
 }
 
 /// Puts one upload under its name in one step; the old file, if any, stays until then.
-fn show(library: &Library, upload: &Ready, give: Give<'_>) -> Outcome {
+fn show(
+    library: &Library,
+    upload: &Ready,
+    give: &dyn Fn(BorrowedFd<'_>) -> std::result::Result<(), Refusal>,
+) -> Outcome {
     let fd = upload.staged.fd();
     let facts = file::facts(fd)?;
     if facts.size != upload.size {

@@ -41,6 +41,8 @@ pub struct Streamed {
     /// Where the name is taken, take the next free one: `name-1.ext` and so on. Nothing is replaced then, and what is published
     /// under the name is never gone on with.
     pub rename_taken: bool,
+    /// Most bytes of the whole, besides what the library takes.
+    pub largest: Option<u64>,
     /// Make the folders on the way.
     pub parents: bool,
 }
@@ -56,6 +58,7 @@ impl Default for Streamed {
             overwrite: false,
             expected: None,
             rename_taken: false,
+            largest: None,
             parents: false,
         }
     }
@@ -121,13 +124,7 @@ pub(super) fn begin(
     let target = Target {
         folder,
         name: name.to_vec(),
-        if_taken: if streamed.rename_taken {
-            IfTaken::Rename
-        } else if streamed.overwrite {
-            IfTaken::Replace
-        } else {
-            IfTaken::Refuse
-        },
+        if_taken: IfTaken::of(streamed.rename_taken, streamed.overwrite),
         expected: streamed.expected,
     };
     let replaces = target.check()?.is_some();
@@ -167,16 +164,8 @@ impl Begun {
 }
 
 fn from_start(library: &Library, path: &RelPath, if_taken: IfTaken) -> Result<Begun, Refusal> {
-    match partial::open(library.staging_folder(true)?, path, Wanted::Fresh) {
-        Ok((staged, _)) => Ok(Begun::of(staged, 0)),
-        // Soon it will be taken: this one gets the next name, and cannot be resumed.
-        Err(refusal) if refusal.code == Code::InUse && if_taken == IfTaken::Rename => {
-            let stage = library.staging_folder(false)?;
-            let staged = stage::create(stage, library.options.named)?;
-            Ok(Begun::of(staged, 0))
-        }
-        Err(refusal) => Err(refusal),
-    }
+    let (staged, _) = partial::open_for(library, path, Wanted::Fresh, if_taken)?;
+    Ok(Begun::of(staged, 0))
 }
 
 /// Goes on with the cut upload where nothing is published: after `offset` bytes of it, or after all.

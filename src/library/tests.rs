@@ -18,15 +18,7 @@ pub(super) type Answer<T> = std::result::Result<T, Refusal>;
 impl Served {
     pub(super) fn with(change: impl FnOnce(&mut Files)) -> Served {
         let folder = tempfile::tempdir().expect("tempdir");
-        let mut files = Files {
-            named: false,
-            durability: Durability::None,
-            keep_free: 0,
-            largest_file: None,
-            partial_hours: 1,
-            one_filesystem: true,
-            umask: 0o022,
-        };
+        let mut files = Files::of_tests();
         change(&mut files);
         let library = Library::open(folder.path(), files, None).expect("library");
         Served { folder, library }
@@ -69,7 +61,7 @@ impl Served {
     }
 
     pub(super) fn publish(&self, upload: Upload) -> Answer<Published> {
-        self.publish_if(upload, &|_| Ok(()))
+        self.publish_if(upload, &|_, _| Ok(()))
     }
 
     pub(super) fn publish_if(&self, upload: Upload, give: Give<'_>) -> Answer<Published> {
@@ -94,7 +86,9 @@ impl Served {
     }
 
     pub(super) fn kept(&self, path: &str) -> Option<u64> {
-        self.library.resumable(&rel(path)).map(|facts| facts.size)
+        self.library
+            .resumable(&rel(path), false)
+            .map(|facts| facts.size)
     }
 
     /// Until the clock that filesystems stamp with has gone on.
@@ -212,7 +206,7 @@ fn a_taken_name_is_left_to_its_file() {
 fn a_refusal_before_showing_keeps_the_old_file_and_what_can_be_resumed() {
     for durability in [Durability::None, Durability::Full] {
         let s = Served::with(|files| files.durability = durability);
-        let gone = |_: BorrowedFd<'_>| Err(Refusal::from(Code::Cancelled));
+        let gone = |_: usize, _: BorrowedFd<'_>| Err(Refusal::from(Code::Cancelled));
         s.write("f", b"old");
         for (at, size, kept) in [
             (From::Start, 5, 0),
@@ -229,7 +223,7 @@ fn a_refusal_before_showing_keeps_the_old_file_and_what_can_be_resumed() {
             .expect("begin");
         upload.write(b"!").expect("write");
         // It is whole when the question comes, and the file before is still there.
-        let look = |file: BorrowedFd<'_>| {
+        let look = |_: usize, file: BorrowedFd<'_>| {
             assert_eq!(file::facts(file)?.size, LARGE as u64 + 1);
             assert_eq!(s.read("f"), b"old");
             Ok(())

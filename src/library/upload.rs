@@ -31,6 +31,10 @@ pub struct Announced {
     pub digest: Option<DigestKind>,
     /// Replace a file of that name.
     pub overwrite: bool,
+    /// Where the name is taken, take the next free one, as `Streamed` has it.
+    pub rename_taken: bool,
+    /// Most bytes of it, besides what the library takes.
+    pub largest: Option<u64>,
     /// Make the folders on the way.
     pub parents: bool,
     /// Go on with what was kept of a cut upload.
@@ -55,6 +59,21 @@ pub(super) enum IfTaken {
     Replace,
     /// It gets the next free name.
     Rename,
+}
+
+impl IfTaken {
+    pub(super) fn of(rename: bool, overwrite: bool) -> IfTaken {
+        match (rename, overwrite) {
+            (true, _) => IfTaken::Rename,
+            (false, true) => IfTaken::Replace,
+            (false, false) => IfTaken::Refuse,
+        }
+    }
+}
+
+/// The lesser of two limits.
+fn lesser(one: Option<u64>, other: Option<u64>) -> u64 {
+    one.unwrap_or(u64::MAX).min(other.unwrap_or(u64::MAX))
 }
 
 /// An upload under way. Dropped before `finish`, it leaves the library as it was; what can be resumed is kept out of sight.
@@ -92,7 +111,7 @@ impl Upload {
         let Some((above, name)) = path.split_last() else {
             return Err(Code::IsFolder.into());
         };
-        let largest = options.largest_file.unwrap_or(u64::MAX);
+        let largest = lesser(options.largest_file, announced.largest);
         if announced.size.is_some_and(|size| size > largest) {
             return Err(Code::TooLarge.into());
         }
@@ -103,11 +122,7 @@ impl Upload {
         let target = Target {
             folder,
             name: name.to_vec(),
-            if_taken: if announced.overwrite {
-                IfTaken::Replace
-            } else {
-                IfTaken::Refuse
-            },
+            if_taken: IfTaken::of(announced.rename_taken, announced.overwrite),
             expected: None,
         };
         let replaces = target.check()?.is_some();
@@ -120,8 +135,7 @@ impl Upload {
             } else {
                 Wanted::Fresh
             };
-            let (staged, facts) = partial::open(library.staging_folder(true)?, path, wanted)?;
-            (staged, facts.size)
+            partial::open_for(library, path, wanted, target.if_taken)?
         };
         let mut begun = Begun::of(staged, kept);
         if kept > 0 && announced.size.is_some_and(|size| kept > size) {
@@ -130,6 +144,7 @@ impl Upload {
         }
         let coming = announced.size.map_or(0, |size| size - begun.written);
         let mut upload = Upload::new(library, target, replaces, begun, announced.digest);
+        upload.largest = largest;
         upload.size = announced.size;
         upload.modified = announced.modified;
         upload.begun(library, coming, 0)
@@ -145,6 +160,7 @@ impl Upload {
     ) -> Result<Upload, Refusal> {
         let coming = streamed.size.unwrap_or(0);
         let mut upload = Upload::new(library, target, replaces, begun, streamed.digest);
+        upload.largest = lesser(library.options.largest_file, streamed.largest);
         upload.modified = streamed.modified;
         let copied = upload.source.as_ref().map_or(0, |_| upload.written);
         upload.begun(library, coming, copied)

@@ -6,7 +6,7 @@ use super::pool::{self, Entrance};
 use super::run::Listener;
 use super::{dialing, sockets};
 use crate::error::{Code, Refusal};
-use crate::ipc::Client;
+use crate::ipc::{self, Client};
 use crate::log::{self, Level};
 use crate::sys::Errno;
 use crate::sys::process::monotonic_millis;
@@ -69,14 +69,15 @@ impl Listener {
             }
             let world = self.service.world(self.drain.0, self.began);
             let from = self.service.sockets.get(socket);
-            let dialer = from.and_then(|from| self.dialing.introduce(from, &fd, peer));
+            let session = self.children.next_session();
+            let dialer = from.and_then(|from| self.dialing.introduce(session, from, &fd, peer));
             // The child gets a copy of the descriptor; ours is for the refusal, and closes here.
             let born = fd.try_clone().map_err(|_| Errno::EMFILE).and_then(|copy| {
                 spawn_for(
                     &mut self.children,
                     &self.events,
                     world,
-                    &mut self.broker,
+                    (&self.broker, session),
                     dialer,
                     Arrival {
                         socket: copy,
@@ -157,7 +158,7 @@ impl Listener {
             return;
         };
         let promised = child.promised.take();
-        let (peer, number, pid) = (client.peer, child.number, child.process.pid);
+        let (peer, session, pid) = (client.peer, child.session, child.process.pid);
         child.client = Some(peer);
         let verdict = if self.ending_by.is_some() {
             Err(Code::Closing.into())
@@ -168,8 +169,13 @@ impl Listener {
             Ok(()) => {
                 self.count(place, client);
                 // A broker that cannot hear it does not answer the child either.
-                let _ = self.broker.accepted(number, client, pid);
+                let _ = self.broker.accepted(session.number(), client, pid);
                 if let (Some(promised), Some(newcomer)) = (promised, newcomer) {
+                    // Which session it is, the child is not asked.
+                    let newcomer = ipc::Newcomer {
+                        session,
+                        ..newcomer
+                    };
                     dialing::keep_promise(&promised, &newcomer);
                 }
             }

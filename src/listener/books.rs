@@ -1,8 +1,8 @@
-//! What became of all clients since the start, for those that the operator lets see it (`metrics_networks`).
+//! What became of all clients since the start, for those that the operator lets see it (`metrics_networks`), and for administrators.
 
 use super::children::Children;
 use crate::config::Config;
-use crate::scoreboard::{Sum, Tally};
+use crate::scoreboard::{self, Sum, Tally};
 use crate::sys::process::monotonic_millis;
 use crate::wire::Protocol;
 
@@ -25,13 +25,17 @@ pub(super) fn are_shown(config: &Config) -> bool {
 
 impl Books {
     fn of(&mut self, protocol: Protocol) -> &mut Sum {
-        let at = Protocol::ALL.iter().position(|known| *known == protocol);
-        &mut self.sums[at.unwrap_or(0)]
+        &mut self.sums[place(protocol)]
     }
 
     /// A client was let in.
     pub(super) fn accepted(&mut self, protocol: Protocol) {
         self.of(protocol).accepted += 1;
+    }
+
+    /// Clients that were let in.
+    pub(super) fn accepted_in_all(&self) -> u64 {
+        self.sums.iter().map(|sum| sum.accepted).sum()
     }
 
     /// A client was sent away.
@@ -51,22 +55,38 @@ impl Books {
             return;
         }
         self.due = now + INTERVAL;
-        let mut sums = self.sums;
-        for (slot, child) in children.iter_mut() {
-            let Some(protocol) = child.protocol else {
-                continue;
-            };
-            for (sum, of) in sums.iter_mut().zip(Protocol::ALL) {
-                if of == protocol {
-                    sum.add(slot.tally());
-                    sum.count(slot.read().phase);
-                }
-            }
-        }
+        let sums = self.sums(children);
         let ledger = children.ledger();
         ledger.say_warm(u64::from(children.warm()));
         for (sum, protocol) in sums.into_iter().zip(Protocol::ALL) {
             ledger.say(protocol, sum);
         }
     }
+
+    /// The numbers in Prometheus' text form, as they are now.
+    pub(super) fn exposition(&self, children: &mut Children) -> String {
+        let sums = self.sums(children);
+        let (uptime, warm) = (children.ledger().uptime(), u64::from(children.warm()));
+        scoreboard::exposition(uptime, warm, |protocol| sums[place(protocol)])
+    }
+
+    /// The numbers of each protocol, those of living children among them.
+    fn sums(&self, children: &mut Children) -> [Sum; Protocol::ALL.len()] {
+        let mut sums = self.sums;
+        for (slot, child) in children.iter_mut() {
+            let Some(protocol) = child.protocol else {
+                continue;
+            };
+            let sum = &mut sums[place(protocol)];
+            sum.add(slot.tally());
+            sum.count(slot.read().phase);
+        }
+        sums
+    }
+}
+
+/// Where a protocol's numbers are.
+fn place(protocol: Protocol) -> usize {
+    let at = Protocol::ALL.iter().position(|known| *known == protocol);
+    at.unwrap_or(0)
 }

@@ -48,6 +48,7 @@ impl Listener {
         if self.ending_by.is_some() {
             return Ok(());
         }
+        self.show_life_once();
         // It needs some for a moment.
         self.weather.give_up_reserve();
         let started = Control::start(arguments);
@@ -71,8 +72,9 @@ impl Listener {
         // the one before it, and signs for no other.
         self.service.tls = reload::secured(setup.chain)?;
         self.broker = control;
+        self.running.introduce(&self.broker);
         self.broker_since = monotonic_millis();
-        let watched = self.events.watch(self.broker.fd(), Event::BrokerGone);
+        let watched = self.events.watch(self.broker.fd(), Event::Broker);
         watched.map_err(|errno| vec![format!("the broker cannot be watched: {}", errno.desc())])
     }
 }

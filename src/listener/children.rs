@@ -6,7 +6,7 @@ use super::events::{Event, Events, Place};
 use crate::broker::Control;
 use crate::child::{self, Birth, Sandbox, Tls};
 use crate::config::{Config, Encryption, Listen};
-use crate::ipc::Client;
+use crate::ipc::{Client, SessionId};
 use crate::log::{self, Level, Role};
 use crate::scoreboard::{Ledger, Phase, Slot, Totals};
 use crate::sys::net::{Peer, Source};
@@ -30,8 +30,8 @@ pub(super) struct Child {
     pub(super) protocol: Option<Protocol>,
     /// Admitted and counted under this.
     pub(super) counted: Option<Source>,
-    /// The number the broker knows it by.
-    pub(super) number: u64,
+    /// The name of its session, and the number the broker knows it by.
+    pub(super) session: SessionId,
     /// To a warm child: verdicts and the word to leave.
     pub(super) channel: Option<OwnedFd>,
     /// Of a warm child that may get a client who needs a dialer.
@@ -49,8 +49,8 @@ pub(super) struct Child {
 pub(super) struct Newcomer {
     /// Its client; none for a warm one.
     pub(super) client: Option<Peer>,
-    /// The number the broker knows it by.
-    pub(super) number: u64,
+    /// The name of its session, and the number the broker knows it by.
+    pub(super) session: SessionId,
     /// Our end of a warm child's channel.
     pub(super) channel: Option<OwnedFd>,
     /// What a dialer will be given, once there is a client.
@@ -69,6 +69,9 @@ pub(super) struct Children {
     free: Vec<u32>,
     living: u32,
     next_tenant: u32,
+    /// When the server started, in seconds since 1970, and the number of its latest child.
+    start: u32,
+    latest: u64,
 }
 
 /// What children are given that is the same for all.
@@ -98,7 +101,15 @@ impl Children {
             free: (0..most).rev().collect(),
             living: 0,
             next_tenant: 0,
+            start: process::wall_seconds(),
+            latest: 0,
         })
+    }
+
+    /// The name of the session of a child that will be born now, or not at all: nobody else gets it.
+    pub(super) fn next_session(&mut self) -> SessionId {
+        self.latest += 1;
+        SessionId::new(self.start, self.latest)
     }
 
     /// In a process that is no child: gives up the scoreboard.
@@ -126,6 +137,14 @@ impl Children {
         self.iter()
             .filter(|(_, child)| child.client.is_none() && !child.retired)
             .count() as u32
+    }
+
+    /// Children with a client that are in this phase.
+    pub(super) fn count_in(&self, phase: Phase) -> u32 {
+        let is_there = |(place, child): &(Place, &Child)| {
+            child.client.is_some() && self.slot(*place).read().phase == phase
+        };
+        self.iter().filter(is_there).count() as u32
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (Place, &Child)> {
@@ -175,10 +194,12 @@ impl Children {
         slot.reset(newcomer.phase);
         let since = process::monotonic_millis();
         // Until the child has made the signals its own, none may reach it.
-        let (pages, shown) = (&self.pages, newcomer.sees_totals);
+        let (pages, shown, session) = (&self.pages, newcomer.sees_totals, newcomer.session);
         let spawned = signal::block_all().and_then(|blocked| {
             process::spawn(move || {
                 std::mem::forget(blocked);
+                log::become_role(Role::Child);
+                log::set_session(session);
                 let (slot, totals) = prepare(pages, index, shown);
                 life(slot, totals)
             })
@@ -203,7 +224,7 @@ impl Children {
         }
         let Newcomer {
             client,
-            number,
+            session,
             channel,
             promised,
             ..
@@ -215,7 +236,7 @@ impl Children {
             client,
             protocol: None,
             counted: None,
-            number,
+            session,
             channel,
             promised,
             retired: false,
@@ -240,15 +261,17 @@ impl Children {
         let peer = child
             .client
             .map_or_else(|| "none".to_owned(), |peer| peer.to_string());
+        let (pid, session) = (child.process.pid, child.session);
         match how {
             Ending::Killed(signal) => {
                 log::event(
                     Level::Warn,
                     "child killed",
                     &[
-                        ("child", &child.process.pid),
+                        ("child", &pid),
                         ("signal", &signal),
                         ("peer", &peer),
+                        ("session", &session),
                     ],
                 );
             }
@@ -256,15 +279,16 @@ impl Children {
                 Level::Debug,
                 "child ended",
                 &[
-                    ("child", &child.process.pid),
+                    ("child", &pid),
                     ("exit", &code),
                     ("peer", &peer),
+                    ("session", &session),
                 ],
             ),
             Ending::Unknown => log::event(
                 Level::Debug,
                 "child ended",
-                &[("child", &child.process.pid), ("peer", &peer)],
+                &[("child", &pid), ("peer", &peer), ("session", &session)],
             ),
         }
         Some(child)
@@ -273,7 +297,6 @@ impl Children {
 
 /// The first steps of every child.
 fn prepare(pages: &Pages, index: u32, shown: bool) -> (Slot<'static>, Option<Totals>) {
-    log::become_role(Role::Child);
     process::set_name(c"forkftpd:child");
     if let Err(errno) = signal::child_defaults() {
         unfit("signals", errno);
@@ -382,15 +405,15 @@ pub(super) fn spawn_for(
     children: &mut Children,
     events: &Events,
     world: World<'_>,
-    control: &mut Control,
+    (control, session): (&Control, SessionId),
     dialer: Option<child::Dialer>,
     arrival: Arrival<'_>,
 ) -> Result<Place> {
-    let (broker, number) = control.introduce(Some(arrival.client))?;
+    let broker = control.introduce(session, Some(arrival.client))?;
     let channels = Channels { broker, dialer };
     let birth = Newcomer {
         client: Some(arrival.client.peer),
-        number,
+        session,
         channel: None,
         promised: None,
         phase: Phase::Handshake,

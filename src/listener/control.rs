@@ -4,6 +4,7 @@
 //! Only root and the server's own user are heard: the socket's mode says so, and the kernel is asked once more who connected.
 //! Sessions are ended through the listener's own pidfds, never by a number that somebody says.
 
+use super::books::Books;
 use super::children::Children;
 use super::events::{Event, Events, Place};
 use super::weather::Weather;
@@ -14,7 +15,7 @@ use crate::scoreboard::{Phase, Slot, cut_user};
 use crate::sys::net::{self, Peer};
 use crate::sys::process::{self, monotonic_millis};
 use crate::sys::{Errno, Result};
-use crate::wire::Protocol;
+use crate::wire::{Protocol, SessionId};
 use jiff::{SignedDuration, Timestamp};
 use nix::sys::signal::Signal;
 use std::net::IpAddr;
@@ -84,6 +85,7 @@ impl Drop for Door {
 /// What may be asked about.
 pub(super) struct Hall<'a> {
     pub(super) children: &'a mut Children,
+    pub(super) books: &'a Books,
     pub(super) config: &'a Config,
     /// Clients that are counted.
     pub(super) clients: u32,
@@ -195,6 +197,9 @@ impl Desk {
             Ok(Some(Heard::Whole(request))) => {
                 let reply = match request {
                     Ok(Request::Who {}) => Reply::Who(status(started, hall)),
+                    Ok(Request::Metrics {}) => Reply::Metrics {
+                        text: hall.books.exposition(hall.children),
+                    },
                     Ok(Request::Kick(whom)) => kick(&whom, (guest.uid, guest.pid), hall),
                     Err(message) => Reply::Refused { message },
                 };
@@ -312,8 +317,9 @@ fn status(started: Timestamp, hall: &mut Hall<'_>) -> Status {
         .iter_mut()
         .filter_map(|(slot, child)| {
             let peer = child.client?;
-            let (pid, since) = (child.process.pid, child.since);
-            Some((since, session(slot, pid, peer, since, now, wall)))
+            let since = child.since;
+            let name = (child.session, child.process.pid);
+            Some((since, session(slot, name, peer, since, now, wall)))
         })
         .collect();
     sessions.sort_by_key(|(since, session)| (*since, session.pid));
@@ -329,11 +335,19 @@ fn status(started: Timestamp, hall: &mut Hall<'_>) -> Status {
     }
 }
 
-fn session(slot: Slot<'_>, pid: i32, peer: Peer, since: u64, now: u64, wall: Timestamp) -> Session {
+fn session(
+    slot: Slot<'_>,
+    (session, pid): (SessionId, i32),
+    peer: Peer,
+    since: u64,
+    now: u64,
+    wall: Timestamp,
+) -> Session {
     let reading = slot.read();
     let ago = SignedDuration::from_millis(now.saturating_sub(since) as i64);
     let since = wall.checked_sub(ago).unwrap_or(wall);
     Session {
+        session,
         pid,
         protocol: reading.protocol.map(Protocol::as_str).map(str::to_owned),
         address: peer.to_string(),
@@ -355,11 +369,12 @@ fn kick(whom: &Whom, (uid, pid): (u32, i32), hall: &mut Hall<'_>) -> Reply {
     let mut waits = false;
     for (slot, child) in hall.children.iter_mut() {
         let Some(peer) = child.client else {
-            waits |= *whom == Whom::Pid(child.process.pid);
+            waits |= *whom == Whom::Pid(child.process.pid) || *whom == Whom::Session(child.session);
             continue;
         };
         let meant = match whom {
             Whom::Pid(pid) => child.process.pid == *pid,
+            Whom::Session(session) => child.session == *session,
             Whom::User(name) => slot.user().as_deref() == Some(cut_user(name)),
             Whom::Address(address) => is_at(peer, *address),
         };
@@ -375,6 +390,7 @@ fn kick(whom: &Whom, (uid, pid): (u32, i32), hall: &mut Hall<'_>) -> Reply {
                     ("asked", whom),
                     ("uid", &uid),
                     ("pid", &pid),
+                    ("session", &child.session),
                 ],
             );
         }
@@ -383,11 +399,16 @@ fn kick(whom: &Whom, (uid, pid): (u32, i32), hall: &mut Hall<'_>) -> Reply {
         return Reply::Kicked { sessions };
     }
     let message = match whom {
-        Whom::Pid(pid) if waits => {
-            format!("pid {pid} is a child without a client: there is no session to end")
+        whom if waits => {
+            format!("{whom} is a child without a client: there is no session to end")
         }
         Whom::Pid(pid) => {
             format!("no session of this server has the pid {pid}: forkftpd who shows them")
+        }
+        Whom::Session(session) => {
+            format!(
+                "this server has no session {session} now: forkftpd who shows those that it has"
+            )
         }
         Whom::User(name) => {
             format!("there is no session of the user {name:?}: forkftpd who shows them")

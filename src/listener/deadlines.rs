@@ -66,6 +66,7 @@ pub(super) fn enforce(children: &mut Children, config: &Config) {
                     ("peer", &peer),
                     ("child", &child.process.pid),
                     ("deadline", &what),
+                    ("session", &child.session),
                 ],
             );
             let _ = process::kill(

@@ -7,6 +7,7 @@ use super::sockets::Socket;
 use crate::child;
 use crate::config::Config;
 use crate::dialer::Control;
+use crate::ipc::SessionId;
 use crate::log::{self, Level};
 use crate::sys::net::Peer;
 use crate::sys::process::monotonic_millis;
@@ -127,16 +128,18 @@ impl Dialing {
     /// The child's end of a channel for a client that has been accepted; none when it needs no dialer, or there is none.
     pub(super) fn introduce(
         &self,
+        session: SessionId,
         from: &Socket,
         socket: &OwnedFd,
         peer: Peer,
     ) -> Option<child::Dialer> {
         let control = self.control.as_ref()?;
         let Peer::Net(peer) = peer else { return None };
-        let newcomer = control.newcomer(&from.listen, socket.as_fd(), peer)?;
+        let newcomer = control.newcomer(session, &from.listen, socket.as_fd(), peer)?;
         let introduced = channel::pair()
             .and_then(|(ours, end)| control.introduce(&newcomer, &end).map(|()| ours));
-        introduced.map_err(without).ok().map(child::Dialer::new)
+        let lost = |errno| without(session, errno);
+        introduced.map_err(lost).ok().map(child::Dialer::new)
     }
 
     /// The same for a child that has no client yet: its end, and what `super::run` hands on once it has.
@@ -154,15 +157,15 @@ impl Dialing {
 pub(super) fn keep_promise(promised: &Promised, newcomer: &crate::ipc::Newcomer) {
     let (end, control) = promised;
     if let Err(errno) = control.introduce(newcomer, end) {
-        without(errno);
+        without(newcomer.session, errno);
     }
 }
 
-fn without(errno: Errno) {
+fn without(session: SessionId, errno: Errno) {
     let why = errno.desc();
     log::event(
         Level::Warn,
         "a session has no dialer, and no data connection",
-        &[("error", &why)],
+        &[("error", &why), ("session", &session)],
     );
 }

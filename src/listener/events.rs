@@ -13,10 +13,12 @@ pub(super) enum Event {
     Asks(Place),
     /// A signal arrived.
     Signal,
-    /// The broker's channel ended.
-    BrokerGone,
+    /// The broker said something, or is gone.
+    Broker,
     /// The dialer's channel ended.
     DialerGone,
+    /// The runner's channel ended.
+    RunnerGone,
     /// An administrator said something, or takes more of an answer.
     Guest(Place),
     /// An administrator connects.
@@ -42,10 +44,11 @@ impl Event {
             Event::Ended(at) => place(0, at),
             Event::Asks(at) => place(1, at),
             Event::Signal => 2 << 56,
-            Event::BrokerGone => 3 << 56,
+            Event::Broker => 3 << 56,
             Event::Guest(at) => place(4, at),
             Event::Control => 5 << 56,
             Event::DialerGone => 6 << 56,
+            Event::RunnerGone => 8 << 56,
             Event::Connects(socket) => 7 << 56 | socket as u64,
         }
     }
@@ -59,10 +62,11 @@ impl Event {
             0 => Event::Ended(place),
             1 => Event::Asks(place),
             2 => Event::Signal,
-            3 => Event::BrokerGone,
+            3 => Event::Broker,
             4 => Event::Guest(place),
             5 => Event::Control,
             6 => Event::DialerGone,
+            8 => Event::RunnerGone,
             _ => Event::Connects((data & 0xffff_ffff) as usize),
         }
     }
@@ -129,8 +133,9 @@ mod tests {
             Event::Ended(place),
             Event::Asks(place),
             Event::Signal,
-            Event::BrokerGone,
+            Event::Broker,
             Event::DialerGone,
+            Event::RunnerGone,
             Event::Guest(place),
             Event::Control,
             Event::Connects(3),

@@ -13,7 +13,7 @@ use crate::broker::Control;
 use crate::child::{self, Entering};
 use crate::dialer;
 use crate::error::{Code, Refusal};
-use crate::ipc::{self, Client};
+use crate::ipc::{self, Client, SessionId};
 use crate::log::{self, Level};
 use crate::scoreboard::{Phase, Slot, Totals};
 use crate::sys::net::Peer;
@@ -48,17 +48,18 @@ pub(super) fn spawn_warm(
     children: &mut Children,
     events: &Events,
     world: World<'_>,
-    control: &mut Control,
+    control: &Control,
     dialing: &Dialing,
     sockets: &[Socket],
 ) -> Result<()> {
     let (ours, theirs) = channel::pair()?;
     let (dialer, promised) = dialing.promise()?.unzip();
-    let (broker, number) = control.introduce(None)?;
+    let session = children.next_session();
+    let broker = control.introduce(session, None)?;
     let channels = Channels { broker, dialer };
     let newcomer = Newcomer {
         client: None,
-        number,
+        session,
         channel: Some(ours),
         promised,
         phase: Phase::Waiting,
@@ -66,7 +67,8 @@ pub(super) fn spawn_warm(
     };
     let place = children.spawn(events, newcomer, |slot, totals| {
         let dialing = dialing.control().map(Rc::as_ref);
-        wait_for_client(world, (slot, totals), channels, &theirs, sockets, dialing)
+        let newborn = (session, slot, totals);
+        wait_for_client(world, newborn, channels, &theirs, sockets, dialing)
     })?;
     if let Some(child) = children.get_mut(place)
         && let Some(channel) = &child.channel
@@ -79,7 +81,7 @@ pub(super) fn spawn_warm(
 /// A warm child's life until it has a client.
 fn wait_for_client(
     world: World<'_>,
-    (slot, totals): (Slot<'static>, Option<Totals>),
+    (session, slot, totals): (SessionId, Slot<'static>, Option<Totals>),
     mut channels: Channels,
     channel: &OwnedFd,
     sockets: &[Socket],
@@ -93,7 +95,7 @@ fn wait_for_client(
     slot.enter(Phase::Handshake);
     let newcomer = match (dialing, arrival.client.peer) {
         (Some(dialing), Peer::Net(peer)) => {
-            dialing.newcomer(arrival.listen, arrival.socket.as_fd(), peer)
+            dialing.newcomer(session, arrival.listen, arrival.socket.as_fd(), peer)
         }
         _ => None,
     };

@@ -3,6 +3,7 @@
 use super::children::World;
 use super::control::Door;
 use super::events::Events;
+use super::inherited::{self, Inherited};
 use super::sockets::{self, Socket};
 use crate::broker::{Control, Setup};
 use crate::child::{Sandbox, Tls};
@@ -39,13 +40,17 @@ impl Service {
 ///
 /// # Errors
 /// Lines for the operator.
-pub(super) fn open(flags: &Flags, setup: Setup) -> Result<Service, Vec<String>> {
-    let config = Config::load(flags)
+pub(super) fn open(
+    flags: &Flags,
+    setup: Setup,
+    inherited: &mut Inherited,
+) -> Result<Service, Vec<String>> {
+    let mut config = Config::load(flags)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
     log::set(config.log_format, config.log_level);
     let sandbox = prepare(&config, setup.ruleset).map_err(|problem| vec![problem])?;
     let tls = secured(setup.chain)?;
-    let sockets = sockets::open(&config.listen).map_err(|problem| vec![problem])?;
+    let sockets = sockets::open(&mut config, inherited)?;
     let door = open_door(&config).map_err(|problem| vec![problem])?;
     open_logs(&config)
         .map_err(|problem| vec![problem])?
@@ -120,8 +125,11 @@ pub(super) fn renew(
     flags: &Flags,
     most_clients: u32,
 ) -> Result<(), Vec<String>> {
-    let config = Config::load(flags)
+    let mut config = Config::load(flags)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
+    // Those that came by name stay as long as the server does.
+    let given = service.sockets.iter().filter_map(Socket::found);
+    inherited::locate(&mut config.listen, &given.collect::<Vec<_>>())?;
     if config.max_clients + config.prefork > most_clients {
         return Err(vec![format!(
             "max_clients and prefork together are more than the {most_clients} the server was started for: restart it"
@@ -140,6 +148,12 @@ pub(super) fn renew(
         .map(sockets::open_one)
         .collect::<Result<_, _>>()
         .map_err(|problem| vec![problem])?;
+    for wanted in config.listen.iter().filter(|listen| listen.given.is_some()) {
+        let known = service.sockets.iter().find(|socket| socket.serves(wanted));
+        known
+            .map_or(Ok(()), |socket| sockets::fit(wanted, &socket.fd))
+            .map_err(|problem| vec![problem])?;
+    }
     let setup = broker.reload()?;
     let sandbox = prepare(&config, setup.ruleset).map_err(|problem| vec![problem])?;
     let tls = secured(setup.chain)?;

@@ -6,11 +6,15 @@ use super::children::Children;
 use super::control::{Desk, Door, Hall};
 use super::dialing::Dialing;
 use super::events::{Event, Events, Place};
+use super::inherited::Inherited;
+use super::leftovers::Leftovers;
+use super::notify::Notifier;
 use super::reload::{self, Service};
 use super::renewal::{self, Renewal};
+use super::running::{Ground, Running};
 use super::weather::{PAUSE, Weather};
 use super::{deadlines, pool, shutdown, sockets};
-use crate::broker::Control;
+use crate::broker::{Control, Heard};
 use crate::config::{Config, Flags};
 use crate::digest;
 use crate::log::{self, Level};
@@ -30,15 +34,20 @@ const TICK: u16 = 1000;
 pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     let said = |what: &'static str| move |errno: Errno| vec![format!("{what}: {}", errno.desc())];
     signal::start_clean().map_err(said("signals"))?;
-    // Whatever the starting program left open: a pipe of its that a server keeps never ends.
-    process::close_all_but(&[]).map_err(said("inherited descriptors"))?;
+    let mut inherited = Inherited::take()?;
+    let notify = Notifier::take().map_err(|problem| vec![problem])?;
+    // Whatever the starting program left open besides: a pipe of its that a server keeps never ends.
+    let mut keep = inherited.descriptors();
+    keep.extend(notify.descriptor());
+    process::close_all_but(&keep).map_err(said("inherited descriptors"))?;
     signal::ignore_sigchld().map_err(said("SIGCHLD"))?;
     let descriptors = process::raise_descriptor_limit().map_err(said("descriptor limit"))?;
     let signals = Signals::new().map_err(|error| vec![format!("signals: {error}")])?;
+    signal::let_in().map_err(said("signals"))?;
     process::set_name(c"forkftpd:listen");
     // First of all: what is wrong with the secret or the library is known before anything listens.
     let (control, setup) = Control::start(arguments)?;
-    let service = reload::open(flags, setup)?;
+    let service = reload::open(flags, setup, &mut inherited)?;
     let most_clients = service.config.max_clients + service.config.prefork.max(16);
     // A child costs one, and a warm one its channels besides.
     if u64::from(most_clients + 2 * service.config.prefork) + 64 > descriptors {
@@ -48,7 +57,7 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
         )]);
     }
     let mut listener =
-        Listener::new(service, control, most_clients, signals).map_err(said("starting"))?;
+        Listener::new(service, control, most_clients, signals, notify).map_err(said("starting"))?;
     digest::warm_up();
     process::trim_heap();
     if !process::one_thread() {
@@ -85,6 +94,7 @@ pub(super) struct Listener {
     /// While there is none: when to start it again, and since when it is missed.
     pub(super) broker_missing: Option<(u64, u64)>,
     pub(super) dialing: Dialing,
+    pub(super) running: Running,
     pub(super) events: Events,
     pub(super) children: Children,
     pub(super) admission: Admission,
@@ -95,6 +105,8 @@ pub(super) struct Listener {
     /// Every child holds the read end; dropping the write end wakes them all.
     pub(super) drain: (&'static OwnedFd, Option<OwnedFd>),
     most_clients: u32,
+    /// The service manager.
+    pub(super) notify: Notifier,
     /// The certificate's files.
     renewal: Renewal,
     pub(super) weather: Weather,
@@ -104,6 +116,8 @@ pub(super) struct Listener {
     look_again: u64,
     /// When all has to be over, once it ends.
     pub(super) ending_by: Option<u64>,
+    /// Whom earlier listeners left, once it ends.
+    leftovers: Leftovers,
 }
 
 impl Listener {
@@ -112,9 +126,10 @@ impl Listener {
         broker: Control,
         most_clients: u32,
         signals: Signals,
+        notify: Notifier,
     ) -> Result<Listener, Errno> {
         let events = Events::new()?;
-        events.watch(broker.fd(), Event::BrokerGone)?;
+        events.watch(broker.fd(), Event::Broker)?;
         for pipe in [&signals.end, &signals.interrupt, &signals.reload] {
             events.watch(pipe.0.as_fd(), Event::Signal)?;
         }
@@ -130,6 +145,7 @@ impl Listener {
             broker_deaths: 0,
             broker_missing: None,
             dialing: Dialing::default(),
+            running: Running::default(),
             events,
             children,
             admission: Admission::default(),
@@ -138,20 +154,25 @@ impl Listener {
             signals,
             drain,
             most_clients,
+            notify,
             renewal,
             weather: Weather::new()?,
             desk: Desk::new(),
             look_again: 0,
             ending_by: None,
+            leftovers: Leftovers::default(),
         })
     }
 
     fn serve(&mut self, flags: &Flags, arguments: &[OsString]) -> i32 {
         self.keep_dialer(Dialing::renew);
+        self.keep_runner(arguments, Running::renew);
         self.open_doors();
+        self.notify.ready();
         let mut happened = Vec::new();
         loop {
             self.keep_warm();
+            self.tell_manager();
             if let Err(errno) = self.events.wait(self.timeout(), &mut happened) {
                 log::event(Level::Error, "waiting failed", &[("error", &errno.desc())]);
                 shutdown::kill_all(&mut self.children, "the listener cannot go on");
@@ -161,13 +182,16 @@ impl Listener {
                 match event {
                     Event::Ended(place) => self.ended(place),
                     Event::Asks(place) => self.asked(place),
-                    Event::Signal => self.signalled(flags),
-                    Event::BrokerGone => {
-                        if let Err(problems) = self.broker_died(arguments) {
+                    Event::Signal => self.signalled(flags, arguments),
+                    Event::Broker => {
+                        if self.broker.hear() == Heard::Gone
+                            && let Err(problems) = self.broker_died(arguments)
+                        {
                             return self.give_up(&problems);
                         }
                     }
                     Event::DialerGone => self.keep_dialer(Dialing::died),
+                    Event::RunnerGone => self.keep_runner(arguments, Running::died),
                     Event::Guest(place) => self.attend(place),
                     Event::Control => self.welcome(),
                     Event::Connects(socket) => self.accept(socket),
@@ -180,6 +204,7 @@ impl Listener {
                 return self.give_up(&problems);
             }
             self.keep_dialer(Dialing::look);
+            self.keep_runner(arguments, Running::look);
             // Once a tick, not at every event: it looks at every child.
             if monotonic_millis() >= self.look_again {
                 deadlines::enforce(&mut self.children, &self.service.config);
@@ -196,11 +221,12 @@ impl Listener {
             }
             self.unpause();
             if let Some(by) = self.ending_by {
-                if self.children.living() == 0 {
+                if self.children.living() == 0 && self.leftovers.living() == 0 {
                     return self.close();
                 }
                 if monotonic_millis() >= by {
                     shutdown::kill_all(&mut self.children, "drain_seconds are over");
+                    self.leftovers.kill();
                     self.ending_by = Some(u64::MAX);
                 }
             }
@@ -223,7 +249,17 @@ impl Listener {
         }
     }
 
+    /// How long to wait for events: until the next thing that time alone brings.
     fn timeout(&self) -> Option<u16> {
+        let told = self.notify.due().map(|due| {
+            let left = due.saturating_sub(monotonic_millis());
+            u16::try_from(left).unwrap_or(u16::MAX)
+        });
+        let own = self.own_timeout();
+        own.into_iter().chain(told).min()
+    }
+
+    fn own_timeout(&self) -> Option<u16> {
         if self.weather.is_paused() {
             return Some(PAUSE as u16);
         }
@@ -233,7 +269,8 @@ impl Listener {
         let ticks = self.children.living() > self.children.warm()
             || self.desk.is_busy()
             || self.broker_missing.is_some()
-            || self.dialing.is_missing();
+            || self.dialing.is_missing()
+            || self.running.is_missing();
         if ticks {
             return Some(TICK);
         }
@@ -252,7 +289,7 @@ impl Listener {
                 &mut self.children,
                 &self.events,
                 world,
-                &mut self.broker,
+                &self.broker,
                 &self.dialing,
                 &self.service.sockets,
             ) {
@@ -300,6 +337,17 @@ impl Listener {
         }
     }
 
+    /// The same for the runner. Also while the server ends: what runs has until then.
+    fn keep_runner(&mut self, arguments: &[OsString], what: fn(&mut Running, &Ground<'_>)) {
+        let ground = Ground {
+            config: &self.service.config,
+            arguments,
+            events: &self.events,
+            broker: &self.broker,
+        };
+        what(&mut self.running, &ground);
+    }
+
     /// Without a broker nobody can be let in.
     fn give_up(&mut self, problems: &[String]) -> i32 {
         for problem in problems {
@@ -341,6 +389,7 @@ impl Listener {
     fn attend(&mut self, place: Place) {
         let mut hall = Hall {
             children: &mut self.children,
+            books: &self.books,
             config: &self.service.config,
             clients: self.admission.total(),
         };
@@ -348,9 +397,9 @@ impl Listener {
             .attend(place, &self.events, &mut self.weather, &mut hall);
     }
 
-    fn signalled(&mut self, flags: &Flags) {
+    fn signalled(&mut self, flags: &Flags, arguments: &[OsString]) {
         if self.signals.reload.take() && self.ending_by.is_none() {
-            self.reload(flags);
+            self.reload(flags, arguments);
         }
         let terminated = self.signals.end.take();
         let interrupted = self.signals.interrupt.take();
@@ -359,7 +408,8 @@ impl Listener {
         }
     }
 
-    fn reload(&mut self, flags: &Flags) {
+    fn reload(&mut self, flags: &Flags, arguments: &[OsString]) {
+        self.notify.reloading();
         sockets::unwatch(&self.events, &self.service.sockets);
         let most = self.most_clients;
         match reload::renew(&mut self.service, &self.events, &self.broker, flags, most) {
@@ -368,6 +418,7 @@ impl Listener {
                 pool::retire(&mut self.children);
                 self.renewal.begin(self.service.config.tls.as_ref());
                 self.keep_dialer(Dialing::renew);
+                self.keep_runner(arguments, Running::renew);
                 log::event(Level::Info, "configuration reloaded", &[]);
             }
             Err(problems) => {
@@ -384,12 +435,14 @@ impl Listener {
         if !self.weather.is_paused() {
             self.open_doors();
         }
+        self.notify.ready();
     }
 
     /// First call: drains. Second: ends at once.
     fn end(&mut self) {
         if self.ending_by.is_some() {
             shutdown::kill_all(&mut self.children, "second signal");
+            self.leftovers.kill();
             return;
         }
         sockets::unwatch(&self.events, &self.service.sockets);
@@ -401,8 +454,10 @@ impl Listener {
         // It goes on until the last of its sessions, and no other one is started.
         self.dialing.forget(&self.events);
         let seconds = self.service.config.drain_seconds;
+        self.notify.stopping(seconds.into());
         shutdown::begin(&mut self.children, self.drain.1.take(), seconds);
         self.ending_by = Some(monotonic_millis() + u64::from(seconds) * 1000);
+        self.leftovers = Leftovers::call();
     }
 
     fn close(&self) -> i32 {

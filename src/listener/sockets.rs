@@ -1,9 +1,11 @@
 //! The listening sockets.
 
 use super::events::{Event, Events};
-use crate::config::{Address, Encryption, Listen, Protocol};
+use super::inherited::{self, Found, Inherited};
+use crate::config::{Address, Config, Encryption, Listen, Protocol};
 use crate::error::Refusal;
 use crate::log::{self, Level};
+use crate::sys::listening::{self, Place};
 use crate::sys::{Errno, Result, net};
 use crate::wire::drive::refusal_frame;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,8 +18,12 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// True when it is what `wanted` would be opened as: the rest is said to clients, and not to the kernel.
+    /// True when it is what `wanted` would be opened as: the rest is said to clients, and not to the kernel. One that came by a name is
+    /// what it is.
     pub(super) fn serves(&self, wanted: &Listen) -> bool {
+        if self.listen.given.is_some() || wanted.given.is_some() {
+            return (&self.listen.given, &self.listen.address) == (&wanted.given, &wanted.address);
+        }
         let as_opened = |listen: &Listen| {
             (
                 listen.address.clone(),
@@ -29,14 +35,54 @@ impl Socket {
         };
         as_opened(&self.listen) == as_opened(wanted)
     }
+
+    /// The name under which it came, and where it is; none for one that the server made.
+    pub(super) fn found(&self) -> Option<Found> {
+        let name = self.listen.given.as_ref()?;
+        Some((name.clone(), self.listen.address.clone()))
+    }
 }
 
-/// Opens all, or none.
+/// Opens all, or none; in `config` the places of those that came by name stand for the names then.
 ///
 /// # Errors
-/// A sentence with the address, what is wrong, and the remedy.
-pub(super) fn open(wanted: &[Listen]) -> std::result::Result<Vec<Socket>, String> {
-    wanted.iter().map(open_one).collect()
+/// Sentences with the address, what is wrong, and the remedy.
+pub(super) fn open(
+    config: &mut Config,
+    inherited: &mut Inherited,
+) -> std::result::Result<Vec<Socket>, Vec<String>> {
+    inherited::locate(&mut config.listen, &inherited.found()?)?;
+    let mut opened = Vec::with_capacity(config.listen.len());
+    for listen in &config.listen {
+        let socket = match inherited.socket_for(listen) {
+            Some(fd) => take_over(listen, fd),
+            None => open_one(listen),
+        };
+        opened.push(socket.map_err(|problem| vec![problem])?);
+    }
+    Ok(opened)
+}
+
+/// Makes a socket that was passed one of ours.
+fn take_over(listen: &Listen, fd: OwnedFd) -> std::result::Result<Socket, String> {
+    fit(listen, &fd)?;
+    say(listen, &fd);
+    Ok(Socket {
+        fd,
+        listen: listen.clone(),
+    })
+}
+
+/// Sees to it that a socket somebody else made is as `listen` wants it.
+pub(super) fn fit(listen: &Listen, fd: &OwnedFd) -> std::result::Result<(), String> {
+    let place = listening::place_of(fd.as_fd());
+    let place = place.map_err(|why| format!("{}: {why}", listen.address))?;
+    listening::prepare(fd.as_fd(), &place, listen.congestion.as_deref())
+        .and_then(|()| match (listen.protocol, place) {
+            (Protocol::Ftp, Place::Tcp(_)) => net::keep_urgent_in_line(fd.as_fd()),
+            _ => Ok(()),
+        })
+        .map_err(|errno| format!("{}: {}", listen.address, errno.desc()))
 }
 
 pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
@@ -45,6 +91,8 @@ pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
             net::listen_tcp(*address, listen.backlog, listen.congestion.as_deref())
         }
         Address::Unix(path) => net::listen_unix(path, listen.backlog, listen.mode),
+        // Names were replaced by places before.
+        Address::Systemd(_) => Err(Errno::EAFNOSUPPORT),
     };
     let fd = fd.and_then(|fd| match listen.protocol {
         // ABOR may come as such (RFC 959, section 4.1.3).
@@ -67,27 +115,33 @@ pub(super) fn open_one(listen: &Listen) -> std::result::Result<Socket, String> {
             errno.desc()
         )
     })?;
+    say(listen, &fd);
+    Ok(Socket {
+        fd,
+        listen: listen.clone(),
+    })
+}
+
+fn say(listen: &Listen, fd: &OwnedFd) {
     let address = match &listen.address {
         Address::Tcp(_) => net::local_address(fd.as_fd()).map_or_else(
             |_| listen.address.to_string(),
             |address| address.to_string(),
         ),
-        unix @ Address::Unix(_) => unix.to_string(),
+        other => other.to_string(),
     };
     let scheme = match listen.tls {
         Encryption::Implicit => listen.protocol.secure_scheme(),
         _ => listen.protocol.as_str(),
     };
     let proof = if listen.proof { "required" } else { "none" };
+    let mut fields: Vec<(&str, &dyn std::fmt::Display)> = vec![("proof", &proof)];
+    fields.extend(listen.given.iter().map(|name| ("passed", name as _)));
     log::event(
         Level::Info,
         &format!("listening on {scheme}://{address}"),
-        &[("proof", &proof)],
+        &fields,
     );
-    Ok(Socket {
-        fd,
-        listen: listen.clone(),
-    })
 }
 
 /// Tells a client that it is not served, and why. Nothing of it is read.
@@ -127,9 +181,9 @@ pub(super) fn unwatch(events: &Events, sockets: &[Socket]) {
     }
 }
 
-/// Closes a socket for good; a Unix socket's file goes too.
+/// Closes a socket for good; a Unix socket's file goes too, if it is ours.
 pub(super) fn close(socket: Socket) {
-    if let Address::Unix(path) = &socket.listen.address {
+    if let (Address::Unix(path), None) = (&socket.listen.address, &socket.listen.given) {
         let _ = std::fs::remove_file(path);
     }
 }

@@ -5,9 +5,10 @@
 
 pub mod ftp;
 
+use crate::wire::SessionId;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// How much an event matters.
 #[derive(
@@ -43,6 +44,8 @@ static FORMAT: AtomicU8 = AtomicU8::new(Format::Text as u8);
 static ROLE: AtomicU8 = AtomicU8::new(Role::Listener as u8);
 /// Of a process that has taken a role, so that no line asks the kernel for it; 0 before.
 static PID: AtomicU32 = AtomicU32::new(0);
+/// The session that lines are about: its start, and its number; 0 for none.
+static SESSION: (AtomicU32, AtomicU64) = (AtomicU32::new(0), AtomicU64::new(0));
 
 /// Which process writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +56,8 @@ pub enum Role {
     Broker,
     /// The maker of data connections.
     Dialer,
+    /// The one that executes the operator's commands.
+    Runner,
     /// The server of one client.
     Child,
 }
@@ -67,6 +72,27 @@ pub fn set(format: Format, level: Level) {
 pub fn become_role(role: Role) {
     PID.store(std::process::id(), Ordering::Relaxed);
     ROLE.store(role as u8, Ordering::Relaxed);
+}
+
+/// Says in every line from now on that it is about this session: in a process that serves it alone.
+pub fn set_session(session: SessionId) {
+    SESSION.0.store(session.start(), Ordering::Relaxed);
+    SESSION.1.store(session.number(), Ordering::Relaxed);
+}
+
+/// Says so in the lines of `what`: in a process with one thread that serves many.
+pub fn about<T>(session: SessionId, what: impl FnOnce() -> T) -> T {
+    let before = SESSION.1.load(Ordering::Relaxed);
+    let before = SessionId::new(SESSION.0.load(Ordering::Relaxed), before);
+    set_session(session);
+    let done = what();
+    set_session(before);
+    done
+}
+
+fn session() -> Option<SessionId> {
+    let number = SESSION.1.load(Ordering::Relaxed);
+    (number != 0).then(|| SessionId::new(SESSION.0.load(Ordering::Relaxed), number))
 }
 
 /// True when events of `level` are written: spares the caller making a line for nobody.
@@ -93,6 +119,7 @@ fn role() -> &'static str {
     match ROLE.load(Ordering::Relaxed) {
         r if r == Role::Broker as u8 => "broker",
         r if r == Role::Dialer as u8 => "dialer",
+        r if r == Role::Runner as u8 => "runner",
         r if r == Role::Child as u8 => "child",
         _ => "listener",
     }
@@ -131,6 +158,9 @@ fn text(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String 
             write!(line, " {key}={value}")
         };
     }
+    if let Some(session) = session() {
+        let _ = write!(line, " session={session}");
+    }
     line.push('\n');
     line
 }
@@ -147,6 +177,9 @@ fn json(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String 
     object.insert("message".into(), message.into());
     for (key, value) in fields {
         object.insert((*key).to_owned(), shortened(value.to_string()).into());
+    }
+    if let Some(session) = session() {
+        object.insert("session".into(), session.to_string().into());
     }
     serde_json::Value::Object(object).to_string() + "\n"
 }

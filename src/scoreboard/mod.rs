@@ -6,8 +6,10 @@
 //!
 //! The listener writes a page of its own, with what all children did together, for those that may show it (`totals`).
 
+mod exposition;
 mod totals;
 
+pub use exposition::exposition;
 pub use totals::{Ledger, Sum, Totals};
 
 use crate::sys::Result;

@@ -125,6 +125,12 @@ impl<'a> Ledger<'a> {
         self.0[STARTED].store(monotonic_millis(), Relaxed);
     }
 
+    /// Milliseconds since it started.
+    #[must_use]
+    pub fn uptime(self) -> u64 {
+        monotonic_millis().saturating_sub(self.0[STARTED].load(Relaxed))
+    }
+
     /// Says how many children wait for a client.
     pub fn say_warm(self, warm: u64) {
         self.0[WARM].store(warm, Relaxed);

@@ -5,10 +5,15 @@
 //! be wrong about a number. Each block holds one call and names what that call requires.
 #![allow(unsafe_code)]
 
+pub mod cgroup;
 pub mod channel;
 pub mod connect;
 pub mod copy;
+pub mod execute;
 pub mod file;
+pub mod hangup;
+pub mod inherit;
+pub mod listening;
 pub mod mount;
 pub mod net;
 pub mod privs;

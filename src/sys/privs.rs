@@ -108,6 +108,15 @@ pub const BROKER: [u32; 5] = [
     21, // CAP_SYS_ADMIN
 ];
 
+/// What the runner of a server that was started as root is left with: ending what runs as other users, becoming them, and pid
+/// namespaces.
+pub const RUNNER: [u32; 4] = [
+    5,  // CAP_KILL
+    6,  // CAP_SETGID
+    7,  // CAP_SETUID
+    21, // CAP_SYS_ADMIN
+];
+
 /// Gives up every capability but `kept`, of those that this process has, for good.
 ///
 /// # Errors

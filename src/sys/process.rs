@@ -25,8 +25,21 @@ pub struct Spawned {
 /// # Errors
 /// EAGAIN (process limit), ENOMEM, EMFILE: no child was made.
 pub fn spawn<F: FnOnce() -> Infallible>(life: F) -> Result<Spawned> {
+    spawn_with(0, life)
+}
+
+/// The same, and the child is the first process of a pid namespace of its own: when it ends, the kernel kills every process that
+/// came of it (pid_namespaces(7)).
+///
+/// # Errors
+/// As `spawn`; EPERM without CAP_SYS_ADMIN.
+pub fn spawn_first<F: FnOnce() -> Infallible>(life: F) -> Result<Spawned> {
+    spawn_with(libc::CLONE_NEWPID, life)
+}
+
+fn spawn_with<F: FnOnce() -> Infallible>(flags: libc::c_int, life: F) -> Result<Spawned> {
     let mut pidfd: libc::c_int = -1;
-    let flags = libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = flags | libc::CLONE_PIDFD | libc::SIGCHLD;
     // SAFETY: clone without CLONE_VM and with a null stack is fork: the child gets its own copy of this
     // stack and goes on from here. The process has one thread (`one_thread`, asserted by the listener before its
     // loop), so no lock can be held by a thread that is missing in the child. `pidfd` outlives the call.
@@ -71,15 +84,7 @@ pub fn exit(code: i32) -> ! {
 
 /// Closes every descriptor above standard error but those in `keep`, with one call per gap.
 pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> Result<()> {
-    let mut kept: [RawFd; 16] = [RawFd::MAX; 16];
-    assert!(
-        keep.len() <= kept.len(),
-        "more descriptors to keep than places"
-    );
-    for (slot, fd) in kept.iter_mut().zip(keep) {
-        *slot = fd.as_raw_fd();
-    }
-    let kept = &mut kept[..keep.len()];
+    let mut kept: Vec<RawFd> = keep.iter().map(AsRawFd::as_raw_fd).collect();
     kept.sort_unstable();
     let mut from: RawFd = 3;
     for &fd in kept.iter().filter(|&&fd| fd >= 3) {
@@ -246,9 +251,22 @@ const SMALLEST: usize = 16;
 /// Milliseconds on a clock that never goes back (CLOCK_MONOTONIC), equal in all processes of the machine.
 #[must_use]
 pub fn monotonic_millis() -> u64 {
+    monotonic_micros() / 1000
+}
+
+/// The same in microseconds.
+#[must_use]
+pub fn monotonic_micros() -> u64 {
     let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
         .unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
-    now.tv_sec() as u64 * 1000 + now.tv_nsec() as u64 / 1_000_000
+    now.tv_sec() as u64 * 1_000_000 + now.tv_nsec() as u64 / 1000
+}
+
+/// Seconds since 1970 on the clock of the wall; 0 before.
+#[must_use]
+pub fn wall_seconds() -> u32 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs() as u32)
 }
 
 #[cfg(test)]

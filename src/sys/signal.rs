@@ -69,19 +69,21 @@ impl Drop for Blocked {
 /// Gives a new child its own meaning of signals, then lets them in.
 ///
 /// The handlers it was born with would write into the listener's pipes. SIGINT and SIGHUP are ignored: a
-/// terminal sends them to the whole group, and the listener alone decides what they mean. SIGPIPE and SIGXFSZ are
-/// errors of the call that met them.
+/// terminal sends them to the whole group, and the listener alone decides what they mean; as are those that are for the
+/// listener only. SIGPIPE and SIGXFSZ are errors of the call that met them.
 pub fn child_defaults() -> Result<()> {
     dispose(Signal::SIGTERM, SigHandler::SigDfl)?;
     for ignored in [
         Signal::SIGINT,
         Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
         Signal::SIGPIPE,
         Signal::SIGXFSZ,
     ] {
         dispose(ignored, SigHandler::SigIgn)?;
     }
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
+    let_in()
 }
 
 /// For a process that ends when its parent does: the signal to end goes to the parent, which still needs it.
@@ -90,13 +92,25 @@ pub fn ignore_sigterm() -> Result<()> {
 }
 
 /// Undoes what the starting program may have left behind: blocked signals and an ignored SIGTERM are inherited
-/// through exec, and would make the server deaf to its operator.
+/// through exec, and would make the server deaf to its operator. Signals are let in by `let_in`, once they mean something: what came
+/// while one listener became the next waits for that.
 pub fn start_clean() -> Result<()> {
-    for ordinary in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
+    for ordinary in [
+        Signal::SIGTERM,
+        Signal::SIGINT,
+        Signal::SIGHUP,
+        Signal::SIGUSR1,
+        Signal::SIGUSR2,
+    ] {
         dispose(ordinary, SigHandler::SigDfl)?;
     }
     for ignored in [Signal::SIGPIPE, Signal::SIGXFSZ] {
         dispose(ignored, SigHandler::SigIgn)?;
     }
+    Ok(())
+}
+
+/// Lets all signals in.
+pub fn let_in() -> Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None)
 }

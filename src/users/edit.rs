@@ -66,7 +66,7 @@ impl Editor {
         editor.document = match text.parse() {
             Ok(document) => document,
             Err(_) => {
-                let problems = Users::parse(&editor.path, text).err();
+                let problems = Users::parse(&editor.path, text, None).err();
                 return Err(problems.unwrap_or_else(|| vec!["not to be edited as TOML".into()]));
             }
         };
@@ -200,7 +200,7 @@ impl Editor {
     /// The new text would be refused by the server, or cannot be written; the old one is there as it was.
     pub fn save(mut self) -> Result<Users, Vec<String>> {
         let text = Zeroizing::new(self.document.to_string());
-        let users = Users::parse(&self.path, &text)?;
+        let users = Users::parse(&self.path, &text, None)?;
         self.replace(&text)
             .map_err(|why| vec![format!("users {}: {why}", self.path.display())])?;
         self.made = false;

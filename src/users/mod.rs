@@ -16,7 +16,7 @@ pub use edit::Editor;
 pub use imported::Imported;
 pub use stored::Stored;
 
-use crate::config::{Account, FileAccount, place};
+use crate::config::{Account, Config, FileAccount, place};
 use crate::proof::read_private;
 use crate::rights::Rights;
 use crate::scram::{Verifier, user_name};
@@ -50,7 +50,17 @@ impl Users {
     /// # Errors
     /// Everything that is wrong: `FILE:LINE: what: remedy`.
     pub fn load(path: &Path) -> Result<Users, Vec<String>> {
-        Users::parse(path, &read(path).map_err(|problem| vec![problem])?)
+        Users::parse(path, &read(path).map_err(|problem| vec![problem])?, None)
+    }
+
+    /// The same for a server: commands that the configuration does not have are wrong, too.
+    ///
+    /// # Errors
+    /// As `load`.
+    pub fn load_for(path: &Path, config: &Config) -> Result<Users, Vec<String>> {
+        let known = |name: &str| config.command(name).is_some();
+        let text = read(path).map_err(|problem| vec![problem])?;
+        Users::parse(path, &text, Some(&known))
     }
 
     /// The user of that name, in the one form of names (`scram::user_name`).
@@ -81,10 +91,11 @@ impl Users {
     }
 
     /// The users of `text`, which stands at `path` or will.
-    fn parse(path: &Path, text: &str) -> Result<Users, Vec<String>> {
+    fn parse(path: &Path, text: &str, known: Known<'_>) -> Result<Users, Vec<String>> {
         let mut checker = Checker {
             path,
             text,
+            known,
             problems: Vec::new(),
         };
         let users = checker.file();
@@ -117,9 +128,13 @@ fn read(path: &Path) -> Result<zeroize::Zeroizing<String>, String> {
     }
 }
 
+/// Tells the names of commands that there are, where somebody knows.
+type Known<'a> = Option<&'a dyn Fn(&str) -> bool>;
+
 struct Checker<'a> {
     path: &'a Path,
     text: &'a str,
+    known: Known<'a>,
     problems: Vec<String>,
 }
 
@@ -230,7 +245,10 @@ impl Checker<'_> {
         let at = span.start;
         let table = Spanned::new(span, DeValue::Table(table));
         match FileAccount::deserialize(ValueDeserializer::from(table)) {
-            Ok(keys) => Some(keys.check(Rights::NONE, |at, what| self.wrong(at, what))),
+            Ok(keys) => {
+                let known = self.known;
+                Some(keys.check(Rights::NONE, known, |at, what| self.wrong(at, what)))
+            }
             Err(error) => {
                 self.broken(at, &error);
                 None
@@ -247,7 +265,9 @@ mod tests {
     pub(super) const VERIFIER: &str = "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU=";
 
     fn parse(text: &str) -> Result<Users, Vec<String>> {
-        Users::parse(Path::new("u.toml"), &text.replace("GOOD", VERIFIER))
+        let known = |name: &str| name == "disk";
+        let text = text.replace("GOOD", VERIFIER);
+        Users::parse(Path::new("u.toml"), &text, Some(&known))
     }
 
     #[test]
@@ -308,6 +328,11 @@ mod tests {
             (&format!("{good}networks = [\n\"x\"]"), 5, "no network"),
             (&format!("{good}home = \"../b\""), 4, "home"),
             (&format!("{good}umask = \"0777\""), 4, "umask"),
+            (
+                &format!("{good}commands = [\"disk\",\n\"fly\"]"),
+                5,
+                "[[command]]",
+            ),
             (&format!("{good}[users.a]\nrights = []"), 4, "duplicate"),
             (&format!("{good}rights = []"), 4, "duplicate"),
             (&format!("{good}[admins.b]"), 4, "[users.NAME]"),

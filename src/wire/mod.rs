@@ -9,9 +9,12 @@ pub mod ftp;
 pub mod http;
 pub mod name;
 pub mod path;
+mod session;
 
 #[cfg(test)]
 mod dice;
+
+pub use session::SessionId;
 
 use serde::{Deserialize, Serialize};
 

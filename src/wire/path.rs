@@ -73,6 +73,17 @@ impl RelPath {
         })
     }
 
+    /// The path of `name` in the same folder; None where none can be called that, and for the root.
+    #[must_use]
+    pub fn beside(&self, name: &[u8]) -> Option<RelPath> {
+        let joined = match self.split_last()? {
+            (above, _) if above.is_root() => name.to_vec(),
+            (above, _) => [above.as_bytes(), b"/", name].concat(),
+        };
+        let path = RelPath::parse(&joined).ok();
+        path.filter(|_| !name.contains(&b'/'))
+    }
+
     /// Every folder on the way to this path, from the top, without the root and without the path itself.
     pub fn folders_above(&self) -> impl Iterator<Item = RelPath> + '_ {
         self.0
@@ -171,6 +182,9 @@ mod tests {
         let above: Vec<_> = path.folders_above().map(|p| p.0).collect();
         assert_eq!(above, [b"a".to_vec(), b"a/b".to_vec()]);
         assert_eq!(RelPath::root().split_last(), None);
+        let beside = |name: &[u8]| path.beside(name).map(|path| path.0);
+        assert_eq!(beside(b"d"), Some(b"a/b/d".to_vec()));
+        assert_eq!((beside(b".."), beside(b"d/e")), (None, None));
     }
 
     proptest! {

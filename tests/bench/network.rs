@@ -2,6 +2,7 @@
 //! congestion control, of servers too that know no such setting: the route says so, and neither this machine's setting nor
 //! other programs are touched.
 
+use crate::stats::say;
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -24,6 +25,19 @@ pub(crate) struct Under;
 pub(crate) fn under(congestion: &str) -> Option<Under> {
     let own = OWN.get().copied().unwrap_or(false);
     (own && route(&["congctl", congestion])).then_some(Under)
+}
+
+/// Does `what` under each of `congestions` in turn, and says where that could not be had.
+pub(crate) fn under_each(congestions: &[&str], what: impl Fn(&str)) {
+    for congestion in congestions {
+        let under = under(congestion);
+        what(congestion);
+        if under.is_none() {
+            say(
+                "    (no network of its own: the peers, and what they send, went by the system's congestion control)",
+            );
+        }
+    }
 }
 
 impl Drop for Under {

@@ -5,13 +5,16 @@ use crate::get::random_block;
 use crate::machine::World;
 use crate::peer::{Peer, pieces};
 use crate::server::Server;
-use crate::stats::{Goal, compare, rate};
+use crate::stats::{Goal, Run, compare, rate};
 use forkftp::digest::{Hasher, Kind};
 use std::fs::{self, File};
 use std::path::Path;
 use std::time::Instant;
 
 const NAME: &str = "put";
+
+/// What the file is called that other rooms put.
+pub(crate) const STORED: &str = "stored";
 
 /// Measures each digest without waiting, and the default one with waiting, under each congestion control.
 pub(crate) fn run(world: &World) {
@@ -77,6 +80,20 @@ fn one(world: &World, block: &[u8], congestion: &str, kind: Kind, durability: &s
             run
         },
     );
+}
+
+/// `size` bytes into the file `stored` by way of a bare loop, the same calls and nothing else: what the machine can do.
+pub(crate) fn bare_put(world: &World, bare: &Server, size: u64, block: &[u8]) -> Run {
+    let mut peer = Peer::connect(bare.address, None);
+    let run = bare.measure(size as f64 / 1e9, || {
+        let began = Instant::now();
+        pieces(block, size).for_each(|piece| peer.send(piece, false));
+        peer.finish();
+        peer.read(&mut [0]);
+        rate(size, began.elapsed())
+    });
+    remove(&world.library.join(STORED), size);
+    run
 }
 
 /// Takes the file away and lets the disk come to rest, so that each run begins alike.

@@ -3,7 +3,7 @@
 # shellcheck shell=bash disable=SC2034,SC2016 # the variables are for those who source this; a dollar in a name is one
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-export FTP_USER=trial FTP_PASSWORD=s3cret.Pw HOME=$SCRATCH LIBRARY
+export FTP_USER=trial FTP_PASSWORD=$PASSWORD HOME=$SCRATCH LIBRARY
 cd "$SCRATCH"
 
 # Names that a careless client or server breaks.
@@ -40,12 +40,6 @@ END
     wait_for 10 port_of ftps
     TLS_PORT=$(port_of ftps)
     export PORT TLS_PORT
-}
-
-# add_user NAME OPTION...: with the password that all have here.
-add_user() {
-    printf '%s\n' "$FTP_PASSWORD" >password
-    expect_status 0 "$FORKFTPD" user add --users-file users.toml --password-stdin --iterations 4096 "$@" <password
 }
 
 # A cut upload has left at least so many bytes for resuming.

@@ -164,6 +164,13 @@ serve() {
     launch serve --library "$LIBRARY" --listen 127.0.0.1:0 --secret-file "$SECRET" "$@"
 }
 
+# add_user NAME OPTION...: into ./users.toml, with the password that all have there, and a verifier that is quickly checked.
+PASSWORD=s3cret.Pw
+add_user() {
+    printf '%s\n' "$PASSWORD" >password
+    expect_status 0 "$FORKFTPD" user add --users-file users.toml --password-stdin --iterations 4096 "$@" <password
+}
+
 # A server described by a configuration: config <<'...' writes it.
 config() {
     cat >"$SCRATCH/forkftpd.toml"

@@ -47,8 +47,7 @@ for i in range(1002):
 END_OF_FILES
 
 cd "$SCRATCH"
-printf '%s\n' "$HTTP_PASSWORD" >password
-expect_status 0 "$FORKFTPD" user add --users-file users.toml --password-stdin --iterations 4096 "$HTTP_USER" --rights all <password
+add_user "$HTTP_USER" --rights all
 # The first server asks everybody who they are, the second lets everybody read, the third takes files of everybody and shows none.
 HTTP_PORTS=
 start() { # LOGIN [RIGHTS OF EVERYBODY]

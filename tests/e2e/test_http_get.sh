@@ -13,10 +13,6 @@ mkdir "$LIBRARY/folder"
 echo hidden >"$LIBRARY/.hidden"
 ln -s file "$LIBRARY/link"
 
-add_user() { # name, options
-    printf 's3cret.Pw\n' >password
-    expect_status 0 "$FORKFTPD" user add --users-file users.toml --password-stdin --iterations 4096 "$@" <password
-}
 add_user reader --rights get
 add_user lister --rights list
 add_user slow --rights list,get --download-rate 200000
@@ -50,8 +46,8 @@ wait_for 10 port_of https
 mapfile -t PORTS < <(grep -Eo 'listening on https?://[^ ]*' "$LOG" | grep -Eo '[0-9]+$')
 
 python3 "$HERE/http_get.py" "${PORTS[0]}" "${PORTS[1]}" "$LIBRARY" s3cret.Pw || fail "see above"
-has "$LOG" 'get peer=.* path=file bytes=2 from=1$'
-has "$LOG" 'zip peer=.* path=tree bytes=[0-9]+ files=304$'
+has "$LOG" 'get peer=.* path=file bytes=2 from=1 session=[0-9a-f]{8}-[0-9]+$'
+has "$LOG" 'zip peer=.* path=tree bytes=[0-9]+ files=304 session=[0-9a-f]{8}-[0-9]+$'
 has "$LOG" 'zip peer=.* path=cut bytes=[0-9]+ files=[0-9]+ refused=changed'
 has "$LOG" 'get peer=.* path=cut/one bytes=[1-9][0-9]* refused=changed'
 has "$LOG" 'get peer=.* path=cut/left bytes=[1-9][0-9]* refused=cancelled'

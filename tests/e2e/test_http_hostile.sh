@@ -4,7 +4,7 @@
 . "$(dirname "$0")/lib.sh"
 
 cd "$SCRATCH"
-export HTTP_USER=trial HTTP_PASSWORD=s3cret.Pw LIBRARY
+export HTTP_USER=trial HTTP_PASSWORD=$PASSWORD LIBRARY
 mkdir "$LIBRARY/.private" "$LIBRARY/open" "$LIBRARY/open/folder"
 echo secret-content >"$LIBRARY/.private/file"
 echo secret-content >"$LIBRARY/.hidden"
@@ -14,11 +14,9 @@ ln -s "$SCRATCH/outside" "$LIBRARY/open/link"
 ln -s "$SCRATCH" "$LIBRARY/open/folder-link"
 ln -s / "$LIBRARY/open/root-link"
 noise 100000 1 >"$LIBRARY/open/large"
-printf '%s\n' "$HTTP_PASSWORD" >password
-for user in "$HTTP_USER --rights all" 'jailed --rights all --home open' 'reader --rights list,get'; do
-    # shellcheck disable=SC2086 # words
-    expect_status 0 "$FORKFTPD" user add --users-file users.toml --password-stdin --iterations 4096 $user <password
-done
+add_user "$HTTP_USER" --rights all
+add_user jailed --rights all --home open
+add_user reader --rights list,get
 config <<END
 library = "library"
 users_file = "users.toml"

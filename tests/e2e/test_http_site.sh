@@ -99,7 +99,7 @@ has "$OUT" '^Allow: GET, HEAD, OPTIONS$'
 rm "$LIBRARY/404.html"
 answers 404 - /none
 typed 'text/plain; charset=utf-8'
-has "$LOG" 'get peer=.* path=index.html bytes=14$'
+has "$LOG" 'get peer=.* path=index.html bytes=14 session=[0-9a-f]{8}-[0-9]+$'
 has "$LOG" 'get peer=.* path=/none refused=not-found'
 stop
 

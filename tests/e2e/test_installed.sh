@@ -20,7 +20,7 @@ UNDO+=("umount -l /etc /srv /run /usr/local '$SCRATCH/above'")
 mkdir -p "$SCRATCH/copy/target/release"
 cp "$REPO/Makefile" "$SCRATCH/copy/"
 cp "$BIN/forkftp" "$BIN/forkftpd" "$SCRATCH/copy/target/release/"
-"$FORKFTPD" generate "$SCRATCH/copy/target/generated" # as make man does
+"$FORKFTP" generate --source "$REPO/src" "$SCRATCH/copy/target/generated" # as make man does
 for name in forkftpd-user-add.8 forkftpd-cert-new.8 forkftpd-who.8 forkftpd-kick.8 forkftp-known-hosts.1; do
     [ -s "$SCRATCH/copy/target/generated/man/$name" ] || fail "no man page $name: $(ls "$SCRATCH/copy/target/generated/man")"
 done

@@ -80,7 +80,8 @@ impl Broker {
             .expect("timeout");
         let child = self.next;
         self.next += 1;
-        let told = Tell::Child { child, client };
+        let session = ipc::SessionId::new(1, child);
+        let told = Tell::Child { session, client };
         ipc::send(self.control.as_fd(), &told, &[theirs.as_fd()], true).expect("tell");
         (ours, child)
     }
@@ -503,7 +504,7 @@ fn a_password_is_right_or_wrong_and_anonymous_is_where_it_may_be() {
         match talk.ask(&Ask::Anonymous) {
             Some(Answer::Welcome { entry, .. }) => {
                 assert!(may && entry.user.is_none());
-                assert_eq!(entry.rights.to_string(), "list");
+                assert_eq!(entry.policy.rights.to_string(), "list");
             }
             other => {
                 assert!(!may);

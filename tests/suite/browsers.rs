@@ -89,7 +89,7 @@ fn a_session_lets_its_user_in_wherever_it_is_shown_and_nobody_else() {
     match talk.ask(&of_session(&alice)) {
         Some(Answer::Welcome { entry, .. }) => {
             assert_eq!(entry.user.as_deref(), Some("alice"));
-            assert_eq!(entry.rights.to_string(), "list,get");
+            assert_eq!(entry.policy.rights.to_string(), "list,get");
         }
         other => panic!("{other:?}"),
     }

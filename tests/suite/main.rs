@@ -5,6 +5,7 @@
 
 mod broker;
 mod browsers;
+mod commands;
 mod config;
 mod control;
 mod dialing;
@@ -30,7 +31,9 @@ mod race;
 mod rates;
 mod resume;
 mod rights;
+mod seeing;
 mod server;
+mod service;
 mod sharing;
 mod tls;
 mod transcript;

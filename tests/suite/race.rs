@@ -169,14 +169,19 @@ fn race(level: &str, length: Duration) {
         over.store(true, Ordering::Relaxed);
     });
     assert!(facts(&outside) == before, "something outside was changed");
+    assert_raced(&counts);
+    assert!(server.staged("stage").is_empty());
+}
+
+/// What was tried was refused at one time and served at another; if not, nothing raced.
+pub fn assert_raced(counts: &BTreeMap<&str, [u64; 2]>) {
     for (what, [refused, served]) in counts {
-        let both = served > 0 && refused > 0;
+        let both = *served > 0 && *refused > 0;
         assert!(
-            both || what == "put beside",
+            both || *what == "put beside",
             "no race: {what} {served} {refused}"
         );
     }
-    assert!(server.staged("stage").is_empty());
 }
 
 /// All of an answer, or the code it was refused with.

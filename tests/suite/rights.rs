@@ -28,7 +28,17 @@ pub type Tree = BTreeMap<String, Node>;
 
 pub fn fixture() -> Tree {
     let mut tree = Tree::new();
-    for folder in ["folder", "folder/deep", "empty", "ann", "ann/folder", "bob"] {
+    for folder in [
+        "folder",
+        "folder/deep",
+        "empty",
+        "ann",
+        "ann/folder",
+        "bob",
+        "in",
+        "in/box",
+        "in/box/sub",
+    ] {
         tree.insert(folder.into(), Node::Folder);
     }
     for file in [
@@ -41,6 +51,8 @@ pub fn fixture() -> Tree {
         "ann/file",
         "ann/folder/inside",
         "bob/his",
+        "in/box/secret",
+        "in/box/sub/deep",
     ] {
         let content = format!("this is {file}").into_bytes();
         tree.insert(file.into(), Node::File(content, THERE));
@@ -140,7 +152,7 @@ pub enum Try {
     SetTime,
 }
 
-pub const TRIES: [Try; 16] = [
+pub const TRIES: [Try; 17] = [
     Try::List { recursive: false },
     Try::List { recursive: true },
     Try::Get,
@@ -179,11 +191,15 @@ pub const TRIES: [Try; 16] = [
         to: "link/taken",
         overwrite: false,
     },
+    Try::Rename {
+        to: "in/box/taken",
+        overwrite: false,
+    },
     Try::Remove,
     Try::SetTime,
 ];
 
-pub const PATHS: [&str; 19] = [
+pub const PATHS: [&str; 26] = [
     "",
     "file",
     "folder",
@@ -203,7 +219,18 @@ pub const PATHS: [&str; 19] = [
     "ann/mine",
     "bob/his",
     "door/his",
+    "in",
+    "in/box",
+    "in/box/secret",
+    "in/box/new",
+    "in/box/sub",
+    "in/box/missing/new",
+    // Of who is at home in it.
+    "secret",
 ];
+
+/// The drop box.
+const BOX: &str = "in/box";
 
 /// Somebody, as the model knows them.
 pub struct Somebody {
@@ -211,6 +238,8 @@ pub struct Somebody {
     pub name: &'static str,
     pub rights: &'static [&'static str],
     pub home: &'static str,
+    /// One of the readers of the drop box.
+    pub reads_box: bool,
 }
 
 const EVERYTHING: [&str; 7] = [
@@ -223,7 +252,7 @@ const EVERYTHING: [&str; 7] = [
     "mkdir",
 ];
 
-pub const PEOPLE: [Somebody; 13] = [
+pub const PEOPLE: [Somebody; 16] = [
     somebody("", &["get"]),
     somebody("reader", &["list", "get"]),
     somebody("dropper", &["put"]),
@@ -241,8 +270,23 @@ pub const PEOPLE: [Somebody; 13] = [
     somebody("nothing", &[]),
     Somebody {
         name: "ann",
-        rights: &EVERYTHING,
         home: "ann",
+        ..somebody("", &EVERYTHING)
+    },
+    Somebody {
+        name: "fetcher",
+        reads_box: true,
+        ..somebody("", &EVERYTHING)
+    },
+    Somebody {
+        name: "scanner",
+        home: BOX,
+        ..somebody("", &["put"])
+    },
+    Somebody {
+        name: "boxed",
+        home: BOX,
+        ..somebody("", &EVERYTHING)
     },
 ];
 
@@ -251,6 +295,7 @@ const fn somebody(name: &'static str, rights: &'static [&'static str]) -> Somebo
         name,
         rights,
         home: "",
+        reads_box: false,
     }
 }
 
@@ -294,6 +339,41 @@ impl Model<'_> {
             ("", path) => path.into(),
             (home, "") => home.into(),
             (home, path) => format!("{home}/{path}"),
+        }
+    }
+
+    /// True in the drop box, for whoever may only put files there.
+    pub fn is_blind(&self, path: &str) -> bool {
+        let inside = self
+            .whole(path)
+            .strip_prefix(BOX)
+            .is_some_and(|rest| rest.starts_with('/'));
+        inside && !self.who.reads_box
+    }
+
+    /// The same, also of the box itself.
+    pub fn is_closed(&self, path: &str) -> bool {
+        self.is_blind(path) || self.is_box(path) && !self.who.reads_box
+    }
+
+    pub fn is_box(&self, path: &str) -> bool {
+        self.whole(path) == BOX
+    }
+
+    /// Whether what is put at `path` may take the place of a file.
+    pub fn replaces(&self, path: &str) -> bool {
+        self.may("overwrite") && !self.is_blind(path)
+    }
+
+    /// What the drop box keeps from everybody, and from those who are not its readers.
+    fn is_kept_by_box(&self, what: Try, path: &str) -> bool {
+        let whole = self.whole(path);
+        let holds_box = whole.is_empty() || BOX == whole || BOX.starts_with(&format!("{whole}/"));
+        match what {
+            Try::Remove | Try::Rename { .. } if holds_box => true,
+            Try::List { .. } if self.is_closed(path) => true,
+            Try::Put { overwrite, .. } => overwrite && self.is_blind(path),
+            _ => self.is_blind(path),
         }
     }
 
@@ -357,14 +437,20 @@ impl Model<'_> {
         }
         let writes = matches!(what, Try::Put { .. } | Try::Mkdir { .. });
         let parents = match what {
-            Try::Put { parents, .. } => parents && self.may("mkdir"),
+            Try::Put { parents, .. } => parents && self.may("mkdir") && !self.is_blind(path),
             Try::Mkdir { parents } => parents,
             _ => false,
         };
         // What they are called comes before what is there.
         spelled(path, writes)?;
+        if self.is_kept_by_box(what, path) {
+            return Err("denied");
+        }
         if let Try::Rename { to, .. } = what {
             spelled(to, true)?;
+            if self.is_kept_by_box(what, to) {
+                return Err("denied");
+            }
         }
         let at = self.place(path, parents).map_err(|code| match what {
             // Whoever asks for folders that they may not make is told so.
@@ -389,6 +475,7 @@ impl Model<'_> {
                         !path.split('/').any(|part| part.starts_with('.'))
                             && !matches!(self.tree[&whole], Node::Link(_))
                             && (recursive || !path.contains('/'))
+                            && (self.who.reads_box || !whole.starts_with(&format!("{BOX}/")))
                     };
                     Ok(Names(self.below(&at).into_iter().filter(shown).collect()))
                 }
@@ -402,6 +489,12 @@ impl Model<'_> {
                 None | Some(Node::Link(_)) => Err("not-found"),
                 Some(_) => Ok(Done),
             },
+            Try::Put { .. } if self.is_blind(path) => {
+                let taken = there.is_some();
+                let at = if taken { format!("{at}-1") } else { at };
+                self.tree.insert(at, Node::File(NEW.to_vec(), PUT));
+                Ok(Done)
+            }
             Try::Put { overwrite, .. } => match there {
                 Some(Node::Folder) => Err("is-folder"),
                 Some(Node::Link(_)) => Err("exists"),
@@ -530,7 +623,7 @@ pub fn serve(listen: &str) -> Server {
         .map(|(who, keys)| (who.name, "pencil", keys.as_str()))
         .collect();
     let config = format!(
-        "durability = \"none\"\n[[listen]]\nlogin = \"optional\"\n{listen}\n[anonymous]\n{}\n",
+        "durability = \"none\"\n[[drop_box]]\npath = {BOX:?}\nreaders = [\"fetcher\"]\n[[listen]]\nlogin = \"optional\"\n{listen}\n[anonymous]\n{}\n",
         lists(PEOPLE[0].rights)
     );
     Server::configured(&config, &users, |_| ())

@@ -115,14 +115,24 @@ impl Server {
     }
 
     fn launched(command: Command, folder: tempfile::TempDir, listeners: usize) -> Server {
-        let (child, lines) = spawn(command.get_args());
+        let arguments: Vec<_> = command.get_args().map(Into::into).collect();
+        let mut program = forkftpd();
+        program.args(&arguments);
+        let mut server = Server::commanded(program, folder, listeners);
+        server.arguments = arguments;
+        server
+    }
+
+    /// The server that this command starts, or becomes. It cannot be started again.
+    pub fn commanded(command: Command, folder: tempfile::TempDir, listeners: usize) -> Server {
+        let (child, lines) = spawn(command);
         let mut server = Server {
             child,
             lines,
             folder,
             address: String::new(),
             addresses: Vec::new(),
-            arguments: command.get_args().map(Into::into).collect(),
+            arguments: Vec::new(),
         };
         server.hear_addresses(listeners);
         server
@@ -131,7 +141,8 @@ impl Server {
     fn hear_addresses(&mut self, listeners: usize) {
         let address = |line: String| {
             let at = line.find("://").expect("address") + "://".len();
-            let address = line[at..].split_whitespace().next();
+            // In JSON a quote ends it.
+            let address = line[at..].split([' ', '"']).next();
             address.expect("address").to_owned()
         };
         self.addresses = (0..listeners)
@@ -144,19 +155,22 @@ impl Server {
     pub fn restart(&mut self) {
         self.signal(nix::sys::signal::Signal::SIGTERM);
         assert!(self.child.wait().expect("wait").success());
-        (self.child, self.lines) = spawn(self.arguments.iter().map(AsRef::as_ref));
+        let mut program = forkftpd();
+        program.args(&self.arguments);
+        (self.child, self.lines) = spawn(program);
         self.hear_addresses(self.addresses.len());
     }
 
     /// The next log line with `text` in it.
     pub fn wait_for(&self, text: &str) -> String {
         let until = Instant::now() + PATIENCE;
+        let mut last = String::new();
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
                 Ok(line) if line.contains(text) => return line,
-                Ok(_) => {}
-                Err(_) => panic!("no log line with {text:?}"),
+                Ok(line) => last = line,
+                Err(_) => panic!("no log line with {text:?}; the last one: {last}"),
             }
         }
     }
@@ -216,9 +230,8 @@ impl Server {
     }
 }
 
-fn spawn<'a>(arguments: impl Iterator<Item = &'a std::ffi::OsStr>) -> (Child, Receiver<String>) {
-    let mut child = forkftpd()
-        .args(arguments)
+fn spawn(mut command: Command) -> (Child, Receiver<String>) {
+    let mut child = command
         .stderr(Stdio::piped())
         .stdin(Stdio::null())
         .spawn()

@@ -549,7 +549,7 @@ impl Broker {
             session_hours: 1,
         };
         let told = Tell::Child {
-            child: self.next,
+            session: ipc::SessionId::new(1, self.next),
             client: Some(client),
         };
         self.next += 1;

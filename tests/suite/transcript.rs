@@ -41,6 +41,7 @@ fn play() -> Vec<(char, Frame)> {
             1,
         ),
         (request('G', &json!({"path": "absent.txt"})), 1),
+        (request('X', &json!({})), 1),
         (request('Q', &json!({})), 1),
     ];
     for (sent, answers) in turns {
@@ -166,7 +167,7 @@ fn the_session_on_the_page_is_a_real_one() {
             String::from_utf8_lossy(&played.1.payload)
         );
     }
-    assert_eq!(told.len(), 18, "every frame of the session");
+    assert_eq!(told.len(), 20, "every frame of the session");
 }
 
 #[test]

@@ -32,9 +32,10 @@ const HASHING_STACK: usize = 256 * 1024;
 
 pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
     let request: Get = session.line.request(header)?;
-    let allowed = session.guest.allow(Operation::Get);
-    let opened = allowed
-        .and_then(|()| RelPath::parse(&request.path.0).map_err(Bad::when_reading))
+    let at = RelPath::parse(&request.path.0).map_err(Bad::when_reading);
+    let opened = session
+        .guest
+        .allow(Operation::Get, at)
         .and_then(|path| session.guest.library.open_file(&path));
     let path = name::encode(&request.path.0);
     let (mut doing, mut moved) = (Doing::now(), Moved::default());

@@ -109,7 +109,7 @@ fn one_login(line: &mut Line, broker: &Broker, first: Header) -> Result<Admitted
     let answer = LoggedIn {
         message,
         user: grant.user.clone().unwrap_or_default(),
-        rights: grant.rights,
+        rights: grant.policy.rights,
     };
     line.writer.json(letter::OK, &answer)?;
     line.writer.flush()?;

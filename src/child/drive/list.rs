@@ -18,9 +18,10 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
         path: Name(path),
         recursive,
     } = session.line.request(header)?;
-    let allowed = session.guest.allow(Operation::List);
-    let walk = allowed
-        .and_then(|()| RelPath::parse(&path).map_err(Bad::when_reading))
+    let at = RelPath::parse(&path).map_err(Bad::when_reading);
+    let walk = session
+        .guest
+        .allow(Operation::List, at)
         .and_then(|path| session.guest.library.walk(&path, recursive));
     let result = match walk {
         Ok(walk) => send(session, walk)?,

@@ -18,8 +18,7 @@ pub(super) fn handle_make(session: &mut Session, header: Header) -> Handled {
     let Make { path, parents } = session.line.request(header)?;
     let made = session
         .guest
-        .allow(Operation::MakeFolder)
-        .and_then(|()| new_path(&path))
+        .allow(Operation::MakeFolder, new_path(&path))
         .and_then(|at| session.guest.library.make_folder(&at, parents));
     let (path, made) = (name::encode(&path.0), made.map(drop));
     session
@@ -37,8 +36,7 @@ pub(super) fn handle_rename(session: &mut Session, header: Header) -> Handled {
     let doing = Doing::now();
     let renamed = session
         .guest
-        .allow(Operation::Rename { overwrite })
-        .and_then(|()| Ok((old_path(&path)?, new_path(&to)?)))
+        .allow_rename(overwrite, old_path(&path), new_path(&to))
         .and_then(|(from, to)| session.guest.library.rename(&from, &to, overwrite));
     if let Ok(Some(replaced)) = &renamed {
         session.guest.spend(Spending::of_removed(replaced))?;
@@ -61,8 +59,7 @@ pub(super) fn handle_remove(session: &mut Session, header: Header) -> Handled {
     let doing = Doing::now();
     let removed = session
         .guest
-        .allow(Operation::Remove)
-        .and_then(|()| old_path(&path))
+        .allow(Operation::Remove, old_path(&path))
         .and_then(|at| session.guest.library.remove(&at));
     if let Ok(gone) = &removed {
         session.guest.spend(Spending::of_removed(gone))?;
@@ -77,8 +74,7 @@ pub(super) fn handle_stat(session: &mut Session, header: Header) -> Handled {
     let Stat { path } = session.line.request(header)?;
     let found = session
         .guest
-        .allow(Operation::Stat)
-        .and_then(|()| old_path(&path))
+        .allow(Operation::Stat, old_path(&path))
         .and_then(|at| session.guest.library.stat(&at));
     let shown = name::encode(&path.0);
     session
@@ -99,8 +95,7 @@ pub(super) fn handle_time(session: &mut Session, header: Header) -> Handled {
     };
     let set = session
         .guest
-        .allow(Operation::SetTime)
-        .and_then(|()| old_path(&path))
+        .allow(Operation::SetTime, old_path(&path))
         .and_then(|at| session.guest.library.set_time(&at, stamp));
     let path = name::encode(&path.0);
     let fields: [(&str, &dyn Display); 2] = [("path", &path), ("mtime", &mtime)];

@@ -7,6 +7,7 @@ mod handshake;
 mod list;
 mod manage;
 mod put;
+mod run;
 
 use super::ask::Broker;
 use super::guest::Guest;
@@ -111,7 +112,7 @@ struct Row {
     joins_batch: bool,
 }
 
-const ROWS: [Row; 10] = [
+const ROWS: [Row; 11] = [
     Row {
         letter: letter::LIST,
         handle: list::handle,
@@ -160,6 +161,11 @@ const ROWS: [Row; 10] = [
     Row {
         letter: letter::QUIT,
         handle: quit,
+        joins_batch: false,
+    },
+    Row {
+        letter: letter::RUN,
+        handle: run::handle,
         joins_batch: false,
     },
 ];

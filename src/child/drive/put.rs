@@ -12,11 +12,11 @@ use crate::error::{Code, Refusal};
 use crate::ipc::MOST_UNDER_WAY;
 use crate::ledger::Verb;
 use crate::library::{Announced, Ready, Upload};
-use crate::rights::{Operation, Right};
+use crate::rights::Operation;
 use crate::sys::file::Stamp;
 use crate::wire::drive::{Put, PutDone, PutEnd, PutStart, letter};
 use crate::wire::frame::{Header, MAX_CONTROL};
-use crate::wire::name;
+use crate::wire::name::{self, Name};
 use crate::wire::path::{Bad, RelPath};
 
 /// Most uploads that wait for each other: each holds two descriptors.
@@ -35,7 +35,7 @@ pub(super) struct Batch {
 
 /// An upload, as it is to be known.
 struct Named {
-    path: String,
+    path: RelPath,
     doing: Doing,
     id: String,
 }
@@ -66,9 +66,8 @@ pub(super) fn handle(session: &mut Session, header: Header) -> Handled {
     let path = name::encode(&request.path.0);
     let mut doing = Doing::now();
     match receive(session, &request, &path, &mut doing) {
-        Ok((id, ready, reserved)) => {
+        Ok((named, ready, reserved)) => {
             session.batch.bytes += ready.size();
-            let named = Named { path, doing, id };
             session.batch.ready.push((named, ready, reserved));
             if session.batch.is_full() {
                 session.commit()
@@ -115,28 +114,32 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
     let outcomes = session
         .guest
         .library
-        .publish(ready, &|file| session.guest.give(file));
+        .publish(ready, &|at, file| session.guest.give(file, &names[at].path));
     for stored in outcomes.iter().flatten() {
         spent.stored(stored.size, stored.replaced);
     }
     session.guest.spend(spent)?;
     let outcomes: Vec<_> = outcomes
         .into_iter()
-        .map(|outcome| {
+        .zip(&names)
+        .map(|(outcome, named)| {
             let stored = outcome?;
             let digest = stored.digest.ok_or(Code::Io)?;
-            Ok::<_, Refusal>((stored.size, digest))
+            let path = stored::path_of(&named.path, &stored);
+            Ok::<_, Refusal>((stored, digest, path))
         })
         .collect();
     // All are written down before anybody hears of one; to wait for the last is to wait for all.
     let last = outcomes.iter().rposition(Result::is_ok);
     for (at, (named, outcome)) in names.iter().zip(&outcomes).enumerate() {
         let record = session.guest.record();
-        let deed = Deed::put(&named.path, named.doing);
+        let path = outcome.as_ref().map_or(&named.path, |(_, _, path)| path);
+        let shown = name::encode(path.as_bytes());
+        let deed = Deed::put(&shown, named.doing);
         match outcome {
-            Ok((size, digest)) => {
+            Ok((stored, digest, _)) => {
                 let deed = Deed {
-                    bytes: Some(*size),
+                    bytes: Some(stored.size),
                     digest: Some(*digest),
                     id: Some(&named.id),
                     ..deed
@@ -152,34 +155,39 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
     }
     for (named, outcome) in names.into_iter().zip(outcomes) {
         match outcome {
-            Ok((size, digest)) => session.line.writer.json(
-                letter::OK,
-                &PutDone {
-                    size,
-                    digest: digest.to_hex(),
-                    durability: durability.into(),
-                    id: named.id,
-                },
-            )?,
+            Ok((stored, digest, path)) => {
+                let renamed = path != named.path;
+                session.line.writer.json(
+                    letter::OK,
+                    &PutDone {
+                        size: stored.size,
+                        digest: digest.to_hex(),
+                        durability: durability.into(),
+                        name: renamed.then(|| Name(stored.name)),
+                        id: named.id,
+                    },
+                )?;
+            }
             Err(refusal) => session.line.refuse(&refusal)?,
         }
     }
     Ok(())
 }
 
-/// The upload that was received whole, and what its receipt is to be known by.
+/// The upload that was received whole, and what it is to be known by.
 fn receive(
     session: &mut Session,
     request: &Put,
     shown: &str,
     doing: &mut Doing,
-) -> Result<(String, Ready, Reserved), Fail> {
+) -> Result<(Named, Ready, Reserved), Fail> {
     let id = stored::new_id()?;
-    let rights = session.guest.grant.rights;
-    session.guest.allow(Operation::Put {
+    let operation = Operation::Put {
         overwrite: request.overwrite,
-    })?;
-    let path = RelPath::parse(&request.path.0).map_err(Bad::when_writing)?;
+    };
+    let path = RelPath::parse(&request.path.0).map_err(Bad::when_writing);
+    let path = session.guest.allow(operation, path)?;
+    let terms = session.guest.terms(&path);
     if request.nsec >= 1_000_000_000 {
         return Err(Refusal::new(Code::Request, "nsec is below 1000000000").into());
     }
@@ -191,7 +199,10 @@ fn receive(
         }),
         digest: Some(request.digest),
         overwrite: request.overwrite,
-        parents: request.parents && rights.has(Right::Mkdir),
+        // Elsewhere the client says what becomes of a name that is taken.
+        rename_taken: terms.is_blind,
+        largest: terms.largest,
+        parents: request.parents && terms.makes_folders,
         resume: request.resume,
     };
     let record = session.guest.record();
@@ -219,7 +230,12 @@ fn receive(
         spent.release(reserved);
         session.guest.spend(spent)?;
     }
-    Ok((id, received?, reserved))
+    let named = Named {
+        path,
+        doing: *doing,
+        id,
+    };
+    Ok((named, received?, reserved))
 }
 
 /// From the first byte to the proof of the whole.

@@ -18,10 +18,11 @@ const PIECE: usize = 64 * 1024;
 
 /// SIZE (RFC 3659, section 4): as many bytes as a transfer in the type that is set would have.
 pub(super) fn size(session: &mut Session<'_>, argument: &[u8]) -> Handled {
-    let found = match session.guest.allow(Operation::Stat) {
-        Ok(()) => session.size_of(argument),
+    let path = session.old_path(argument);
+    let found = match session.guest.allow(Operation::Stat, path.clone()) {
+        Ok(path) => session.size_of(&path),
         // Whoever may only put learns of what is their own: where a cut upload goes on.
-        Err(denied) => match (session.old_path(argument), session.line.kind) {
+        Err(denied) => match (path, session.line.kind) {
             (Ok(path), Type::Image) => session.kept(&path).map(|facts| facts.size).ok_or(denied),
             _ => Err(denied),
         },
@@ -37,11 +38,10 @@ pub(super) fn size(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 }
 
 impl Session<'_> {
-    fn size_of(&self, argument: &[u8]) -> Result<u64, Refusal> {
-        let path = self.old_path(argument)?;
+    fn size_of(&self, path: &RelPath) -> Result<u64, Refusal> {
         match self.line.kind {
-            Type::Ascii => as_text(self.guest.library, &path),
-            Type::Image => match self.look(&path)? {
+            Type::Ascii => as_text(self.guest.library, path),
+            Type::Image => match self.look(path)? {
                 facts if facts.kind == Kind::File => Ok(facts.size),
                 _ => Err(Code::IsFolder.into()),
             },
@@ -97,8 +97,8 @@ pub(super) fn mdtm(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 }
 
 fn modified(session: &Session<'_>, argument: &[u8]) -> Result<i64, Refusal> {
-    session.guest.allow(Operation::Stat)?;
-    let path = session.old_path(argument)?;
+    let path = session.old_path(argument);
+    let path = session.guest.allow(Operation::Stat, path)?;
     let facts = session.guest.library.stat(&path)?;
     match facts.kind {
         Kind::File => Ok(facts.modified.seconds),
@@ -129,8 +129,7 @@ fn set_time(
 ) -> Result<(), Refusal> {
     let set = session
         .guest
-        .allow(Operation::SetTime)
-        .and_then(|()| session.old_path(argument))
+        .allow(Operation::SetTime, session.old_path(argument))
         .and_then(|path| {
             let stamp = Stamp { seconds, nanos };
             session.guest.library.set_time(&path, stamp)
@@ -191,8 +190,7 @@ fn change_mode(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     };
     let set = session
         .guest
-        .allow(Operation::SetMode)
-        .and_then(|()| session.old_path(path))
+        .allow(Operation::SetMode, session.old_path(path))
         .and_then(|path| session.guest.library.set_mode(&path, mode));
     let (shown, mode) = (session.shown(path), format!("{mode:03o}"));
     let fields: [(&str, &dyn Display); 2] = [("path", &shown), ("mode", &mode)];

@@ -123,8 +123,7 @@ impl Session<'_> {
     fn sum(&mut self, sum: Sum, path: &[u8], part: Part) -> Result<(String, u64, u64), Stop> {
         let opened = self
             .guest
-            .allow(Operation::Get)
-            .and_then(|()| self.old_path(path))
+            .allow(Operation::Get, self.old_path(path))
             .and_then(|path| self.guest.library.open_file(&path));
         let result = opened.map_err(Stop::from).and_then(|file| {
             let (from, to) = bounds(part, file.facts().size)?;

@@ -2,13 +2,15 @@
 //! and not what the bits of its mode would let it do. Run by a child.
 
 use super::{Handled, Session};
+use crate::ipc::Policy;
 use crate::rights::{Operation, Right, Rights};
 use crate::sys::file::{self, Facts, Kind};
 use crate::wire::ftp::facts::{Entry, Facts as Wanted, Listed};
 use crate::wire::ftp::path::{absolute, resolve};
 use crate::wire::ftp::{listing, reply};
 use crate::wire::name;
-use crate::wire::path::Bad;
+use crate::wire::path::{Bad, RelPath};
+use std::borrow::Cow;
 
 /// What a line of a listing looks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,10 @@ pub(super) enum Style {
 pub(super) struct Form {
     style: Style,
     wanted: Wanted,
-    rights: Rights,
+    policy: Policy,
+    /// The folder whose entries are shown.
+    at: RelPath,
+    /// What may be done with all that is in it, where there is no drop box in the way.
     file: String,
     folder: String,
     /// Seconds since 1970: what is older than half a year is shown with its year.
@@ -34,13 +39,20 @@ pub(super) struct Form {
 }
 
 impl Form {
-    pub(super) fn new(style: Style, wanted: Wanted, rights: Rights) -> Form {
+    pub(super) fn new(style: Style, wanted: Wanted, policy: &Policy, at: &RelPath) -> Form {
+        let plain = Policy {
+            rights: policy.rights,
+            boxes: Vec::new(),
+        };
+        // Anything but the root.
+        let below = RelPath::parse(b"x").unwrap_or_default();
         Form {
             style,
             wanted,
-            rights,
-            file: perm(rights, Kind::File, false),
-            folder: perm(rights, Kind::Folder, false),
+            policy: policy.clone(),
+            at: at.clone(),
+            file: perm(&plain, Kind::File, &below),
+            folder: perm(&plain, Kind::Folder, &below),
             now: file::now().seconds,
         }
     }
@@ -48,29 +60,37 @@ impl Form {
     /// Adds a line, with its end.
     pub(super) fn write(&self, out: &mut Vec<u8>, facts: &Facts, name: &[u8]) {
         match self.style {
-            Style::Long => listing::write(out, self.now, &self.entry(facts), name),
+            Style::Long => listing::write(out, self.now, &entry(facts, ""), name),
             Style::Names => listing::write_name(out, name),
-            Style::Facts => self.wanted.write(out, &self.entry(facts), name),
+            Style::Facts => {
+                let perm = self.perm(facts.kind, name);
+                self.wanted.write(out, &entry(facts, &perm), name);
+            }
         }
     }
 
     /// Adds the line about the listed folder itself: the facts of RFC 3659, section 7.5.1.2; otherwise there is none.
-    pub(super) fn write_itself(&self, out: &mut Vec<u8>, facts: &Facts, is_root: bool) {
+    pub(super) fn write_itself(&self, out: &mut Vec<u8>, facts: &Facts) {
         if self.style == Style::Facts {
-            let perm = perm(self.rights, Kind::Folder, is_root);
+            let perm = perm(&self.policy, Kind::Folder, &self.at);
             let entry = entry(facts, &perm);
             self.wanted.write_listed(out, Listed::This, &entry, b".");
         }
     }
 
-    fn entry(&self, facts: &Facts) -> Entry<'_> {
-        entry(
-            facts,
-            match facts.kind {
-                Kind::Folder => &self.folder,
-                _ => &self.file,
-            },
-        )
+    /// What may be done with the entry `name`.
+    fn perm(&self, kind: Kind, name: &[u8]) -> Cow<'_, str> {
+        let known = match kind {
+            Kind::Folder => &self.folder,
+            _ => &self.file,
+        };
+        if self.policy.boxes.is_empty() {
+            return known.into();
+        }
+        match resolve(&self.at, name) {
+            Ok(path) => perm(&self.policy, kind, &path).into(),
+            Err(_) => known.into(),
+        }
     }
 }
 
@@ -88,25 +108,28 @@ fn entry<'a>(facts: &Facts, perm: &'a str) -> Entry<'a> {
     }
 }
 
-/// What somebody with these rights may do with a file or folder, in the letters of RFC 3659, section 7.5.5. The root stays where
-/// it is.
-fn perm(rights: Rights, kind: Kind, is_root: bool) -> String {
-    let replaces = rights.allow(Operation::Put { overwrite: true }).is_ok();
+/// What somebody may do with the file or folder `path`, in the letters of RFC 3659, section 7.5.5. The root stays where it is.
+fn perm(policy: &Policy, kind: Kind, path: &RelPath) -> String {
+    let may = |operation| policy.allow(operation, path).is_ok();
+    let replaces = may(Operation::Put { overwrite: true });
+    let moves = may(Operation::Rename { overwrite: false }) && !path.is_root();
+    let goes = may(Operation::Remove) && !path.is_root();
+    let inside = policy.rights_at(path);
     let letters: &[(char, bool)] = match kind {
         Kind::Folder => &[
-            ('f', rights.has(Right::Rename) && !is_root),
-            ('l', rights.has(Right::List)),
-            ('c', rights.has(Right::Put)),
-            ('d', rights.has(Right::Delete) && !is_root),
-            ('m', rights.has(Right::Mkdir)),
-            ('p', rights.has(Right::Delete)),
-            ('e', rights != Rights::NONE),
+            ('f', moves),
+            ('l', may(Operation::List)),
+            ('c', inside.has(Right::Put)),
+            ('d', goes),
+            ('m', inside.has(Right::Mkdir)),
+            ('p', inside.has(Right::Delete)),
+            ('e', policy.rights != Rights::NONE),
         ],
         _ => &[
             ('a', replaces),
-            ('d', rights.has(Right::Delete)),
-            ('f', rights.has(Right::Rename)),
-            ('r', rights.has(Right::Get)),
+            ('d', goes),
+            ('f', moves),
+            ('r', may(Operation::Get)),
             ('w', replaces),
         ],
     };
@@ -123,8 +146,7 @@ pub(super) fn mlst(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     let path = resolve(&session.folder, argument).map_err(Bad::when_reading);
     let found = session
         .guest
-        .allow(Operation::Stat)
-        .and(path)
+        .allow(Operation::Stat, path)
         .and_then(|path| session.look(&path).map(|facts| (path, facts)));
     let shown = name::encode(argument);
     session
@@ -134,7 +156,7 @@ pub(super) fn mlst(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         Ok(found) => found,
         Err(refusal) => return session.refuse(&refusal),
     };
-    let perm = perm(session.guest.grant.rights, facts.kind, path.is_root());
+    let perm = perm(&session.guest.grant.policy, facts.kind, &path);
     let line = session.facts.text(&entry(&facts, &perm), &absolute(&path));
     let said = [&b"Facts:"[..], &line, b"End"];
     session.line.control.send(&reply::lines(250, &said))
@@ -146,16 +168,17 @@ mod tests {
 
     #[test]
     fn what_one_may_do_follows_the_rights() {
-        let all = |kind, is_root| perm(Rights::ALL, kind, is_root);
-        assert_eq!(all(Kind::File, false), "adfrw");
-        assert_eq!(all(Kind::Folder, false), "flcdmpe");
-        assert_eq!(all(Kind::Folder, true), "lcmpe");
+        let path = |text: &str| RelPath::parse(text.as_bytes()).expect("path");
+        let of = |rights: Rights, kind, at: &str| {
+            let boxes = Vec::new();
+            perm(&Policy { rights, boxes }, kind, &path(at))
+        };
+        assert_eq!(of(Rights::ALL, Kind::File, "x"), "adfrw");
+        assert_eq!(of(Rights::ALL, Kind::Folder, "x"), "flcdmpe");
+        assert_eq!(of(Rights::ALL, Kind::Folder, ""), "lcmpe");
         let only = |rights: &[Right]| {
             let rights = rights.iter().copied().collect();
-            (
-                perm(rights, Kind::File, false),
-                perm(rights, Kind::Folder, false),
-            )
+            (of(rights, Kind::File, "x"), of(rights, Kind::Folder, "x"))
         };
         for (rights, file, folder) in [
             (&[][..], "", ""),

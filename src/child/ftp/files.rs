@@ -51,8 +51,13 @@ impl Session<'_> {
 
     /// What is kept of the client's cut upload to a name that nothing is published under.
     pub(super) fn kept(&self, path: &RelPath) -> Option<Facts> {
-        let may = self.guest.allow(Operation::Put { overwrite: false });
-        may.ok().and_then(|()| self.guest.library.resumable(path))
+        let may = self
+            .guest
+            .allow(Operation::Put { overwrite: false }, Ok(path));
+        // Where it gets another name, it goes on whatever has that one.
+        let whatever = self.guest.terms(path).rename_taken;
+        may.ok()
+            .and_then(|path| self.guest.library.resumable(path, whatever))
     }
 }
 
@@ -68,7 +73,7 @@ fn named(argument: &[u8]) -> Result<(), Refusal> {
 /// is a folder to go to.
 pub(super) fn cwd(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     let library = session.guest.library;
-    let folder = match session.guest.grant.rights {
+    let folder = match session.guest.grant.policy.rights {
         Rights::NONE => Err(Code::Denied.into()),
         _ => session.old_path(argument).and_then(|path| {
             let facts = library.stat(&path)?;
@@ -118,8 +123,7 @@ fn told(path: &RelPath, what: &str) -> Vec<u8> {
 pub(super) fn mkd(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     let made = session
         .guest
-        .allow(Operation::MakeFolder)
-        .and_then(|()| session.new_path(argument))
+        .allow(Operation::MakeFolder, session.new_path(argument))
         .and_then(|path| {
             session
                 .guest
@@ -150,8 +154,10 @@ pub(super) fn rnfr(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     session.renamed = None;
     let found = session
         .guest
-        .allow(Operation::Rename { overwrite: false })
-        .and_then(|()| session.old_path(argument))
+        .allow(
+            Operation::Rename { overwrite: false },
+            session.old_path(argument),
+        )
         .and_then(|path| session.guest.library.stat(&path).map(|_| path));
     match found {
         Ok(path) => {
@@ -173,12 +179,11 @@ pub(super) fn rnto(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         return session.line.control.say(503, "RNFR comes first.");
     };
     let doing = Doing::now();
-    let overwrite = session.guest.grant.rights.has(Right::Overwrite);
+    let overwrite = session.guest.grant.policy.rights.has(Right::Overwrite);
     let renamed = session
         .guest
-        .allow(Operation::Rename { overwrite })
-        .and_then(|()| session.new_path(argument))
-        .and_then(|to| session.guest.library.rename(&from, &to, overwrite));
+        .allow_rename(overwrite, Ok(&from), session.new_path(argument))
+        .and_then(|(from, to)| session.guest.library.rename(from, &to, overwrite));
     if let Ok(Some(replaced)) = &renamed {
         session.guest.spend(Spending::of_removed(replaced))?;
     }
@@ -212,8 +217,7 @@ impl Session<'_> {
         let doing = Doing::now();
         let removed = self
             .guest
-            .allow(Operation::Remove)
-            .and_then(|()| self.old_path(argument))
+            .allow(Operation::Remove, self.old_path(argument))
             .and_then(|path| self.guest.library.remove_only(&path, kind));
         if let Ok(gone) = &removed {
             self.guest.spend(Spending::of_removed(gone))?;

@@ -53,7 +53,7 @@ pub(super) fn stat(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         Of::One(_) => 213,
         _ => 212,
     };
-    let form = session.form(Style::Long);
+    let form = session.form(Style::Long, &plan.path);
     let library = session.guest.library;
     session
         .line
@@ -121,8 +121,8 @@ fn logged(result: &Result<(), Stop>, listed: &Summary) -> Result<u64, Refusal> {
 }
 
 impl Session<'_> {
-    fn form(&self, style: Style) -> Form {
-        Form::new(style, self.facts, self.guest.grant.rights)
+    fn form(&self, style: Style, at: &RelPath) -> Form {
+        Form::new(style, self.facts, &self.guest.grant.policy, at)
     }
 
     fn log_list(&self, asked: &List<'_>, result: &Result<u64, Refusal>) {
@@ -144,7 +144,7 @@ impl Session<'_> {
                 return self.refuse(&refusal);
             }
         };
-        let form = self.form(style);
+        let form = self.form(style, &plan.path);
         let library = self.guest.library;
         let (result, listed) = match self
             .line
@@ -181,14 +181,16 @@ impl Session<'_> {
 
     /// Opens what is to be listed, if it may be.
     fn plan(&self, asked: &List<'_>, style: Style) -> Result<Plan, Refusal> {
-        self.guest.allow(Operation::List)?;
         let library = self.guest.library;
         // Only names that stand alone are asked for as they are (RFC 3659, section 7.2: those of MLSD are of the folder).
         let before_names = |folder| match style {
             Style::Names => prefix(folder),
             _ => Vec::new(),
         };
-        let resolved = |path| resolve(&self.folder, path).map_err(Bad::when_reading);
+        let resolved = |path| {
+            let path = resolve(&self.folder, path).map_err(Bad::when_reading);
+            self.guest.allow(Operation::List, path)
+        };
         if style != Style::Facts
             && let Some((folder, pattern)) = glob::is_pattern(asked.path)
         {
@@ -283,7 +285,7 @@ impl<'a> Sending<'a> {
                 self.listed.entries += 1;
             }
             Of::Folder(facts, walk) => {
-                form.write_itself(&mut self.lines, &facts, path.is_root());
+                form.write_itself(&mut self.lines, &facts);
                 self.folder(form, walk, &prefix, |_| true)?;
             }
             Of::Matching(pattern, walk) => {
@@ -339,12 +341,15 @@ impl<'a> Sending<'a> {
                 continue;
             }
             // What has too long a path cannot be asked for; others have gone since, or are not to be read.
-            let opened = resolve(path, &name)
-                .map_err(Bad::when_reading)
-                .and_then(|below| {
-                    let walks = (library.walk(&below, false)?, library.walk(&below, false)?);
-                    Ok((below, walks))
-                });
+            let below = resolve(path, &name).map_err(Bad::when_reading);
+            // It shows, and that is all there is of it.
+            if below.as_ref().is_ok_and(|below| library.is_closed(below)) {
+                continue;
+            }
+            let opened = below.and_then(|below| {
+                let walks = (library.walk(&below, false)?, library.walk(&below, false)?);
+                Ok((below, walks))
+            });
             let Ok((below, (inside, again))) = opened else {
                 self.listed.unreadable += 1;
                 continue;

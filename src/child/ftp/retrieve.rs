@@ -52,17 +52,14 @@ pub(super) fn handle(session: &mut Session<'_>, argument: &[u8]) -> Handled {
         Some((first, last)) => first..last.saturating_add(1),
         None => from..u64::MAX,
     };
-    let resolved =
-        session
-            .guest
-            .allow(Operation::Get)
-            .and_then(|()| match (range, session.line.kind) {
-                (Some(_), Type::Ascii) => {
-                    let what = "a part is counted in bytes: TYPE I comes first";
-                    Err(Refusal::new(Code::Request, what))
-                }
-                _ => session.old_path(argument),
-            });
+    let path = match (range, session.line.kind) {
+        (Some(_), Type::Ascii) => {
+            let what = "a part is counted in bytes: TYPE I comes first";
+            Err(Refusal::new(Code::Request, what))
+        }
+        _ => session.old_path(argument),
+    };
+    let resolved = session.guest.allow(Operation::Get, path);
     let path = match resolved {
         Ok(path) => path,
         Err(refusal) => {

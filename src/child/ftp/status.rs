@@ -62,9 +62,9 @@ pub(super) fn opts(session: &mut Session<'_>, argument: &[u8]) -> Handled {
 /// AVBL (draft-peterson-streamlined-ftp-command-extensions): bytes that there is room for.
 pub(super) fn available(session: &mut Session<'_>, argument: &[u8]) -> Handled {
     let guest = &session.guest;
+    let path = resolve(&session.folder, argument).map_err(Bad::when_reading);
     let room = guest
-        .allow(Operation::Put { overwrite: false })
-        .and_then(|()| resolve(&session.folder, argument).map_err(Bad::when_reading))
+        .allow(Operation::Put { overwrite: false }, path)
         .and_then(|path| match guest.library.stat(&path) {
             Ok(facts) if facts.kind == Kind::Folder => Ok(()),
             _ => Err(Refusal::new(Code::NotFound, "there is no such folder")),

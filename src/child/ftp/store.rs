@@ -15,12 +15,12 @@ use crate::child::deeds::{Deed, Doing};
 use crate::child::guest::Guest;
 use crate::child::quota::Spending;
 use crate::child::stored;
-use crate::config::{OnHangup, OnTaken};
+use crate::config::OnHangup;
 use crate::error::{Code, Refusal};
 use crate::ledger::Verb;
 use crate::library::{From as Begin, Published, Ready, Streamed};
 use crate::log::ftp::{self, Deed as Logged, Moved};
-use crate::rights::{Operation, Right};
+use crate::rights::Operation;
 use crate::sys::process::monotonic_millis;
 use crate::wire::ftp::command::{Type, allo};
 use crate::wire::ftp::path::absolute;
@@ -116,10 +116,10 @@ struct Stored {
 impl Session<'_> {
     fn store(&mut self, argument: &[u8], begin: Begin, unique: bool) -> Handled {
         let announced = self.announced.take();
+        let path = self.new_path(argument);
         let resolved = self
             .guest
-            .allow(Operation::Put { overwrite: false })
-            .and_then(|()| self.new_path(argument))
+            .allow(Operation::Put { overwrite: false }, path)
             .and_then(|path| match self.range.take() {
                 Some(_) => Err(Refusal::new(Code::Request, "RANG is for RETR and HASH")),
                 None => Ok(path),
@@ -219,7 +219,8 @@ impl Session<'_> {
         } = *what;
         let guest = &mut self.guest;
         let library = guest.library;
-        let rename_taken = unique || guest.grant.on_taken == OnTaken::Rename;
+        let terms = guest.terms(path);
+        let rename_taken = unique || terms.rename_taken;
         let slot = self.line.control.slot();
         let mut upload = library.begin_streamed(
             path,
@@ -227,8 +228,9 @@ impl Session<'_> {
                 from: begin,
                 size: announced,
                 digest: self.line.world.config.receipt.kind(),
-                overwrite: guest.grant.rights.has(Right::Overwrite) && !rename_taken,
+                overwrite: terms.may_overwrite && !rename_taken,
                 rename_taken,
+                largest: terms.largest,
                 ..Streamed::default()
             },
         )?;
@@ -261,7 +263,7 @@ impl Session<'_> {
         let stored = match received {
             Ok(moment) => {
                 let ready = upload.finish_streamed();
-                publish(&mut self.line.control, guest, ready, moment)
+                publish(&mut self.line.control, guest, path, ready, moment)
             }
             Err(stop) => {
                 match &stop {
@@ -291,13 +293,14 @@ fn last(path: &RelPath) -> &[u8] {
 fn publish(
     control: &mut Control,
     guest: &Guest,
+    path: &RelPath,
     ready: Ready,
     evidence: Evidence,
 ) -> Result<Stored, Stop> {
     let id = stored::new_id()?;
     let control = RefCell::new(control);
     // Its bytes are on the disk by now: the time that took is part of the moment.
-    let give = |file: std::os::fd::BorrowedFd<'_>| {
+    let give = |_, file: std::os::fd::BorrowedFd<'_>| {
         if let Evidence::PresentUntil(until) = evidence {
             let left = until.saturating_sub(monotonic_millis());
             if control.borrow_mut().hangs_up_within(left) {
@@ -305,7 +308,7 @@ fn publish(
                 return Err(Refusal::new(Code::Cancelled, what));
             }
         }
-        guest.give(file)
+        guest.give(file, path)
     };
     let outcome = guest.library.publish(vec![ready], &give).pop();
     let published = outcome.unwrap_or_else(|| Err(Code::Io.into()))?;

@@ -44,8 +44,8 @@ pub(super) struct Shown {
 /// A file of the library.
 pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
     let opened = guest
-        .allow(Operation::Get)
-        .and_then(|()| guest.library.open_file(path));
+        .allow(Operation::Get, Ok(path))
+        .and_then(|path| guest.library.open_file(path));
     let is_folder = matches!(
         exchange.head.target,
         Target::Library {
@@ -78,8 +78,8 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
 /// True for a folder, for who may see what is there.
 fn is_listed_folder(guest: &Guest, path: &RelPath) -> bool {
     let facts = guest
-        .allow(Operation::List)
-        .and_then(|()| guest.library.stat(path));
+        .allow(Operation::List, Ok(path))
+        .and_then(|path| guest.library.stat(path));
     facts.is_ok_and(|facts| facts.kind == file::Kind::Folder)
 }
 

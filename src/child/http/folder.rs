@@ -139,8 +139,8 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
     let asked = Asked::of(&exchange.head.query);
     let for_people = !asked.json && !exchange.wants("application/json");
     let listed = guest
-        .allow(Operation::List)
-        .and_then(|()| gather(guest.library, path, &asked, exchange.connection.slot()));
+        .allow(Operation::List, Ok(path))
+        .and_then(|path| gather(guest.library, path, &asked, exchange.connection.slot()));
     let shown = name::encode(path.as_bytes());
     let bytes = listed.as_ref().map_err(Refusal::clone).map(|_| 0);
     guest.log_list(&shown, &bytes);
@@ -150,7 +150,7 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
             let told = Told {
                 path: String::from_utf8_lossy(path.as_bytes()),
                 user: guest.grant.user.as_deref(),
-                rights: guest.grant.rights,
+                rights: guest.grant.policy.rights_at(path),
                 total: listing.total,
                 matching: listing.matching,
                 from: asked.from,
@@ -162,7 +162,7 @@ pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
             packed::reply(exchange, 200, "application/json", text, page::VARY)
         }
         Err(refusal) if for_people && refusal.code == Code::Denied => {
-            let may_put = guest.grant.rights.has(Right::Put);
+            let may_put = guest.grant.policy.rights.has(Right::Put);
             page::closed(exchange, guest, path, may_put)
         }
         Err(refusal) => return exchange.refuse(&refusal),

@@ -257,7 +257,7 @@ fn number<'a>(text: &mut &'a [u8]) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Durability, Files};
+    use crate::config::Files;
 
     #[test]
     fn names_stand_where_people_look_for_them() {
@@ -325,16 +325,7 @@ mod tests {
     #[test]
     fn what_is_too_much_to_sort_is_all_there_in_some_order() {
         let folder = tempfile::tempdir().expect("tempdir");
-        let files = Files {
-            named: false,
-            durability: Durability::None,
-            keep_free: 0,
-            largest_file: None,
-            partial_hours: 1,
-            one_filesystem: true,
-            umask: 0o022,
-        };
-        let library = Library::open(folder.path(), files, None).expect("library");
+        let library = Library::open(folder.path(), Files::of_tests(), None).expect("library");
         for i in 0..40 {
             std::fs::write(folder.path().join(format!("file {i:02}")), "").expect("write");
         }

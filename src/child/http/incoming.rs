@@ -184,9 +184,9 @@ fn give_back(guest: &Guest, reserved: Reserved) -> Result<(), Stop> {
 fn publish(guest: &Guest, path: &RelPath, ready: Ready) -> Result<Stored, Refusal> {
     let id = stored::new_id()?;
     let facts = Cell::new(None);
-    let give = |fd: std::os::fd::BorrowedFd<'_>| {
+    let give = |_, fd: std::os::fd::BorrowedFd<'_>| {
         facts.set(Some(file::facts(fd)?));
-        guest.give(fd)
+        guest.give(fd, path)
     };
     let outcome = guest.library.publish(vec![ready], &give).pop();
     let published = outcome.unwrap_or_else(|| Err(Code::Io.into()))?;

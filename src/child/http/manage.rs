@@ -53,7 +53,7 @@ fn remove(
     path: &RelPath,
     count: &mut u64,
 ) -> Result<Removed> {
-    guest.allow(Operation::Remove)?;
+    guest.allow(Operation::Remove, Ok(path))?;
     put::precondition(exchange, guest, path)?;
     let library = guest.library;
     let removed = if exchange.asks("recursive") {
@@ -98,7 +98,7 @@ pub(super) fn mkcol(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPa
 }
 
 fn make(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> Result<()> {
-    guest.allow(Operation::MakeFolder)?;
+    guest.allow(Operation::MakeFolder, Ok(path))?;
     if !matches!(exchange.head.framing, Framing::None | Framing::Length(0)) {
         let what = "a folder is made without a body";
         return Err(Stop::refused(415, Refusal::new(Code::Request, what)));
@@ -146,8 +146,10 @@ fn change_name(
         Some(b"T" | b"t") => true,
         Some(_) => return Err(Refusal::new(Code::Request, "Overwrite is T or F").into()),
     };
-    guest.allow(Operation::Rename { overwrite })?;
-    let (to, to_folder) = to.as_ref().map_err(Refusal::clone)?;
+    let to = to.as_ref().map_err(Refusal::clone);
+    let to_folder = to.as_ref().is_ok_and(|(_, is_folder)| *is_folder);
+    let to = to.map(|(to, _)| to);
+    let (from, to) = guest.allow_rename(overwrite, Ok(from), to)?;
     put::precondition(exchange, guest, from)?;
     let library = guest.library;
     // What is missing: this, or the way there.
@@ -159,7 +161,7 @@ fn change_name(
             ..
         }
     );
-    if (from_folder || *to_folder) && there.kind != Kind::Folder {
+    if (from_folder || to_folder) && there.kind != Kind::Folder {
         return Err(plain(Code::NotFolder.into()));
     }
     let moved = library.rename(from, to, overwrite);

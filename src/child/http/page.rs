@@ -173,7 +173,7 @@ pub(super) fn folder(
     listing: &Listing,
 ) -> Reply {
     let words = Words::of(exchange);
-    let rights = guest.grant.rights;
+    let rights = guest.grant.policy.rights_at(path);
     let mut main = rows::bar(words, asked, rights);
     rows::table(&mut main, words, asked, listing, rights);
     if rights.has(Right::Put) {
@@ -229,7 +229,7 @@ fn data(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> serde_json::V
     json!({
         "path": String::from_utf8_lossy(path.as_bytes()),
         "user": guest.grant.user,
-        "rights": guest.grant.rights,
+        "rights": guest.grant.policy.rights_at(path),
         "shares": shares(exchange, guest),
         "words": words,
     })

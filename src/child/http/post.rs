@@ -11,12 +11,11 @@ use super::{Handled, put, receipt, refusal};
 use crate::child::deeds::Doing;
 use crate::child::guest::Guest;
 use crate::child::pieces::PIECE;
-use crate::config::OnTaken;
 use crate::error::{Code, Refusal};
 use crate::ledger::Verb;
 use crate::library::Streamed;
 use crate::log::quoted;
-use crate::rights::{Operation, Right};
+use crate::rights::Operation;
 use crate::sys::file::Kind;
 use crate::wire::http::head::{Framing, encode};
 use crate::wire::http::multipart::{BadForm, Multipart, Step};
@@ -74,7 +73,7 @@ fn begin<'a>(
     guest: &Guest,
     folder: &'a RelPath,
 ) -> Result<Form<'a>, Stop> {
-    guest.allow(Operation::Put { overwrite: false })?;
+    guest.allow(Operation::Put { overwrite: false }, Ok(folder))?;
     let there = guest.library.stat(folder);
     // It is what the request is about.
     let there = there.map_err(|refusal| Stop::refused(refusal::status_of(&refusal), refusal))?;
@@ -181,12 +180,14 @@ impl Form<'_> {
             Some(name) => name,
         };
         let path = incoming::below(self.folder, name)
+            .and_then(|path| guest.allow(Operation::Put { overwrite: false }, Ok(path)))
             .map_err(|refusal| self.explain(name, refusal.into()))?;
-        let rename_taken = guest.grant.on_taken == OnTaken::Rename;
+        let terms = guest.terms(&path);
         let streamed = Streamed {
             digest: exchange.world.config.receipt.kind(),
-            overwrite: guest.grant.rights.has(Right::Overwrite) && !rename_taken,
-            rename_taken,
+            overwrite: terms.may_overwrite && !terms.rename_taken,
+            rename_taken: terms.rename_taken,
+            largest: terms.largest,
             ..Streamed::default()
         };
         let slot = exchange.connection.slot();

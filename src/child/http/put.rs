@@ -13,12 +13,11 @@ use super::refusal;
 use super::reply::Reply;
 use crate::child::deeds::Doing;
 use crate::child::guest::Guest;
-use crate::config::OnTaken;
 use crate::digest::Value;
 use crate::error::{Code, Refusal};
 use crate::ledger::Verb;
 use crate::library::{Expected, From as Begin, Streamed};
-use crate::rights::{Operation, Right};
+use crate::rights::Operation;
 use crate::sys::file::Stamp;
 use crate::wire::http::conditions::{Verdict, judge};
 use crate::wire::http::content_range::ContentRange;
@@ -88,8 +87,8 @@ pub(super) fn put(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath
 
 /// HEAD with `?upload`: what is kept of the client's own cut upload.
 pub(super) fn offset(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
-    match guest.allow(Operation::Put { overwrite: false }) {
-        Ok(()) => {
+    match guest.allow(Operation::Put { overwrite: false }, Ok(path)) {
+        Ok(path) => {
             let kept = guest.library.kept(path).to_string();
             let reply = Reply::new(204).field("Upload-Offset", kept);
             exchange.reply(reply.field("Cache-Control", "no-store"))
@@ -101,8 +100,8 @@ pub(super) fn offset(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelP
 /// DELETE with `?upload`: throws it away.
 pub(super) fn forget(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
     let forgotten = guest
-        .allow(Operation::Put { overwrite: false })
-        .and_then(|()| guest.library.forget(path));
+        .allow(Operation::Put { overwrite: false }, Ok(path))
+        .and_then(|path| guest.library.forget(path));
     let shown = name::encode(path.as_bytes());
     guest.log("forget", &[("path", &shown)], forgotten.as_ref().err());
     match forgotten {
@@ -118,7 +117,7 @@ fn receive(
     doing: &mut Doing,
     came: &mut u64,
 ) -> Result<Done, Stop> {
-    guest.allow(Operation::Put { overwrite: false })?;
+    guest.allow(Operation::Put { overwrite: false }, Ok(path))?;
     let asked = understand(exchange, guest, path)?;
     // Of a part that is kept nothing more is heard.
     if asked.range.is_none_or(|range| range.is_end()) {
@@ -127,7 +126,7 @@ fn receive(
     }
     let slot = exchange.connection.slot();
     let begun = Incoming::begin(guest, slot, path, asked.streamed, asked.size);
-    let mut incoming = begun.map_err(|stop| asked.explain(stop, exchange, guest))?;
+    let mut incoming = begun.map_err(|stop| asked.explain(stop, exchange))?;
     if let Err(stop) = body::receive(exchange, guest, &mut incoming, came) {
         return Err(incoming.end(guest, stop));
     }
@@ -135,7 +134,7 @@ fn receive(
         return Ok(Done::Kept(incoming.keep(guest)?));
     }
     let stored = incoming.store(guest, asked.said.as_ref());
-    let stored = stored.map_err(|stop| asked.explain(stop, exchange, guest))?;
+    let stored = stored.map_err(|stop| asked.explain(stop, exchange))?;
     Ok(Done::Stored(Box::new(stored)))
 }
 
@@ -165,8 +164,9 @@ fn understand(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> Result<
     let modified = modified(head)?;
     let expected = precondition(exchange, guest, path)?;
     let is_new = head.one("if-none-match") == Some(b"*");
-    let rename_taken = guest.grant.on_taken == OnTaken::Rename && expected.is_none() && !is_new;
-    let rights = guest.grant.rights;
+    let terms = guest.terms(path);
+    // Nothing that a client says lets it know what is in a drop box.
+    let rename_taken = terms.is_blind || terms.rename_taken && expected.is_none() && !is_new;
     let streamed = Streamed {
         from: range.map_or(Begin::Start, |range| Begin::Kept(range.first)),
         size: range.map_or(length, |range| Some(range.total - range.first)),
@@ -178,10 +178,11 @@ fn understand(exchange: &Exchange<'_>, guest: &Guest, path: &RelPath) -> Result<
         } else {
             None
         },
-        overwrite: rights.has(Right::Overwrite) && !rename_taken && !is_new,
+        overwrite: terms.may_overwrite && !rename_taken && !is_new,
         expected,
         rename_taken,
-        parents: exchange.asks("parents") && rights.has(Right::Mkdir),
+        largest: terms.largest,
+        parents: exchange.asks("parents") && terms.makes_folders,
     };
     Ok(Asked {
         streamed,
@@ -251,6 +252,13 @@ pub(super) fn precondition(
     {
         return Ok(None);
     }
+    if guest.terms(path).is_blind {
+        // A new name is what every upload gets there; of anything else nothing is told.
+        return match head.one("if-none-match") {
+            Some(b"*") if !says("if-match") && !says("if-unmodified-since") => Ok(None),
+            _ => Err(Refusal::from(Code::Denied).into()),
+        };
+    }
     let there = match guest.library.stat(path) {
         Ok(facts) => Some(facts),
         Err(refusal) if matches!(refusal.code, Code::NotFound | Code::NotFolder) => None,
@@ -278,7 +286,7 @@ pub(super) fn precondition(
 
 impl Asked {
     /// A refusal in the words of HTTP, where it means something else by what was asked.
-    fn explain(&self, stop: Stop, exchange: &Exchange<'_>, guest: &Guest) -> Stop {
+    fn explain(&self, stop: Stop, exchange: &Exchange<'_>) -> Stop {
         let Stop::Refused { status, refusal } = stop else {
             return stop;
         };
@@ -288,7 +296,7 @@ impl Asked {
                 let what = "the name is taken, and you may not replace files";
                 Stop::refused(status, Refusal::new(Code::Exists, what))
             }
-            Code::NotFound if exchange.asks("parents") && !guest.grant.rights.has(Right::Mkdir) => {
+            Code::NotFound if exchange.asks("parents") && !self.streamed.parents => {
                 let what = "the folder is not there, and you may not make folders";
                 Refusal::new(Code::Denied, what).into()
             }

@@ -30,16 +30,15 @@ pub(super) fn handle(exchange: &mut Exchange<'_>, guest: &mut Guest, target: &Ta
     let Target::Library { path, is_folder } = target else {
         return missing(exchange, guest, &Code::NotFound.into());
     };
-    if let Err(refusal) = guest.allow(Operation::Get) {
-        return missing(exchange, guest, &refusal);
-    }
     let wanted = if *is_folder {
         beneath(path, INDEX)
     } else {
         Some(path.clone())
     };
-    let Some(wanted) = wanted else {
-        return missing(exchange, guest, &Code::NotFound.into());
+    let wanted = wanted.ok_or_else(|| Refusal::from(Code::NotFound));
+    let wanted = match guest.allow(Operation::Get, wanted) {
+        Ok(wanted) => wanted,
+        Err(refusal) => return missing(exchange, guest, &refusal),
     };
     match guest.library.open_file(&wanted) {
         Ok(file) => files::send(exchange, guest, &wanted, &file, &shown(200, &wanted)),
@@ -69,6 +68,7 @@ fn missing(exchange: &mut Exchange<'_>, guest: &mut Guest, refusal: &Refusal) ->
         .then(|| RelPath::parse(NOT_FOUND).ok())
         .flatten();
     let opened = page.and_then(|page| {
+        let page = guest.allow(Operation::Get, Ok(page)).ok()?;
         let file = guest.library.open_file(&page).ok()?;
         Some((page, file))
     });

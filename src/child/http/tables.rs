@@ -124,14 +124,14 @@ pub(super) fn dispatch(exchange: &mut Exchange<'_>, visitor: &mut Visitor) -> Ha
                 }
                 Target::Library { path, .. } => path,
                 Target::Nowhere(bad) => {
-                    let refusal = guest.allow(operation(exchange)).err();
-                    return exchange.refuse(&refusal.unwrap_or_else(|| {
-                        if exchange.head.method.is_safe() {
-                            bad.when_reading()
-                        } else {
-                            bad.when_writing()
-                        }
-                    }));
+                    let bad = if exchange.head.method.is_safe() {
+                        bad.when_reading()
+                    } else {
+                        bad.when_writing()
+                    };
+                    let none = Err::<RelPath, _>(bad.clone());
+                    let refusal = guest.allow(operation(exchange), none).err();
+                    return exchange.refuse(&refusal.unwrap_or(bad));
                 }
                 Target::Own(_) | Target::Server => return Ok(()),
             };

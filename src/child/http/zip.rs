@@ -31,9 +31,9 @@ const SIGN: u64 = 256;
 pub(super) fn get(exchange: &mut Exchange<'_>, guest: &mut Guest, path: &RelPath) -> Handled {
     let slot = exchange.connection.slot();
     let sound = guest
-        .allow(Operation::List)
-        .and_then(|()| guest.allow(Operation::Get))
-        .and_then(|()| survey(guest, path, slot));
+        .allow(Operation::List, Ok(path))
+        .and_then(|path| guest.allow(Operation::Get, Ok(path)))
+        .and_then(|path| survey(guest, path, slot));
     let expected = match sound {
         Ok(expected) => expected,
         Err(refusal) => {

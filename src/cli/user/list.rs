@@ -31,6 +31,11 @@ pub(in crate::cli) fn limits_of(account: &Account) -> String {
     note("umask", account.umask.map(|bits| format!("{bits:04o}")));
     note("owner", account.owner.map(|id| id.to_string()));
     note("group", account.group.map(|id| id.to_string()));
+    let commands = &account.commands;
+    note(
+        "commands",
+        (!commands.is_empty()).then(|| commands.join(",")),
+    );
     if said.is_empty() {
         "no limits of their own".into()
     } else {
@@ -76,6 +81,7 @@ pub(super) fn all(users: &Users, json: bool) -> String {
                 "umask": account.umask.map(|bits| format!("{bits:04o}")),
                 "owner": account.owner,
                 "group": account.group,
+                "commands": account.commands,
             });
             text += &format!("{line}\n");
         } else {

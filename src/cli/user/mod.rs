@@ -163,6 +163,9 @@ struct Limits {
     /// Which group new files belong to.
     #[arg(long, value_name = "NAME")]
     group: Option<String>,
+    /// Commands of the configuration that they may have run, with commas.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    commands: Vec<String>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -182,6 +185,7 @@ enum Limit {
     Umask,
     Owner,
     Group,
+    Commands,
 }
 
 impl Limit {
@@ -202,6 +206,7 @@ impl Limit {
             Limit::Umask => "umask",
             Limit::Owner => "owner",
             Limit::Group => "group",
+            Limit::Commands => "commands",
         }
     }
 }
@@ -217,6 +222,8 @@ impl Limits {
         let count = |number: u32| Value::from(i64::from(number));
         let networks = (!self.networks.is_empty())
             .then(|| Value::Array(self.networks.into_iter().collect::<Array>()));
+        let commands = (!self.commands.is_empty())
+            .then(|| Value::Array(self.commands.into_iter().collect::<Array>()));
         [
             (Limit::Home, self.home.map(Value::from)),
             (Limit::Quota, self.quota.map(size)),
@@ -233,6 +240,7 @@ impl Limits {
             (Limit::Umask, self.umask.map(Value::from)),
             (Limit::Owner, self.owner.map(Value::from)),
             (Limit::Group, self.group.map(Value::from)),
+            (Limit::Commands, commands),
         ]
         .into_iter()
         .filter_map(|(limit, value)| Some((limit.key(), value?)))

@@ -1,5 +1,6 @@
 //! Tests of sessions against a server that says exactly what a test wants, over a socket pair. Compiled for tests only.
 
+mod commands;
 mod gets;
 mod handshake;
 mod lists;

@@ -7,7 +7,8 @@ use crate::client::exit::Exit;
 use crate::client::report::{self, Report, say};
 use crate::client::url::target;
 use crate::client::{
-    Client, Error, Result, download, listing, local, moment, removal, show, stating, upload,
+    Client, Error, Result, command, download, listing, local, moment, removal, show, stating,
+    upload,
 };
 use crate::digest::Kind;
 use crate::error::Code;
@@ -86,6 +87,7 @@ impl Shell {
             Line::Touch { name, time } => ("touch", self.touch(&name, time)),
             Line::Lcd { path } => ("lcd", lcd(path)),
             Line::Lls { path } => ("lls", lls(path.as_deref().unwrap_or(Path::new(".")))),
+            Line::Run { name, raw } => ("run", self.run_there(name.as_deref(), raw)),
             Line::Ping => ("ping", self.ping()),
         }
     }
@@ -254,6 +256,19 @@ impl Shell {
         remote.forget();
         ask(remote.link.client()?)?;
         Ok(Exit::Done)
+    }
+
+    fn run_there(&self, name: Option<&str>, raw: bool) -> Result<Exit> {
+        let link = &mut self.remote.borrow_mut().link;
+        let Some(name) = name else {
+            return command::list(link).map(|()| Exit::Done);
+        };
+        let end = command::run(link, name, raw)?;
+        let Some(why) = command::reason(end) else {
+            return Ok(Exit::Done);
+        };
+        say(&format!("run {}: {why}", show::clean(name.as_bytes())));
+        Ok(Exit::Refused)
     }
 
     fn ping(&self) -> Result<Exit> {

@@ -25,7 +25,7 @@ pub(super) struct Row {
 }
 
 /// Everything the shell understands; the first five are the menu. A test holds this and `Line` together.
-pub(super) const COMMANDS: [Row; 15] = [
+pub(super) const COMMANDS: [Row; 16] = [
     Row {
         names: &["list", "1", "ls", "dir"],
         usage: "[PATH] [-l] [-r]",
@@ -109,6 +109,12 @@ pub(super) const COMMANDS: [Row; 15] = [
         usage: "[PATH]",
         help: "what is in the folder here",
         takes: Takes::Local { folders: true },
+    },
+    Row {
+        names: &["run"],
+        usage: "[COMMAND] [--raw]",
+        help: "have a command of the server's run",
+        takes: Takes::Nothing,
     },
     Row {
         names: &["ping"],
@@ -245,6 +251,14 @@ pub(super) enum Line {
     Lls {
         /// The folder; the current one without it.
         path: Option<PathBuf>,
+    },
+    /// Have a command of the server's operator run.
+    Run {
+        /// The command; without one those are listed that may be run.
+        name: Option<String>,
+        /// Let output through as it comes, with the control characters that it may have.
+        #[arg(long)]
+        raw: bool,
     },
     /// How long an echo takes.
     Ping,

@@ -14,13 +14,8 @@ impl Scratch {
     fn new() -> Scratch {
         let folder = tempfile::tempdir().expect("tempdir");
         let files = Files {
-            named: false,
             durability: Durability::Full,
-            keep_free: 0,
-            largest_file: None,
-            partial_hours: 1,
-            one_filesystem: true,
-            umask: 0o022,
+            ..Files::of_tests()
         };
         let library = Library::open(folder.path(), files, None).expect("library");
         Scratch { folder, library }

@@ -321,7 +321,9 @@ fn a_file_comes_in_parts_which_its_owner_alone_has_sent() {
         let mut hasher = Hasher::new(DigestKind::Sha256);
         hasher.update(&content);
         let ready = upload.finish_whole(&s.library, Some(&hasher.finish()));
-        let mut outcomes = s.library.publish(vec![ready.expect("whole")], &|_| Ok(()));
+        let mut outcomes = s
+            .library
+            .publish(vec![ready.expect("whole")], &|_, _| Ok(()));
         let stored = outcomes.pop().expect("an outcome").expect("stored");
         assert_eq!((stored.size, stored.replaced), (5000, Some(9)));
         assert_eq!((s.read("f"), s.staged()), (content, (0, 0)));

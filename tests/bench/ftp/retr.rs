@@ -29,17 +29,11 @@ pub(crate) fn run(world: &World) {
         ftp.check(NAME, world.large, &block);
         ftp.quit();
     }
-    for congestion in &world.congestions {
-        let under = network::under(congestion);
+    network::under_each(&world.congestions, |congestion| {
         for streams in [1, 4] {
             one(world, &servers, &bare, congestion, streams);
         }
-        if under.is_none() {
-            say(
-                "    (no network of its own: the peers, and what they send, went by the system's congestion control)",
-            );
-        }
-    }
+    });
     fs::remove_file(file).expect("remove");
 }
 

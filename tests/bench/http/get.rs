@@ -8,7 +8,7 @@ use crate::network;
 use crate::peer::{PIECE, Peer, Reading};
 use crate::peers::{Contestant, Product, Way};
 use crate::server::{Ours, Server};
-use crate::stats::{Goal, rate, say};
+use crate::stats::{Goal, rate};
 use crate::table::{Aim, Part, Side, table};
 use std::fs;
 use std::sync::Barrier;
@@ -42,17 +42,11 @@ pub(crate) fn run(world: &World) {
             server.name
         );
     }
-    for congestion in &world.congestions {
-        let under = network::under(congestion);
+    network::under_each(&world.congestions, |congestion| {
         for streams in [1, 4] {
             one(world, &servers, &bare, congestion, streams);
         }
-        if under.is_none() {
-            say(
-                "    (no network of its own: the peers, and what they send, went by the system's congestion control)",
-            );
-        }
-    }
+    });
     fs::remove_file(file).expect("remove");
 }
 

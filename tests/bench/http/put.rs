@@ -5,16 +5,15 @@ use super::Http;
 use crate::get::random_block;
 use crate::machine::World;
 use crate::network;
-use crate::peer::{Peer, pieces};
+use crate::peer::pieces;
 use crate::peers::{Contestant, Product, Way};
-use crate::put::remove;
+use crate::put::{STORED as NAME, bare_put, remove};
 use crate::server::{Ours, Server};
 use crate::stats::{Goal, Run, rate};
 use crate::table::{Aim, Part, Side, table};
 use std::fs;
 use std::time::Instant;
 
-const NAME: &str = "stored";
 const BARE: &str = "bare recv, write";
 
 /// Measures.
@@ -103,20 +102,6 @@ fn once(world: &World, server: &Contestant, size: u64, block: &[u8]) {
 
 fn put_and_remove(world: &World, server: &Contestant, size: u64, block: &[u8]) -> Run {
     let run = server.measure(size as f64 / 1e9, || put(server, size, block));
-    remove(&world.library.join(NAME), size);
-    run
-}
-
-/// The same two calls and nothing else: what the machine can do.
-fn bare_put(world: &World, bare: &Server, size: u64, block: &[u8]) -> Run {
-    let mut peer = Peer::connect(bare.address, None);
-    let run = bare.measure(size as f64 / 1e9, || {
-        let began = Instant::now();
-        pieces(block, size).for_each(|piece| peer.send(piece, false));
-        peer.finish();
-        peer.read(&mut [0]);
-        rate(size, began.elapsed())
-    });
     remove(&world.library.join(NAME), size);
     run
 }

@@ -30,7 +30,7 @@ enum Verb {
     Drop,
 }
 
-const VERBS: [Verb; 20] = [
+const VERBS: [Verb; 21] = [
     Verb::Get,
     Verb::Head,
     Verb::List,
@@ -47,6 +47,7 @@ const VERBS: [Verb; 20] = [
     Verb::Move("../bob/taken", true),
     Verb::Move("link/taken", false),
     Verb::Move(".forkftp/taken", false),
+    Verb::Move("in/box/taken", false),
     Verb::Delete,
     Verb::DeleteAll,
     Verb::Kept,
@@ -64,8 +65,8 @@ fn place(verb: Verb, path: &str) -> String {
 
 impl Verb {
     /// The drive's request.
-    fn stands_for(self, who: &Model<'_>) -> Try {
-        let overwrite = who.may("overwrite");
+    fn stands_for(self, who: &Model<'_>, path: &str) -> Try {
+        let overwrite = who.replaces(&place(self, path));
         let put = |overwrite, parents| Try::Put { overwrite, parents };
         match self {
             Verb::Get | Verb::Head => Try::Get,
@@ -97,7 +98,7 @@ fn expected(verb: Verb, model: &mut Model<'_>, path: &str) -> Answer {
 }
 
 fn expected_below(verb: Verb, model: &mut Model<'_>, path: &str) -> Answer {
-    let what = verb.stands_for(model);
+    let what = verb.stands_for(model, path);
     let path = place(verb, path);
     let before = model.tree.clone();
     let at = model.whole(&path);
@@ -122,7 +123,9 @@ fn expected_below(verb: Verb, model: &mut Model<'_>, path: &str) -> Answer {
         // Who may put something into it has to get to where that is done, and sees no name there.
         (Verb::Page, Refused("denied")) if model.may("put") && is_spelled => Names(BTreeSet::new()),
         // Who sees the names of folders is sent on to them.
-        (Verb::Get | Verb::Head, Refused("denied")) if model.may("list") && is_folder => {
+        (Verb::Get | Verb::Head, Refused("denied"))
+            if model.may("list") && is_folder && !model.is_closed(&path) =>
+        {
             Refused("is-folder")
         }
         (Verb::DeleteAll, Refused("not-empty")) => {

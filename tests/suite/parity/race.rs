@@ -2,7 +2,7 @@
 
 use super::client::{Ftp, Reply};
 use super::serve;
-use crate::race::{bait, facts, lay_traps, length, swap};
+use crate::race::{assert_raced, bait, facts, lay_traps, length, swap};
 use crate::server::PATIENCE;
 use crate::walls::contains;
 use std::collections::BTreeMap;
@@ -138,12 +138,6 @@ fn race(level: &str, length: Duration) {
         over.store(true, Ordering::Relaxed);
     });
     assert!(facts(&outside) == before, "something outside was changed");
-    for (what, [refused, served]) in counts {
-        let both = served > 0 && refused > 0;
-        assert!(
-            both || what == "put beside",
-            "no race: {what} {served} {refused}"
-        );
-    }
+    assert_raced(&counts);
     assert!(server.staged("stage").is_empty());
 }

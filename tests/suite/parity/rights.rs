@@ -36,7 +36,7 @@ enum Verb {
     Cwd,
 }
 
-const VERBS: [Verb; 23] = [
+const VERBS: [Verb; 24] = [
     Verb::Nlst,
     Verb::NlstDeep,
     Verb::List,
@@ -54,6 +54,7 @@ const VERBS: [Verb; 23] = [
     Verb::Rename("../bob/taken"),
     Verb::Rename("link/taken"),
     Verb::Rename(".forkftp/taken"),
+    Verb::Rename("in/box/taken"),
     Verb::Dele,
     Verb::Rmd,
     Verb::Mfmt,
@@ -64,9 +65,12 @@ const VERBS: [Verb; 23] = [
 
 impl Verb {
     /// The drive's request.
-    fn stands_for(self, who: &Model<'_>) -> Try {
+    fn stands_for(self, who: &Model<'_>, path: &str) -> Try {
         // FTP has no word for it: a file is replaced by whoever may.
-        let overwrite = who.may("overwrite");
+        let overwrite = match self {
+            Verb::Rename(_) => who.may("overwrite"),
+            _ => who.replaces(path),
+        };
         match self {
             Verb::Nlst | Verb::List | Verb::Mlsd | Verb::StatPath => Try::List { recursive: false },
             Verb::NlstDeep => Try::List { recursive: true },
@@ -95,7 +99,7 @@ fn resolved(path: &str) -> &str {
 
 /// What the model says, and what FTP cannot help.
 fn expected(verb: Verb, model: &mut Model<'_>, path: &str) -> Answer {
-    let what = verb.stands_for(model);
+    let what = verb.stands_for(model, path);
     let before = model.tree.clone();
     let there = model.node(&model.whole(path)).cloned();
     let is_folder = there == Some(Node::Folder);
@@ -109,6 +113,7 @@ fn expected(verb: Verb, model: &mut Model<'_>, path: &str) -> Answer {
         let seen = Model {
             who: &Somebody {
                 rights: &["list"],
+                reads_box: true,
                 ..*model.who
             },
             tree: before,
@@ -128,7 +133,7 @@ fn expected(verb: Verb, model: &mut Model<'_>, path: &str) -> Answer {
         (Verb::Rmd, Done | Refused("not-empty")) if !is_folder => refuse(model, "not-folder"),
         // Of a folder neither means anything (RFC 3659, sections 3 and 4).
         (Verb::Size | Verb::Mdtm, Done) if is_folder => Refused("is-folder"),
-        (Verb::Appe, Done) => {
+        (Verb::Appe, Done) if !model.is_blind(path) => {
             // What is appended to stays.
             let at = model.whole(path);
             if let Some(Node::File(old, _)) = before.get(&at) {
@@ -137,6 +142,8 @@ fn expected(verb: Verb, model: &mut Model<'_>, path: &str) -> Answer {
             }
             Done
         }
+        // The operator's.
+        (Verb::Chmod, Refused("is-folder")) if model.is_box(path) => Refused("denied"),
         (Verb::Chmod, Refused("is-folder")) => {
             // Times are of files; permission bits are of folders, too.
             Done

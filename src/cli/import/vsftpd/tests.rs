@@ -302,3 +302,28 @@ fn every_option_is_known_once() {
     // As many as vsftpd.conf(5) has, and some that only its source names.
     assert!(names.len() >= 128, "{}", names.len());
 }
+
+/// The table of the page about moving, and this program, say the same of each option that does not go by itself.
+#[test]
+fn the_page_says_of_each_option_what_becomes_of_it() {
+    let page = include_str!("../../../docs/moving-from-vsftpd.md");
+    let said: Vec<_> = page
+        .lines()
+        .filter(|line| line.starts_with("| `"))
+        .collect();
+    let row = |option: &options::Option_| {
+        let (taken, says) = match option.becomes {
+            options::Becomes::Ours(says) => ("yes", says),
+            options::Becomes::Missing(says) => ("no", says),
+            options::Becomes::Unsafe(says) => ("no: *look*", says),
+            options::Becomes::Nothing(_) => return None,
+        };
+        Some(format!("| `{}` | {taken} | {says} |", option.name))
+    };
+    let expected: Vec<_> = options::OPTIONS.iter().filter_map(row).collect();
+    assert!(expected.len() > 60);
+    for (said, expected) in said.iter().zip(&expected) {
+        assert_eq!(said, expected);
+    }
+    assert_eq!(said.len(), expected.len());
+}

@@ -1,0 +1,5 @@
+//! The server under a service manager: what it tells it, and the sockets it is given. The manager is played by the tests.
+
+mod manager;
+mod notify;
+mod passed;
