@@ -99,16 +99,6 @@ impl Sum {
         }
     }
 
-    fn plus(&mut self, other: &Sum) {
-        self.uploads += other.uploads;
-        self.uploaded = self.uploaded.saturating_add(other.uploaded);
-        self.downloads += other.downloads;
-        self.downloaded = self.downloaded.saturating_add(other.downloaded);
-        self.deletes += other.deletes;
-        self.renames += other.renames;
-        self.failed += other.failed;
-    }
-
     fn bytes(&self) -> u64 {
         self.uploaded.saturating_add(self.downloaded)
     }
