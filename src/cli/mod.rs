@@ -9,6 +9,7 @@ mod import;
 mod manage;
 mod moving;
 mod password;
+mod receipt;
 mod receipts;
 mod run;
 mod share;
