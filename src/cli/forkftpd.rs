@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, doctor, import, leave, receipts, share, top, user};
+use super::{certificate, check, doctor, import, leave, receipts, share, stats, top, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -94,6 +94,8 @@ enum Command {
     Share(share::ShareArgs),
     /// What was uploaded, downloaded, deleted and renamed: the ledger.
     Receipts(receipts::ReceiptsArgs),
+    /// How much went on: transfers, bytes and failures by day, hour, user or protocol, from the ledger.
+    Stats(stats::Stats),
     /// Make a configuration and users of another server's: vsftpd, pure-ftpd or ProFTPD.
     Import(import::ImportArgs),
     /// The certificate of listeners with tls = true.
@@ -310,6 +312,7 @@ pub fn main() -> ExitCode {
         Command::Receipts(arguments) => {
             receipts::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }
+        Command::Stats(stats) => stats.run().unwrap_or_else(|problems| refuse(&problems)),
         Command::Import(arguments) => {
             import::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }
