@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, doctor, hooks, import, leave, receipts, share, user};
+use super::{certificate, check, doctor, hooks, import, leave, receipts, share, stats, top, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -75,6 +75,8 @@ enum Command {
     Leave(leave::Leave),
     /// Show who is connected, and what they are at.
     Who(Who),
+    /// Watch who is connected, and how much moves.
+    Top(top::Top),
     /// Show what was done since the start, in Prometheus' text form: the same as HTTP's /-/metrics.
     Metrics(Metrics),
     /// End sessions: one by its name or pid, or all of a user or an address.
@@ -94,6 +96,8 @@ enum Command {
     Hooks(hooks::HooksArgs),
     /// What was uploaded, downloaded, deleted and renamed: the ledger.
     Receipts(receipts::ReceiptsArgs),
+    /// How much went on: transfers, bytes and failures by day, hour, user or protocol, from the ledger.
+    Stats(stats::Stats),
     /// Make a configuration and users of another server's: vsftpd, pure-ftpd or ProFTPD.
     Import(import::ImportArgs),
     /// The certificate of listeners with tls = true.
@@ -185,7 +189,7 @@ struct Serve {
     /// TCP congestion control of the connections.
     #[arg(long, value_name = "NAME")]
     congestion: Option<String>,
-    /// How events are written to standard error.
+    /// How events are written: to standard error, or to systemd's journal.
     #[arg(long)]
     log_format: Option<LogFormat>,
     /// Which events are written.
@@ -208,6 +212,8 @@ enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// Entries of systemd's journal, with fields.
+    Journal,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -246,6 +252,7 @@ impl Serve {
             log_format: self.log_format.map(|format| match format {
                 LogFormat::Text => Format::Text,
                 LogFormat::Json => Format::Json,
+                LogFormat::Journal => Format::Journal,
             }),
             log_level: self.log_level.map(|level| match level {
                 LogLevel::Error => Level::Error,
@@ -289,6 +296,7 @@ pub fn main() -> ExitCode {
         }
         Command::Leave(asked) => answer(leave::leave(&asked)),
         Command::Who(who) => answer(who::who(&who)),
+        Command::Top(top) => answer(top::run(&top).map(|()| String::new())),
         Command::Metrics(metrics) => answer(who::metrics(&metrics)),
         Command::Kick(kick) => answer(who::kick(&kick)),
         Command::Config => say(EXAMPLE),
@@ -307,6 +315,7 @@ pub fn main() -> ExitCode {
         Command::Receipts(arguments) => {
             receipts::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }
+        Command::Stats(stats) => stats.run().unwrap_or_else(|problems| refuse(&problems)),
         Command::Import(arguments) => {
             import::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }
@@ -362,7 +371,7 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         // It ends with the broker, after its last execution: the way to it is all that is kept.
         if config.needs_runner() {
             let one = |errno: sys::Errno| vec![format!("runner: {}", errno.desc())];
-            let runner = runner::Control::start(&config, arguments).map_err(one)?;
+            let runner = runner::Control::start(&config, arguments, |_| ()).map_err(one)?;
             let way = runner.introduce().map_err(one)?;
             control.give_runner(Some(&way)).map_err(one)?;
         }
@@ -371,7 +380,10 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         let broker = control.introduce(id, Some(client));
         let broker = broker.map_err(|errno| vec![errno.desc().to_owned()])?;
         log::set_session(id);
-        let sandbox = Sandbox::prepare(&config, setup.ruleset)
+        let output = log::Output::open(config.log_format).map_err(|problem| vec![problem])?;
+        let journal = output.journal();
+        output.install(config.log_level);
+        let sandbox = Sandbox::prepare(&config, setup.ruleset, journal)
             .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;
         let chain = setup.chain.filter(|_| listen.tls != Encryption::Off);
         let tls = chain.map(Tls::prepare).transpose();
@@ -387,7 +399,6 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         Ok(begun) => begun,
         Err(problems) => return refuse(&problems),
     };
-    log::set(config.log_format, config.log_level);
     let pair = (
         std::io::stdin().as_fd().try_clone_to_owned(),
         std::io::stdout().as_fd().try_clone_to_owned(),

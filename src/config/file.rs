@@ -95,7 +95,8 @@ receipt = "sha256"
 # Most commands (tables [[command]], below) that run at once, for all clients together.
 most_commands = 8
 
-# "text" or "json", to standard error; "error", "warn", "info" or "debug".
+# "text" or "json", to standard error (SIGHUP opens no file: whoever collects it rotates it), or "journal": entries of systemd's
+# journal with fields (journalctl -t forkftpd FORKFTP_USER=anna); and "error", "warn", "info" or "debug".
 log_format = "text"
 log_level = "info"
 
@@ -180,7 +181,8 @@ backlog = 1024
 # A program that clients of the drive protocol may have run by its name (forkftp run), if their account says so. Nothing of it comes
 # from them: it is this command line, without a shell, in the folder /, with no input and no other environment than PATH=/usr/bin:/bin,
 # LANG=C.UTF-8, HOME=/, FORKFTP_USER (the name of who logged in; absent for others) and FORKFTP_PEER (the client's IP address; absent
-# for a Unix socket). It gains nothing by setuid: sudo does not work in it. Whatever came of it ends with it.
+# for a Unix socket). It gains nothing by setuid: sudo does not work in it. Whatever came of it ends with it. What a service manager keeps
+# from the server, it keeps from commands too.
 # [[command]]
 # name = "disk"                     # letters, digits and -
 # run = ["/usr/bin/df", "-h"]       # an absolute path, of a program that nobody else can change and that is not in the library

@@ -32,6 +32,16 @@ pub struct Ready {
     pub(super) replaces: bool,
 }
 
+impl IfTaken {
+    pub(super) fn of(rename: bool, overwrite: bool) -> IfTaken {
+        match (rename, overwrite) {
+            (true, _) => IfTaken::Rename,
+            (false, true) => IfTaken::Replace,
+            (false, false) => IfTaken::Refuse,
+        }
+    }
+}
+
 impl Ready {
     /// Bytes of it.
     #[must_use]

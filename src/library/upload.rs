@@ -61,16 +61,6 @@ pub(super) enum IfTaken {
     Rename,
 }
 
-impl IfTaken {
-    pub(super) fn of(rename: bool, overwrite: bool) -> IfTaken {
-        match (rename, overwrite) {
-            (true, _) => IfTaken::Rename,
-            (false, true) => IfTaken::Replace,
-            (false, false) => IfTaken::Refuse,
-        }
-    }
-}
-
 /// The lesser of two limits.
 fn lesser(one: Option<u64>, other: Option<u64>) -> u64 {
     one.unwrap_or(u64::MAX).min(other.unwrap_or(u64::MAX))

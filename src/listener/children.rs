@@ -362,11 +362,7 @@ pub(super) fn serve(
     let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
     keep.extend(dialer.iter().map(child::Dialer::fd));
     keep.extend(sandbox.iter().flat_map(|sandbox| sandbox.descriptors()));
-    let closed = log::ftp::with_descriptors(|logs| {
-        let keep: Vec<_> = keep.iter().chain(logs).copied().collect();
-        process::close_all_but(&keep)
-    });
-    if let Err(errno) = closed {
+    if let Err(errno) = log::close_all_but(&keep) {
         unfit("close_range", errno);
     }
     let tls = world.tls.filter(|_| client.tls != Encryption::Off);

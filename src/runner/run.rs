@@ -8,6 +8,7 @@ use crate::error::Code;
 use crate::ipc::{self, Hear, Order, Outcome, Uploaded};
 use crate::log::{self, Level, Role};
 use crate::sys::{Errno, Result, privs, process, signal};
+use crate::wire::SessionId;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -46,7 +47,7 @@ enum About {
 /// A client's command.
 struct Ordered {
     name: String,
-    child: u64,
+    session: SessionId,
     user: Option<String>,
     peer: String,
     /// Where its outcome is told.
@@ -71,7 +72,17 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
             return 1;
         }
     };
-    log::set(config.log_format, config.log_level);
+    match log::Output::open(config.log_format) {
+        Ok(output) => output.install(config.log_level),
+        Err(problem) => {
+            log::event(
+                Level::Error,
+                "the runner cannot begin",
+                &[("problem", &problem)],
+            );
+            return 1;
+        }
+    }
     let ended = Runner::new(config, control).and_then(|mut runner| runner.serve());
     match ended {
         Ok(()) => 0,
@@ -85,7 +96,9 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
 
 /// What holds for all that it executes. Its own channel is no standard input for anybody.
 fn set_up(control: &OwnedFd, capabilities: &[u32]) -> Result<Fence> {
-    process::close_all_but(&[control.as_fd()])?;
+    log::close_all_but(&[control.as_fd()])?;
+    // What it executes may have its user, and is not to change its mind, nor a supervisor's.
+    process::hide_memory()?;
     let nothing = nix::fcntl::open(
         "/dev/null",
         nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,
@@ -281,7 +294,7 @@ impl Runner {
         match order {
             Order::Command {
                 name,
-                child,
+                session,
                 user,
                 address,
                 peer,
@@ -290,7 +303,7 @@ impl Runner {
                 if let (Some(output), Some(tell)) = (brought.next(), brought.next()) {
                     let ordered = Ordered {
                         name,
-                        child,
+                        session,
                         user,
                         peer,
                         tell,
@@ -354,13 +367,13 @@ impl Runner {
     fn may_begin(&self, ordered: &Ordered) -> std::result::Result<(), (Code, &'static str)> {
         let commands = self.running.values();
         let commands = commands.filter_map(|running| match &running.about {
-            About::Command(other) => Some(other.child),
+            About::Command(other) => Some(other.session),
             About::Hook(_) => None,
         });
         let (mut count, mut own) = (0, false);
-        for child in commands {
+        for session in commands {
             count += 1;
-            own |= child == ordered.child;
+            own |= session == ordered.session;
         }
         if own {
             Err((Code::InUse, "one command of a connection at a time"))
@@ -429,5 +442,7 @@ fn log_command(message: &'static str, ordered: &Ordered, more: &[(&str, &dyn Dis
         ("command", &ordered.name),
     ];
     fields.extend_from_slice(more);
-    log::event(Level::Info, message, &fields);
+    log::about(ordered.session, || {
+        log::event(Level::Info, message, &fields);
+    });
 }

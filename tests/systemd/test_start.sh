@@ -27,6 +27,11 @@ done < <(processes)
 [ "$(stat -c '%U %a' /etc/forkftp/secret /etc/forkftp/tls.key | sort -u)" = "root 600" ] || fail "secrets are not root's"
 setpriv --reuid=nobody --regid=nogroup --clear-groups cat "/run/credentials/$UNIT/secret" 2>/dev/null && fail "anybody reads the secret"
 forkftpd check >"$SCRATCH/check" || fail "root's own check: $(cat "$SCRATCH/check")"
+# A fresh installation has no errors, as root and as the service sees it; credentials and passed sockets are known to it.
+forkftpd doctor --all >"$SCRATCH/doctor" || [ $? -eq 3 ] || fail "doctor: $(cat "$SCRATCH/doctor")"
+for words in 'the running server' 'systemd:ftp is ' 'handed over by the service manager' 'the running server sees the same'; do
+    grep -q "$words" "$SCRATCH/doctor" || fail "doctor does not say: $words: $(cat "$SCRATCH/doctor")"
+done
 
 umask 077
 printf 'correct horse\n' >"$SCRATCH/password"
