@@ -309,6 +309,9 @@ impl Listener {
         }
         // The drainer begins when this process ends: until then `left` is not let go.
         std::mem::forget(left);
+        if let Some(trial) = self.trial.take() {
+            trial.forget(&self.events);
+        }
         let children = self.children.living();
         log::event(Level::Info, "leaving", &[("children", &children)]);
         self.notify.stopping(0);

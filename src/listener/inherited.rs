@@ -30,14 +30,15 @@ struct Given {
 /// The variable that says what a predecessor hands over.
 pub(super) const HANDED_OVER: &str = "FORKFTPD_HANDED_OVER";
 
-/// What that is, with the numbers of the descriptors.
+/// What that is, with the numbers of the descriptors. `W` is anything where it is read: what only another version knows is closed, and
+/// the rest is taken.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct HandedOver {
+pub(super) struct HandedOver<W = What> {
     /// The process that it is for.
     pub(super) pid: u32,
     /// When the one who hands it over started, in seconds since 1970.
     pub(super) start: u32,
-    pub(super) what: Vec<(RawFd, What)>,
+    pub(super) what: Vec<(RawFd, W)>,
 }
 
 /// What a descriptor is.
@@ -87,7 +88,7 @@ impl Inherited {
         let one = |problem| vec![problem];
         let names = passed_names().map_err(one)?;
         let passed = (FIRST..).zip(names.into_iter().map(What::Given));
-        let handed = handed_over().map_err(one)?;
+        let handed = handed_over();
         let before = handed.as_ref().map_or(0, |handed| handed.start);
         let handed = handed.into_iter().flat_map(|handed| handed.what);
         let all: Vec<(RawFd, What)> = passed.chain(handed).collect();
@@ -204,15 +205,25 @@ fn address(place: Place) -> Address {
     }
 }
 
-/// What a predecessor handed over to this process.
-fn handed_over() -> Result<Option<HandedOver>, String> {
-    let Some(text) = inherit::take_variable(HANDED_OVER) else {
-        return Ok(None);
+/// What a predecessor handed over to this process. It may have been another version: what cannot be understood is said, and opened anew.
+fn handed_over() -> Option<HandedOver> {
+    let text = inherit::take_variable(HANDED_OVER)?;
+    understood(&text.to_string_lossy(), std::process::id())
+}
+
+fn understood(text: &str, own: u32) -> Option<HandedOver> {
+    let lost = |error: serde_json::Error| {
+        let what = "something that was handed over is not understood, and opened anew";
+        log::event(Level::Warn, what, &[("error", &error)]);
     };
-    let text = text.to_string_lossy();
-    let handed: HandedOver = serde_json::from_str(&text)
-        .map_err(|error| format!("{HANDED_OVER} is another program's: {error}"))?;
-    Ok(Some(handed).filter(|handed| handed.pid == std::process::id()))
+    let handed: HandedOver<serde_json::Value> = serde_json::from_str(text).map_err(lost).ok()?;
+    let HandedOver { pid, start, what } = handed;
+    let known = what.into_iter().filter_map(|(number, what)| {
+        let what = serde_json::from_value(what).map_err(lost).ok()?;
+        Some((number, what))
+    });
+    let what = known.collect();
+    (pid == own).then_some(HandedOver { pid, start, what })
 }
 
 /// The names of the sockets that were passed to this process, in their order.
@@ -296,5 +307,31 @@ pub(super) fn locate(listen: &mut Vec<Listen>, found: &[Found]) -> Result<(), Ve
         Ok(())
     } else {
         Err(wrong)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_another_version_hands_over_is_taken_as_far_as_it_is_known() {
+        let what = vec![
+            (3, What::Own("unix:/s 0660".into())),
+            (9, What::Given("a".into())),
+            (12, What::Elder),
+        ];
+        let (pid, start) = (7, 1_800_000_000);
+        let text = serde_json::to_string(&HandedOver { pid, start, what }).expect("JSON");
+        let read = |text: &str| understood(text, 7);
+        let known = read(&text).expect("ours");
+        assert_eq!((known.start, known.what.len()), (start, 3));
+        assert_eq!(known.what[1], (9, What::Given("a".into())));
+        assert!(understood(&text, 8).is_none(), "another process's");
+        let newer = text
+            .replace("\"Elder\"", "{\"Cousin\":4}")
+            .replacen('{', "{\"more\":1,", 1);
+        assert_eq!(read(&newer).expect("the rest").what, known.what[..2]);
+        assert!(read("[]").is_none() && read("{").is_none());
     }
 }
