@@ -55,6 +55,7 @@ has_status() { show StatusText | grep -Eq -e "$1" || { show StatusText; return 1
 # Lines of the journal since this test began.
 CURSOR=$(journalctl -n 0 --show-cursor | sed -n 's/^-- cursor: //p')
 journal() { journalctl --after-cursor="$CURSOR" --no-pager -o cat -u "$UNIT" "$@"; }
+complaints() { journal | grep -E '(error|warn) [a-z]+\['; }
 logged() { journal | grep -Eq -e "$1"; }
 
 # The processes of the service, each with its name; those of one name.
@@ -73,13 +74,14 @@ drop_in() {
     cat >"/etc/systemd/system/$1.d/test.conf"
 }
 
-# Begins from nothing: what is not running, and the configuration of the package.
+# Begins from nothing: nothing runs, there are no users and no files.
 afresh() {
     systemctl stop "${SOCKETS[@]}" "$UNIT"
     systemctl reset-failed "${SOCKETS[@]}" "$UNIT" 2>/dev/null || true
     systemctl daemon-reload
     cp /opt/tests/forkftpd.toml "$CONFIG"
-    find $LIBRARY -mindepth 1 -delete
+    install -m 600 -o forkftp -g forkftp /dev/null /etc/forkftp/users.toml
+    find "$LIBRARY" /var/lib/forkftp -mindepth 1 -delete
 }
 
 # The same without TLS and logins, on loopback alone: whole gigabytes are moved by these tests. Arguments are lines for the configuration.

@@ -26,7 +26,6 @@ run = ["/bin/sleep", "1000"]
 END
 umask 077
 echo 'correct horse' >"$SCRATCH/password"
-forkftpd user remove bob >/dev/null 2>&1 || true
 forkftpd user add bob --rights all --commands look,hang --password-stdin <"$SCRATCH/password"
 export FORKFTP_PASSWORD_FILE=$SCRATCH/password
 touch /tmp/of-the-machine
