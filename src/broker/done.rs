@@ -183,7 +183,7 @@ impl Dealing {
             deed,
             outcome,
             id: None,
-            session: None,
+            session: Some(self.session.to_string()),
             user: self.user().cloned(),
             face: client.protocol,
             address: desk::address(client),
