@@ -52,7 +52,7 @@ impl Ledger {
     /// A sentence with what is wrong and the remedy.
     pub(super) fn open(path: &Path) -> Result<Ledger, String> {
         Ok(Ledger {
-            to: Appender::open(path, MODE)?,
+            to: Appender::open(path, MODE).map_err(|why| format!("ledger_file {why}"))?,
             gathered: Vec::new(),
             missing: None,
             complained: None,

@@ -16,6 +16,8 @@ pub struct Sandbox {
     level: Level,
     /// Who a child becomes; none when the server was not started as root.
     identity: Option<Identity>,
+    /// An ordinary user's server that was started with capabilities (ports below 1024), which no child needs.
+    capable: bool,
     /// Its root folder; none when it cannot be changed.
     empty: Option<OwnedFd>,
     /// Landlock: the library, and nothing else. Made by the broker, which alone knows where that is.
@@ -67,6 +69,7 @@ impl Sandbox {
         Ok(Sandbox {
             level: config.sandbox,
             identity,
+            capable: privs::has_capabilities()?,
             empty,
             ruleset,
             drive: filter(&POLICY),
@@ -88,6 +91,8 @@ impl Sandbox {
         if let Some(identity) = self.identity {
             privs::drop_bounding_set().map_err(step("capabilities"))?;
             privs::become_user(identity).map_err(step("setresuid"))?;
+        } else if self.capable {
+            privs::drop_capabilities().map_err(step("capabilities"))?;
         }
         privs::no_new_privs().map_err(step("no_new_privs"))?;
         let shut = matches!(entering, Entering::Shut(_)) && shuts_descriptors(self.identity);

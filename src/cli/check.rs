@@ -4,6 +4,7 @@
 use super::certificate;
 use super::user::list::{limits_of, size};
 use crate::config::{Account, Config, Encryption, Flags, Http, Level, Listen, Login, Protocol};
+use crate::ledger::append::Appender;
 use crate::library::Library;
 use crate::proof::Secret;
 use crate::rights::Rights;
@@ -24,6 +25,9 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     let users = users.transpose()?;
     let shares = config.shares_file.as_deref().map(broker::list_shares);
     let shares = shares.transpose().map_err(one)?;
+    if let Some(path) = &config.ledger_file {
+        Appender::look(path).map_err(|why| one(format!("ledger_file {why}")))?;
+    }
     let certificate = config.tls.as_ref().map(certificate::describe).transpose();
     let certificate = certificate.map_err(one)?.unwrap_or_default();
     let library = Library::open(&config.library, config.files, config.identity).map_err(one)?;
@@ -60,6 +64,9 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
                 );
             }
         }
+    }
+    if let Some(path) = &config.ledger_file {
+        text += &format!("ledger {}\n", path.display());
     }
     if let Some(shares) = shares {
         text += &format!("share links: {}\n", shares.len());

@@ -2,7 +2,7 @@
 //! `client`.
 
 use super::moving::{self, Get, Put};
-use super::{generate, manage, password, run};
+use super::{generate, manage, password, receipt, run};
 use crate::client::exit::{Exit, TABLE};
 use crate::client::known_hosts::KnownHosts;
 use crate::client::rate::Rate;
@@ -96,6 +96,11 @@ enum Command {
     Stat(manage::Stat),
     /// Set the time of change of a file that is there.
     Touch(manage::Touch),
+    /// What the server has under a name: size, time, and the digest of the whole, without fetching it.
+    ///
+    /// With --check: whether the server still has what was put there, by the receipts that put --receipts wrote. Exit code 1 when something is
+    /// missing, 5 when something is altered. The server may have to read a large file first: then --timeout has to be long enough.
+    Receipt(receipt::Receipt),
     /// Have a command of the server's operator run, and show its output.
     ///
     /// Which there are, and what they do, the operator says; nothing can be given to them. Ctrl-C ends the command too, and whatever it
@@ -143,6 +148,7 @@ impl Command {
             | Command::Rm(manage::Rm { url, .. })
             | Command::Stat(manage::Stat { url, .. })
             | Command::Touch(manage::Touch { url, .. })
+            | Command::Receipt(receipt::Receipt { url, .. })
             | Command::Run(run::Run { url, .. })
             | Command::Ping(Ping { url, .. })
             | Command::Shell { url } => Some(url),
@@ -207,6 +213,7 @@ pub fn main() -> ExitCode {
         Command::Rm(rm) => manage::run_rm(&rm, options),
         Command::Stat(stat) => manage::run_stat(&stat, options),
         Command::Touch(touch) => manage::run_touch(&touch, options),
+        Command::Receipt(receipt) => receipt::run(&receipt, options),
         Command::Run(run) => return run::run(&run, options),
         Command::Ping(ping) => run_ping(&ping, options),
         Command::KnownHosts { command } => run_known_hosts(&command),

@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, doctor, import, receipts, share, top, user};
+use super::{certificate, check, doctor, import, leave, receipts, share, stats, top, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -33,7 +33,10 @@ pub struct Forkftpd {
 
 const AFTER: &str = "\
 Signals to the listener: SIGTERM and SIGINT end it (no new clients, transfers have drain_seconds to finish; a second one ends all \
-at once), SIGHUP reads the configuration, the secret and the certificate again for new clients, and keeps the old ones if the new are broken.
+at once), SIGHUP reads the configuration, the secret and the certificate again for new clients, and keeps the old ones if the new are broken; \
+once the program's file is another one, that takes over. SIGUSR2 has the program take over anew in any case: it is asked first whether it can \
+(forkftpd check), serves all who come from then on, with the same pid, and refuses nobody in between; transfers that are under way have \
+handover_seconds to finish. SIGUSR1 leaves them in the same way, and ends: for whoever starts another server next.
 
 Files: LIBRARY/.forkftp holds uploads in the making, and for partial_hours those of 1 MiB and more that were cut.
 
@@ -67,6 +70,9 @@ enum Command {
     Runner(Session),
     /// Serve one client on standard input and output, as inetd starts it.
     Session(Session),
+    /// Have a listener leave its clients to finish, and end at once: another one is started next.
+    #[command(hide = true)]
+    Leave(leave::Leave),
     /// Show who is connected, and what they are at.
     Who(Who),
     /// Watch who is connected, and how much moves.
@@ -88,6 +94,8 @@ enum Command {
     Share(share::ShareArgs),
     /// What was uploaded, downloaded, deleted and renamed: the ledger.
     Receipts(receipts::ReceiptsArgs),
+    /// How much went on: transfers, bytes and failures by day, hour, user or protocol, from the ledger.
+    Stats(stats::Stats),
     /// Make a configuration and users of another server's: vsftpd, pure-ftpd or ProFTPD.
     Import(import::ImportArgs),
     /// The certificate of listeners with tls = true.
@@ -284,6 +292,7 @@ pub fn main() -> ExitCode {
         Command::Session(Session { protocol, serve }) => {
             session(protocol, &serve.flags(), &arguments)
         }
+        Command::Leave(asked) => answer(leave::leave(&asked)),
         Command::Who(who) => answer(who::who(&who)),
         Command::Top(top) => answer(top::run(&top).map(|()| String::new())),
         Command::Metrics(metrics) => answer(who::metrics(&metrics)),
@@ -303,6 +312,7 @@ pub fn main() -> ExitCode {
         Command::Receipts(arguments) => {
             receipts::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }
+        Command::Stats(stats) => stats.run().unwrap_or_else(|problems| refuse(&problems)),
         Command::Import(arguments) => {
             import::run(arguments).unwrap_or_else(|problems| refuse(&problems))
         }
@@ -358,7 +368,7 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         // It ends with the broker, after its last execution: the way to it is all that is kept.
         if config.needs_runner() {
             let one = |errno: sys::Errno| vec![format!("runner: {}", errno.desc())];
-            let runner = runner::Control::start(&config, arguments).map_err(one)?;
+            let runner = runner::Control::start(&config, arguments, |_| ()).map_err(one)?;
             let way = runner.introduce().map_err(one)?;
             control.give_runner(Some(&way)).map_err(one)?;
         }

@@ -3,6 +3,7 @@
 use super::forkftp::{Ready, usage, warn_unproved};
 use crate::client::exit::Exit;
 use crate::client::rate::Rate;
+use crate::client::receipt::Receipts;
 use crate::client::report::{self, Report};
 use crate::client::{Link, Url, download, local, show, upload};
 use crate::digest::Kind;
@@ -23,7 +24,7 @@ pub(super) struct Moving {
     /// Replace files that are there already; otherwise they are refused.
     #[arg(long)]
     overwrite: bool,
-    /// One JSON object a file on standard output: name, size, kind, digest, seconds; or name, error, message.
+    /// One JSON object a file on standard output: name, size, kind, digest, seconds, of uploads id; or name, error, message.
     #[arg(long)]
     json: bool,
     /// Say nothing but what went wrong.
@@ -70,6 +71,10 @@ pub(super) struct Put {
     /// Make the folders on the way (-r does so by itself).
     #[arg(short, long)]
     parents: bool,
+    /// Add a line to this file for each upload that the server has stored: what its receipt is known by, path, size and digest. forkftp receipt
+    /// --check compares them with the server later.
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    receipts: Option<PathBuf>,
     #[command(flatten)]
     pub(super) moving: Moving,
 }
@@ -158,7 +163,16 @@ pub(super) fn run_put(put: &Put, (options, _): Ready) -> Exit {
             "put: standard input needs a name: end the URL with one, and give no other FILE",
         );
     }
-    let report = moving.report("put");
+    let user = put.url.user.as_deref();
+    let open = |path: &PathBuf| Receipts::open(path, user);
+    let receipts = match put.receipts.as_ref().map(open).transpose() {
+        Ok(receipts) => receipts,
+        Err(why) => {
+            report::say(&format!("put: {why}"));
+            return Exit::Local;
+        }
+    };
+    let report = moving.report("put").keeping(receipts);
     let mut link = Link::new(put.url.clone(), options);
     upload::run(&mut link, &job, &report);
     let exit = report.finish();

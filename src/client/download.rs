@@ -422,6 +422,7 @@ fn finished(report: &Report, path: &RelPath, got: &Got, began: Instant) {
         size: got.start.size,
         kind: got.digest.kind().as_str(),
         digest: &got.digest.to_hex(),
+        id: None,
         durability: None,
         seconds: began.elapsed().as_secs_f64(),
     });

@@ -64,6 +64,7 @@ pub mod moment;
 pub mod progress;
 mod put;
 pub mod rate;
+pub mod receipt;
 pub mod removal;
 pub mod report;
 #[cfg(test)]

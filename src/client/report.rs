@@ -3,7 +3,10 @@
 
 use super::exit::Exit;
 use super::progress::Meter;
+use super::receipt::Receipts;
 use super::{Error, show};
+use crate::digest::Kind;
+use crate::wire::drive::PutDone;
 use crate::wire::name::Name;
 use serde::Serialize;
 use std::io::{IsTerminal, Write};
@@ -31,6 +34,9 @@ pub struct Moved<'a> {
     pub kind: &'a str,
     /// Its value, hexadecimal.
     pub digest: &'a str,
+    /// What the upload is known by on the server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<&'a str>,
     /// How durably it is stored (uploads).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub durability: Option<&'a str>,
@@ -56,6 +62,7 @@ pub struct Report {
     bytes: AtomicU64,
     exit: Mutex<Exit>,
     stdout_closed: AtomicBool,
+    receipts: Option<Receipts>,
 }
 
 impl Report {
@@ -71,6 +78,25 @@ impl Report {
             bytes: AtomicU64::new(0),
             exit: Mutex::new(Exit::Done),
             stdout_closed: AtomicBool::new(false),
+            receipts: None,
+        }
+    }
+
+    /// The same, with receipts kept of what is put.
+    #[must_use]
+    pub fn keeping(mut self, receipts: Option<Receipts>) -> Report {
+        self.receipts = receipts;
+        self
+    }
+
+    /// A file was put: it gets a receipt, where they are kept.
+    pub fn stored(&self, path: &[u8], kind: Kind, done: &PutDone, seconds: f64) {
+        let kept = self
+            .receipts
+            .as_ref()
+            .map(|receipts| receipts.add(path, kind, done, seconds));
+        if let Some(Err(error)) = kept {
+            self.failed(path, &error);
         }
     }
 

@@ -405,13 +405,18 @@ fn settle(going: &Going<'_>, digest: Kind, outcome: Result<PutDone>) {
         Ok(done) => {
             let asked = &going.item.remote;
             let renamed = done.name.as_ref().and_then(|name| asked.beside(&name.0));
+            let path = renamed.as_ref().unwrap_or(asked).as_bytes();
+            let seconds = going.began.elapsed().as_secs_f64();
+            going.report.stored(path, digest, &done, seconds);
+            let id = Some(&*done.id);
             going.report.done(&Moved {
-                name: renamed.as_ref().unwrap_or(asked).as_bytes().into(),
+                name: path.into(),
                 size: done.size,
                 kind: digest.as_str(),
                 digest: &done.digest,
+                id: id.filter(|id| crate::ledger::is_id(id)),
                 durability: Some(&done.durability),
-                seconds: going.began.elapsed().as_secs_f64(),
+                seconds,
             });
         }
         Err(error) => going.report.failed(going.item.remote.as_bytes(), &error),

@@ -24,6 +24,8 @@ pub(super) fn enter(
         drop(empty);
         privs::drop_bounding_set().map_err(step("capabilities"))?;
         privs::become_user(identity).map_err(step("setresuid"))?;
+    } else {
+        privs::drop_capabilities().map_err(step("capabilities"))?;
     }
     process::hide_memory().map_err(step("dumpable"))?;
     privs::no_new_privs().map_err(step("no_new_privs"))?;

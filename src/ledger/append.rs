@@ -28,15 +28,13 @@ impl Appender {
     /// # Errors
     /// A sentence with what is wrong and the remedy: it cannot be opened, is no regular file, is another user's, or others may write to it.
     pub fn open(path: &Path, mode: u32) -> Result<Appender, String> {
-        let say = |what: &str| format!("ledger {}: {what}", path.display());
+        let say = |what: &str| format!("{}: {what}", path.display());
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(mode);
         // A link could lead anywhere, and what is no file could keep us waiting.
         options.custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
         let file = options.open(path).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => {
-                say("its folder is not there: make it, for the server to write to")
-            }
+            ErrorKind::NotFound => say("its folder is not there: make it"),
             _ if error.raw_os_error() == Some(libc::ELOOP) => {
                 say("is a link: name the file that it leads to")
             }
@@ -59,6 +57,21 @@ impl Appender {
         }
         let path = path.to_owned();
         Ok(Appender { path, file })
+    }
+
+    /// Says whether `open` would work, and makes nothing.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn look(path: &Path) -> Result<(), String> {
+        let folder = match path.parent() {
+            Some(folder) if folder != Path::new("") => folder,
+            _ => Path::new("."),
+        };
+        match path.symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::NotFound && folder.is_dir() => Ok(()),
+            _ => Appender::open(path, 0o600).map(drop),
+        }
     }
 
     /// The open file.

@@ -89,8 +89,8 @@ pub(super) struct World<'a> {
 }
 
 impl Children {
-    /// A table for at most `most` children at once.
-    pub(super) fn new(most: u32) -> Result<Children> {
+    /// A table for at most `most` children at once, of a server that started later than `before`, in seconds since 1970.
+    pub(super) fn new(most: u32, before: u32) -> Result<Children> {
         // The last one is for the totals.
         let pages = Pages::new(most as usize + 1)?;
         Ledger::of(&pages).begin();
@@ -101,9 +101,14 @@ impl Children {
             free: (0..most).rev().collect(),
             living: 0,
             next_tenant: 0,
-            start: process::wall_seconds(),
+            start: process::wall_seconds().max(before.saturating_add(1)),
             latest: 0,
         })
+    }
+
+    /// When the server started, in seconds since 1970: in the names of its sessions, and no other server's.
+    pub(super) fn start(&self) -> u32 {
+        self.start
     }
 
     /// The name of the session of a child that will be born now, or not at all: nobody else gets it.

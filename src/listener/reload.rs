@@ -53,7 +53,10 @@ pub(super) fn open(
     let sandbox = prepare(&config, setup.ruleset, journal).map_err(|problem| vec![problem])?;
     let tls = secured(setup.chain)?;
     let sockets = sockets::open(&mut config, inherited)?;
-    let door = open_door(&config).map_err(|problem| vec![problem])?;
+    let door = match inherited.door(config.control.as_deref()) {
+        Some(door) => Some(door),
+        None => open_door(&config).map_err(|problem| vec![problem])?,
+    };
     open_logs(&config)
         .map_err(|problem| vec![problem])?
         .install();

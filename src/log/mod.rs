@@ -65,6 +65,8 @@ pub enum Role {
     Runner,
     /// The server of one client.
     Child,
+    /// Who sees to the sessions of before a hand-over.
+    Drainer,
 }
 
 /// Where lines will go.
@@ -177,6 +179,7 @@ fn role() -> &'static str {
         r if r == Role::Dialer as u8 => "dialer",
         r if r == Role::Runner as u8 => "runner",
         r if r == Role::Child as u8 => "child",
+        r if r == Role::Drainer as u8 => "drainer",
         _ => "listener",
     }
 }

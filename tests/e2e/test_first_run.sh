@@ -19,9 +19,9 @@ s = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]; print(*(one.gets
     LOG=$SCRATCH/make.out SERVER=$STARTED_PID
     wait_for 20 grep -q '^Ctrl-C here' "$LOG"
 
-    # Every line as it is printed: list without a login, put as trial, who; list and put by FTP; get and put by HTTP.
+    # Every line as it is printed: list without a login, put as trial, who; list and put by FTP; get and put by HTTP; and what of all that is in the ledger.
     grep '^  ' "$LOG" >"$SCRATCH/lines"
-    [ "$(wc -l <"$SCRATCH/lines")" -eq 7 ] || fail "not seven lines to type: $(cat "$LOG")"
+    [ "$(wc -l <"$SCRATCH/lines")" -eq 8 ] || fail "not eight lines to type: $(cat "$LOG")"
     line=$(sed -n 1p "$SCRATCH/lines")
     expect_status 0 env -u FORKFTP_SECRET_FILE "${as[@]}" bash -c "$line"
     has "$OUT" '^welcome.txt$'
@@ -48,6 +48,11 @@ s = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]; print(*(one.gets
         has "$OUT" "^$status\$"
         same README.md run/library/README.md
     done
+    expect_status 0 "${as[@]}" bash -c "$(sed -n 8p "$SCRATCH/lines")"
+    [ "$(grep -c ' upload .* trial .* README.md$' "$OUT")" -eq 6 ] || fail "not six uploads in the ledger: $(cat "$OUT")"
+    has "$OUT" ' download .* http .* welcome.txt$'
+    expect_status 0 "${as[@]}" target/release/forkftpd receipts verify --config run/forkftpd.toml
+    has "$OUT" '^1 file as stored$'
     http=$(grep -Eo 'http://127[^ ]+/ ' "$LOG" | head -1)
     expect_status 0 curl -fsS "${http% }-/health"
     has "$OUT" '^ok$'

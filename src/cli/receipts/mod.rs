@@ -5,7 +5,7 @@ mod chosen;
 mod find;
 mod list;
 mod moment;
-mod replay;
+pub(super) mod replay;
 mod verify;
 
 pub(super) use chosen::Source;

@@ -8,25 +8,25 @@ use std::collections::BTreeMap;
 
 /// The last upload of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Receipt {
-    pub(super) id: u64,
-    pub(super) size: u64,
-    pub(super) digest: Option<Value>,
+pub(in crate::cli) struct Receipt {
+    pub(in crate::cli) id: u64,
+    pub(in crate::cli) size: u64,
+    pub(in crate::cli) digest: Option<Value>,
     /// When it was stored, milliseconds since 1970.
-    pub(super) stored: i64,
+    pub(in crate::cli) stored: i64,
     /// Something was to be removed that it lay in, and only a part of that was: nobody knows which.
-    pub(super) in_doubt: bool,
+    pub(in crate::cli) in_doubt: bool,
 }
 
 /// All paths that live.
 #[derive(Debug, Default)]
-pub(super) struct Replay {
+pub(in crate::cli) struct Replay {
     live: BTreeMap<Box<[u8]>, Receipt>,
 }
 
 impl Replay {
     /// The next line.
-    pub(super) fn take(&mut self, line: &Line) {
+    pub(in crate::cli) fn take(&mut self, line: &Line) {
         let Some(path) = name::decode(&line.path) else {
             return;
         };
@@ -91,23 +91,23 @@ impl Replay {
     }
 
     /// How many there are, and their bytes.
-    pub(super) fn extent(&self) -> (u64, u64) {
+    pub(in crate::cli) fn extent(&self) -> (u64, u64) {
         let bytes = self.live.values().map(|receipt| receipt.size).sum();
         (self.live.len() as u64, bytes)
     }
 
     /// Every path with its receipt, in order.
-    pub(super) fn receipts(&self) -> impl Iterator<Item = (&[u8], &Receipt)> {
+    pub(in crate::cli) fn receipts(&self) -> impl Iterator<Item = (&[u8], &Receipt)> {
         self.live.iter().map(|(path, receipt)| (&path[..], receipt))
     }
 
     /// True for a path that has a receipt.
-    pub(super) fn knows(&self, path: &[u8]) -> bool {
+    pub(in crate::cli) fn knows(&self, path: &[u8]) -> bool {
         self.live.contains_key(path)
     }
 
     /// What is told of the path now.
-    pub(super) fn receipt(&self, path: &[u8]) -> Option<&Receipt> {
+    pub(in crate::cli) fn receipt(&self, path: &[u8]) -> Option<&Receipt> {
         self.live.get(path)
     }
 }

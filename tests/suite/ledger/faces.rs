@@ -23,6 +23,10 @@ fn expect_who(line: &Value, user: Option<&str>, face: &str) {
         (&user, &face.into(), &"127.0.0.1".into()),
         "{line}"
     );
+    // As in the log: the server's start, and the child's number.
+    let session = line["session"].as_str().expect("session");
+    let (start, number) = session.split_once('-').expect("two parts");
+    assert!(start.len() == 8 && number.parse::<u64>().is_ok(), "{line}");
     let time: jiff::Timestamp = line["time"]
         .as_str()
         .and_then(|time| time.parse().ok())

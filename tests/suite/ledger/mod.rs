@@ -2,6 +2,7 @@
 //! heard; and the commands that read it.
 
 mod accidents;
+mod commands;
 mod faces;
 mod telling;
 
