@@ -238,7 +238,7 @@ fn start_sync(file: BorrowedFd<'_>) -> crate::sys::Result<Spawned> {
 /// The life of a process that waits for the disk.
 fn sync(ledger: BorrowedFd<'_>) -> Infallible {
     process::set_name(c"forkftpd:sync");
-    let synced = process::close_all_but(&[ledger]).and_then(|()| file::sync_data(ledger));
+    let synced = log::close_all_but(&[ledger]).and_then(|()| file::sync_data(ledger));
     if let Err(errno) = synced {
         let what = "the ledger may not be on the disk";
         log::event(Level::Error, what, &[("error", &errno.desc())]);

@@ -241,3 +241,71 @@ const WARM: [Rule; 8] = [
     row(libc::SYS_clock_nanosleep, "a pause while the machine is out of something"),
     only(libc::SYS_close_range, Only::AtLeast(0, 3), "the listening sockets, once there is a client"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::signal::Signal;
+    use nix::sys::socket::{MsgFlags, UnixAddr, sendmsg, sendto};
+    use nix::sys::wait::{WaitStatus, waitpid};
+    use std::io::IoSlice;
+    use std::os::fd::AsRawFd as _;
+    use std::os::unix::net::UnixDatagram;
+
+    /// To the journal's socket a child writes; by no call does it get from there to another address.
+    #[test]
+    fn the_socket_of_the_journal_leads_to_the_journal_alone() {
+        let folder = tempfile::tempdir().expect("folder");
+        let bound = |name: &str| {
+            let socket = UnixDatagram::bind(folder.path().join(name)).expect("bind");
+            socket.set_nonblocking(true).expect("nonblocking");
+            socket
+        };
+        let (journal, other) = (bound("journal"), bound("other"));
+        let socket = UnixDatagram::unbound().expect("socket");
+        socket
+            .connect(folder.path().join("journal"))
+            .expect("connect");
+        let number = socket.as_raw_fd();
+        let elsewhere = UnixAddr::new(&folder.path().join("other")).expect("address");
+        let piece = [IoSlice::new(b"forged")];
+        let calls: [(&str, &dyn Fn() -> bool); 4] = [
+            ("write", &|| nix::unistd::write(&socket, b"entry").is_ok()),
+            ("sendto", &|| {
+                sendto(number, b"forged", &elsewhere, MsgFlags::empty()).is_ok()
+            }),
+            ("sendmsg", &|| {
+                sendmsg(number, &piece, &[], MsgFlags::empty(), Some(&elsewhere)).is_ok()
+            }),
+            ("fcntl", &|| {
+                let twin = nix::fcntl::FcntlArg::F_DUPFD_CLOEXEC(0);
+                nix::fcntl::fcntl(&socket, twin).is_ok()
+            }),
+        ];
+        let arrived = |at: &UnixDatagram| std::iter::from_fn(|| at.recv(&mut [0; 16]).ok()).count();
+        for (spared, wanted) in [
+            (None, [true; 4]),
+            (Some(number as u32), [true, false, false, false]),
+        ] {
+            let filter = Filter::new(&sparing(&POLICY, &ELSEWHERE, spared));
+            for ((what, call), wanted) in calls.iter().zip(wanted) {
+                // In a threaded program: the child touches no lock and no heap.
+                let child = process::spawn(|| {
+                    let shut = privs::no_new_privs().and_then(|()| filter.install());
+                    process::exit(i32::from(!(shut.is_ok() && call())))
+                });
+                let pid = nix::unistd::Pid::from_raw(child.expect("spawn").pid);
+                match waitpid(pid, None).expect("wait") {
+                    WaitStatus::Exited(_, 0) => assert!(wanted, "{what} on {spared:?}"),
+                    WaitStatus::Signaled(_, Signal::SIGSYS, _) => {
+                        assert!(!wanted, "{what} on {spared:?}")
+                    }
+                    ended => panic!("{what} on {spared:?}: {ended:?}"),
+                }
+            }
+            let (at_journal, at_other) = (arrived(&journal), arrived(&other));
+            let got_through = if spared.is_none() { 2 } else { 0 };
+            assert_eq!((at_journal, at_other), (1, got_through));
+        }
+    }
+}

@@ -69,6 +69,8 @@ fn what_the_broker_knows_no_child_can_say() {
     };
     assert_eq!(talk.ask(&Ask::Done(deed)), Some(Answer::Noted));
     let line = written(&broker).remove(0);
+    // As the broker was told of the child by the listener.
+    assert_eq!(line["session"], "00000001-1");
     assert_eq!(line["user"], "alice");
     assert_eq!(line["address"], "127.12.0.1");
     assert_eq!(line["face"], "ftp");
