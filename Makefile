@@ -2,6 +2,10 @@
 
 PREFIX  ?= /usr/local
 DESTDIR ?=
+SYSCONFDIR ?= /etc
+ZSHDIR  ?= $(PREFIX)/share/zsh/site-functions
+# What is installed; another folder is for trying an installation without an optimised build.
+PROGRAMS ?= target/release
 CARGO   ?= cargo
 
 GENERATED := target/generated
@@ -9,7 +13,10 @@ GENERATED := target/generated
 # look up again in each child. Where the C library has no static form it is linked as usual.
 STATIC := $(shell printf 'int main(void){return 0;}' | cc -static -x c -o /dev/null - 2>/dev/null && echo -C target-feature=+crt-static)
 
-.PHONY: help build run-server test lint bench man install uninstall clean
+UNITS     := $(notdir $(wildcard scripts/systemd/*.service scripts/systemd/*.socket))
+DOCUMENTS := src/docs/moving-from-vsftpd.md src/docs/security.md src/wire/PROTOCOL.md src/wire/http/API.md
+
+.PHONY: help build run-server test test-systemd lint bench man install uninstall deb test-deb clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,11 +33,16 @@ test: lint build ## everything: lints, unit tests, the suite, the end-to-end scr
 	scripts/test-unprivileged
 	tests/e2e/run
 
+# Not among the others: it wants root, and a Debian that it downloads.
+test-systemd: build ## the service in a throw-away Debian that a real systemd boots (as root, at most five minutes)
+	FORKFTP_BIN_DIR=$(CURDIR)/target/release scripts/test-systemd
+
 lint: ## formatting, clippy, and the rules of the tree that no compiler knows
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	scripts/check-tree
-	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged .ci/run tests/e2e/run tests/e2e/*.sh tests/bench/peers/*.sh
+	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged scripts/test-systemd scripts/build-deb scripts/test-deb .ci/run tests/e2e/run tests/e2e/*.sh tests/systemd/run tests/systemd/*.sh tests/bench/peers/*.sh tests/package/run
+	shellcheck -s sh scripts/packaging/postinst scripts/packaging/prerm scripts/packaging/postrm
 
 bench: build ## figures against bare loops and other FTP servers, as ratios (ARGS=... to choose)
 	install -D target/release/forkftpd target/bench/forkftpd
@@ -41,26 +53,45 @@ man: build ## man pages and shell completions, in target/generated
 	target/release/forkftp generate $(GENERATED)
 
 # Builds nothing: whoever installs is often root, who has no cargo.
-install: ## what `make man` built, into DESTDIR and PREFIX
-	@test -x target/release/forkftpd && test -d $(GENERATED)/man || { echo "make man first: it builds what is installed" >&2; exit 1; }
-	install -D -t $(DESTDIR)$(PREFIX)/bin target/release/forkftp
-	install -D -t $(DESTDIR)$(PREFIX)/sbin target/release/forkftpd
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 $(GENERATED)/man/*.1
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 $(GENERATED)/man/*.8
+install: ## what `make man` built, into DESTDIR and PREFIX; a configuration that is there stays
+	@test -x $(PROGRAMS)/forkftpd && test -d $(GENERATED)/man || { echo "make man first: it builds what is installed" >&2; exit 1; }
+	install -D -t $(DESTDIR)$(PREFIX)/bin $(PROGRAMS)/forkftp
+	install -D -t $(DESTDIR)$(PREFIX)/sbin $(PROGRAMS)/forkftpd
+	for section in 1 5 7 8; do install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man$$section $(GENERATED)/man/*.$$section || exit 1; done
 	for name in forkftp forkftpd; do \
-	  install -D -m 644 $(GENERATED)/completions/$$name.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; \
-	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(GENERATED)/completions/_$$name; \
-	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(GENERATED)/completions/$$name.fish; \
+	  install -D -m 644 $(GENERATED)/completions/$$name.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name && \
+	  install -D -m 644 -t $(DESTDIR)$(ZSHDIR) $(GENERATED)/completions/_$$name && \
+	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d $(GENERATED)/completions/$$name.fish || exit 1; \
 	done
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/forkftp README.md $(DOCUMENTS)
+	for unit in $(UNITS); do \
+	  install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/systemd/system scripts/systemd/$$unit && \
+	  sed -i 's:/usr/sbin/forkftpd:$(PREFIX)/sbin/forkftpd:' $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; \
+	done
+	install -D -m 644 scripts/systemd/forkftp.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/forkftp.conf
+	install -D -m 644 scripts/systemd/forkftp.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/forkftp.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/forkftp/forkftpd.toml || install -D -m 644 -t $(DESTDIR)$(SYSCONFDIR)/forkftp scripts/packaging/forkftpd.toml
+	test -e $(DESTDIR)$(SYSCONFDIR)/logrotate.d/forkftp || install -D -m 644 scripts/packaging/logrotate $(DESTDIR)$(SYSCONFDIR)/logrotate.d/forkftp
 
-uninstall: ## what install put there
+uninstall: ## what install put there, but configuration
 	rm -f $(DESTDIR)$(PREFIX)/bin/forkftp $(DESTDIR)$(PREFIX)/sbin/forkftpd
-	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/forkftp*.1 $(DESTDIR)$(PREFIX)/share/man/man8/forkftpd*.8
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man[1578]/forkftp[.-]* $(DESTDIR)$(PREFIX)/share/man/man[1578]/forkftpd[.-]*
 	for name in forkftp forkftpd; do \
 	  rm -f $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name \
-	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_$$name \
+	    $(DESTDIR)$(ZSHDIR)/_$$name \
 	    $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/$$name.fish; \
 	done
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/forkftp
+	for unit in $(UNITS); do rm -f $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	rm -f $(DESTDIR)$(PREFIX)/lib/sysusers.d/forkftp.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/forkftp.conf
+
+# Needs cargo-deb: `cargo install cargo-deb --locked`, which takes some minutes, and is done here where it is missing.
+deb: man ## a Debian package, in target/debian
+	command -v cargo-deb >/dev/null || $(CARGO) install cargo-deb --locked
+	scripts/build-deb
+
+test-deb: deb ## that package, installed, tried, upgraded, removed and purged in a throw-away Debian (root)
+	scripts/test-deb
 
 clean: ## what was built; ./run, with the files of the trial, stays
 	$(CARGO) clean

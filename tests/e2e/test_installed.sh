@@ -18,12 +18,34 @@ UNDO+=("umount -l /etc /srv /run /usr/local '$SCRATCH/above'")
 
 # Every line after a $ of that block, with what it reads; the last one stays.
 mkdir -p "$SCRATCH/copy/target/release"
-cp "$REPO/Makefile" "$SCRATCH/copy/"
+cp -r "$REPO/Makefile" "$REPO/README.md" "$REPO/src" "$REPO/scripts" "$SCRATCH/copy/"
 cp "$BIN/forkftp" "$BIN/forkftpd" "$SCRATCH/copy/target/release/"
-"$FORKFTP" generate --source "$REPO/src" "$SCRATCH/copy/target/generated" # as make man does
-for name in forkftpd-user-add.8 forkftpd-cert-new.8 forkftpd-who.8 forkftpd-kick.8 forkftp-known-hosts.1; do
+(cd "$SCRATCH/copy" && "$FORKFTP" generate target/generated) # as make man does
+for name in forkftpd-user-add.8 forkftpd-cert-new.8 forkftpd-who.8 forkftpd-kick.8 forkftp-known-hosts.1 forkftpd.toml.5 forkftp-security.7; do
     [ -s "$SCRATCH/copy/target/generated/man/$name" ] || fail "no man page $name: $(ls "$SCRATCH/copy/target/generated/man")"
 done
+if man --version 2>/dev/null | grep -q '^man '; then
+    for page in "$SCRATCH"/copy/target/generated/man/{forkftp.1,forkftp-get.1,*.5,*.7,forkftpd.8,forkftpd-user-add.8}; do
+        # Whether a table goes over the end of a printed page is of no matter.
+        MANWIDTH=80 man --warnings -l "$page" 2>&1 >/dev/null | grep -v 'will not fit on one page' >"$SCRATCH/man" || true
+        [ ! -s "$SCRATCH/man" ] || fail "${page##*/}: $(head -n 3 "$SCRATCH/man")"
+    done
+fi
+
+# What install puts somewhere, uninstall takes away, but for configuration; and that is never written over.
+in_root() { expect_status 0 make --no-print-directory -C "$SCRATCH/copy" "$1" DESTDIR="$SCRATCH/root" PREFIX=/opt/f; }
+in_root install
+for file in opt/f/sbin/forkftpd opt/f/lib/systemd/system/forkftpd.service opt/f/lib/sysusers.d/forkftp.conf opt/f/share/man/man5/forkftpd.toml.5 etc/forkftp/forkftpd.toml; do
+    [ -s "$SCRATCH/root/$file" ] || fail "install puts no $file there"
+done
+has "$SCRATCH/root/opt/f/lib/systemd/system/forkftpd.service" '^ExecStart=/opt/f/sbin/forkftpd '
+for file in forkftp/forkftpd.toml logrotate.d/forkftp; do echo '# mine' >>"$SCRATCH/root/etc/$file"; done
+in_root install
+in_root uninstall
+[ "$(cd "$SCRATCH/root" && find . ! -type d | sort | tr '\n' ' ')" = "./etc/forkftp/forkftpd.toml ./etc/logrotate.d/forkftp " ] ||
+    fail "uninstall leaves: $(find "$SCRATCH/root" ! -type d)"
+for file in forkftp/forkftpd.toml logrotate.d/forkftp; do has "$SCRATCH/root/etc/$file" '^# mine'; done
+
 # shellcheck disable=SC2016 # the backquotes are text
 sed -n '/^## Running it for real/,/^## /p' "$REPO/README.md" | sed -n '/^```console/,/^```$/p' | sed '/^```$/q' |
     sed '/^```/d; s/^\$ //; s/^make man && //; s/ && sudo forkftpd serve$//' >"$SCRATCH/typed"
