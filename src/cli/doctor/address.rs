@@ -61,6 +61,11 @@ fn untold(
         .filter(here)
         .filter(|ip| !is_link_local(ip))
         .collect();
+    if reached.is_empty() {
+        return topic.note(format!(
+            "{shown}: this machine has no address but its loopback ones: clients elsewhere do not reach it now"
+        ));
+    }
     let what = match reached.iter().find(|ip| !is_private(ip)) {
         Some(public) => {
             return topic.ok(format!(

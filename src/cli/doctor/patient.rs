@@ -349,7 +349,7 @@ fn starter(
         };
         flags.user = Some(name);
     }
-    Some(Some(match (listener, serves) {
+    Some(Some(match (listener, serves.or_else(unit::user)) {
         (Some(uid), _) => uid,
         // Planned for a unit that starts it as that user.
         (None, Some(uid)) => uid,

@@ -6,6 +6,7 @@ use super::patient::{Patient, Running};
 use super::proc;
 use super::report::{Report, Topic};
 use crate::config::Address;
+use crate::sys::privs;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -110,6 +111,14 @@ pub(super) fn credentials() -> Option<PathBuf> {
         (file.file_name()?.to_str()? == name).then(|| file.parent().map(Path::to_owned))?
     });
     sources.next()
+}
+
+/// The user as whom the unit starts the server.
+pub(super) fn user() -> Option<u32> {
+    let texts = units();
+    let mut lines = texts.iter().rev().flat_map(|(_, text)| text.lines());
+    let name = lines.find_map(|line| line.trim().strip_prefix("User="))?;
+    privs::user_id(name.trim())
 }
 
 /// Where the socket with this name is, as the socket units say.
