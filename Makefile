@@ -22,7 +22,7 @@ SMALL := $(shell try=$$(mktemp) && printf 'static const char *volatile a[] = {"x
 UNITS     := $(notdir $(wildcard scripts/systemd/*.service scripts/systemd/*.socket))
 DOCUMENTS := src/docs/moving-from-vsftpd.md src/docs/security.md src/wire/PROTOCOL.md src/wire/http/API.md
 
-.PHONY: help build run-server test lint bench man install uninstall deb test-deb clean
+.PHONY: help build run-server test test-systemd lint bench man install uninstall deb test-deb clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -40,11 +40,15 @@ test: lint build ## everything: lints, unit tests, the suite, the end-to-end scr
 	scripts/test-unprivileged
 	tests/e2e/run
 
+# Not among the others: it wants root, and a Debian that it downloads.
+test-systemd: build ## the service in a throw-away Debian that a real systemd boots (as root, at most five minutes)
+	FORKFTP_BIN_DIR=$(CURDIR)/target/release scripts/test-systemd
+
 lint: ## formatting, clippy, and the rules of the tree that no compiler knows
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	scripts/check-tree
-	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged scripts/build-deb scripts/test-deb scripts/check-size .ci/run tests/e2e/run tests/e2e/*.sh tests/bench/peers/*.sh tests/package/run
+	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged scripts/test-systemd scripts/build-deb scripts/test-deb scripts/check-size .ci/run tests/e2e/run tests/e2e/*.sh tests/systemd/run tests/systemd/*.sh tests/bench/peers/*.sh tests/package/run
 	shellcheck -s sh scripts/packaging/postinst scripts/packaging/prerm scripts/packaging/postrm
 
 bench: build ## figures against bare loops and other FTP servers, as ratios (ARGS=... to choose)

@@ -118,7 +118,7 @@ impl Dealing {
         let (told, tell) = channel::pair().map_err(Refusal::from)?;
         let order = Order::Command {
             name,
-            child: self.session.number(),
+            session: self.session,
             user: self.user().cloned(),
             address: desk::address(client),
             peer: client.peer.to_string(),

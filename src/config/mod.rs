@@ -213,6 +213,8 @@ pub struct Config {
     pub max_per_address: u32,
     /// Seconds that transfers have to finish after SIGTERM.
     pub drain_seconds: u32,
+    /// The same after a successor has taken over.
+    pub handover_seconds: u32,
     /// Seconds from connecting to the proof.
     pub handshake_seconds: u32,
     /// The same from connecting to the login, where a person may be typing.

@@ -4,6 +4,7 @@
 //! command line.
 
 use crate::error::Code;
+use crate::wire::SessionId;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 
@@ -24,8 +25,8 @@ pub enum Order {
     Command {
         /// Which.
         name: String,
-        /// Whose: each child of the broker has another number, and one command at a time.
-        child: u64,
+        /// Whose: one command at a time of each.
+        session: SessionId,
         /// Who logged in.
         user: Option<String>,
         /// The client's address, if it came over a network.

@@ -24,6 +24,8 @@ pub(super) struct Running {
     deaths: u32,
     /// While there is none that should be: when it is started again.
     again: Option<u64>,
+    /// The broker has no way to it, since it was behind, or had just died: it is tried again.
+    untold: bool,
 }
 
 /// What it is started for, and who is told.
@@ -35,9 +37,9 @@ pub(super) struct Ground<'a> {
 }
 
 impl Running {
-    /// True while there is none that should be.
+    /// True while there is none that should be, or none that the broker knows of.
     pub(super) fn is_missing(&self) -> bool {
-        self.again.is_some()
+        self.again.is_some() || self.untold
     }
 
     /// Sees to it that there is one that does what the configuration says, if any is needed. One that did otherwise ends by itself, after
@@ -53,6 +55,7 @@ impl Running {
         if ground.config.needs_runner() {
             self.start(ground);
         } else if was && let Err(errno) = ground.broker.give_runner(None) {
+            // It has the way to one that ends with it, and nothing to order.
             untold(errno);
         }
     }
@@ -61,6 +64,9 @@ impl Running {
     pub(super) fn look(&mut self, ground: &Ground<'_>) {
         if self.again.is_some_and(|again| monotonic_millis() >= again) {
             self.start(ground);
+        }
+        if self.untold {
+            self.introduce(ground.broker);
         }
     }
 
@@ -81,18 +87,26 @@ impl Running {
         self.start(ground);
     }
 
-    /// There is another broker: it is given a way to the runner, too.
-    pub(super) fn introduce(&self, broker: &broker::Control) {
-        if let Some(control) = &self.control
-            && let Err(errno) = introduce(control, broker)
-        {
-            untold(errno);
+    /// Gives the broker, which may be another one now, a way to the runner.
+    pub(super) fn introduce(&mut self, broker: &broker::Control) {
+        if let Some(control) = &self.control {
+            let told = introduce(control, broker);
+            self.note(told);
         }
+    }
+
+    fn note(&mut self, told: Result<(), Errno>) {
+        match told {
+            Err(errno) if !self.untold => untold(errno),
+            _ => {}
+        }
+        self.untold = told.is_err();
     }
 
     /// Has no more news of it.
     fn forget(&mut self, events: &Events) {
         self.again = None;
+        self.untold = false;
         if let Some(control) = self.control.take() {
             events.forget(control.fd());
         }
@@ -101,13 +115,20 @@ impl Running {
     fn start(&mut self, ground: &Ground<'_>) {
         self.again = None;
         self.since = monotonic_millis();
-        let started = Control::start(ground.config, ground.arguments).and_then(|control| {
-            introduce(&control, ground.broker)?;
+        let mut told = Ok(());
+        let broker = ground.broker;
+        let started = Control::start(ground.config, ground.arguments, |control| {
+            told = introduce(control, broker);
+        });
+        let watched = started.and_then(|control| {
             ground.events.watch(control.fd(), Event::RunnerGone)?;
             Ok(control)
         });
-        match started {
-            Ok(control) => self.control = Some(control),
+        match watched {
+            Ok(control) => {
+                self.control = Some(control);
+                self.note(told);
+            }
             Err(errno) => self.miss(errno.desc()),
         }
     }
@@ -129,6 +150,6 @@ fn introduce(control: &Control, broker: &broker::Control) -> Result<(), Errno> {
 
 fn untold(errno: Errno) {
     let why = errno.desc();
-    let what = "the broker cannot be given a runner, and no command is run";
-    log::event(Level::Error, what, &[("error", &why)]);
+    let what = "the broker cannot be given a runner, and no command is run for now";
+    log::event(Level::Warn, what, &[("error", &why)]);
 }

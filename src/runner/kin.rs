@@ -94,7 +94,7 @@ mod tests {
     use std::os::fd::AsFd;
 
     /// A chain of processes, each of which leaves its parent's session and outlives it.
-    fn breed(generations: u32, alive: &std::os::fd::OwnedFd) -> Result<()> {
+    fn breed(generations: u32) -> Result<()> {
         if generations == 0 {
             loop {
                 nix::unistd::pause();
@@ -102,13 +102,13 @@ mod tests {
         }
         let _ = execute::new_session();
         process::spawn(|| {
-            let _ = breed(generations - 1, alive);
+            let _ = breed(generations - 1);
             process::exit(0)
         })?;
-        if generations % 2 == 0 {
+        if generations.is_multiple_of(2) {
             process::exit(0)
         }
-        breed(0, alive)
+        breed(0)
     }
 
     #[test]
@@ -121,7 +121,7 @@ mod tests {
                 execute::adopt_orphans()?;
                 for _ in 0..3 {
                     process::spawn(|| {
-                        let _ = breed(6, &alive);
+                        let _ = breed(6);
                         process::exit(0)
                     })?;
                 }

@@ -81,7 +81,8 @@ impl Ready {
         process::close_all_but(&[failed.as_fd()]).map_err(step("descriptors"))?;
         nix::unistd::chdir("/").map_err(step("chdir"))?;
         process::set_umask(UMASK);
-        execute::yield_by(YIELDS).map_err(step("setpriority"))?;
+        // A courtesy, and no wall: a service manager may have forbidden it.
+        let _ = execute::yield_by(YIELDS);
         // Before it becomes another user: afterwards it cannot see who is there, where /proc hides that.
         let uid = self
             .identity
@@ -89,8 +90,11 @@ impl Ready {
         let processes = execute::tasks_of(uid) + u64::from(self.limits.processes);
         for (what, most) in [
             (Bound::Core, 0),
-            // The clock of the supervisor is another one: this is for what keeps many processors busy.
-            (Bound::Cpu, u64::from(self.limits.seconds) + 1),
+            // For what the supervisor's clock does not reach; with many threads no sooner than that.
+            (
+                Bound::Cpu,
+                u64::from(self.limits.seconds) * processors() + 1,
+            ),
             (Bound::Memory, self.limits.memory),
             (Bound::File, self.limits.largest_file),
             (Bound::Descriptors, DESCRIPTORS),
@@ -105,4 +109,8 @@ impl Ready {
         execute::die_with(parent).map_err(step("PR_SET_PDEATHSIG"))?;
         execute::become_program(&self.arguments, &self.environment).map_err(step("execve"))
     }
+}
+
+fn processors() -> u64 {
+    std::thread::available_parallelism().map_or(1, |count| count.get() as u64)
 }

@@ -7,6 +7,7 @@ use crate::error::Code;
 use crate::ipc::{self, Hear, Order, Outcome};
 use crate::log::{self, Level, Role};
 use crate::sys::{Errno, Result, privs, process, signal};
+use crate::wire::SessionId;
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -43,7 +44,7 @@ enum About {
 /// A client's command.
 struct Ordered {
     name: String,
-    child: u64,
+    session: SessionId,
     user: Option<String>,
     peer: String,
     /// Where its outcome is told.
@@ -68,7 +69,17 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
             return 1;
         }
     };
-    log::set(config.log_format, config.log_level);
+    match log::Output::open(config.log_format) {
+        Ok(output) => output.install(config.log_level),
+        Err(problem) => {
+            log::event(
+                Level::Error,
+                "the runner cannot begin",
+                &[("problem", &problem)],
+            );
+            return 1;
+        }
+    }
     let ended = Runner::new(config, control).and_then(|mut runner| runner.serve());
     match ended {
         Ok(()) => 0,
@@ -82,7 +93,9 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
 
 /// What holds for all that it executes. Its own channel is no standard input for anybody.
 fn set_up(control: &OwnedFd) -> Result<Fence> {
-    process::close_all_but(&[control.as_fd()])?;
+    log::close_all_but(&[control.as_fd()])?;
+    // What it executes may have its user, and is not to change its mind, nor a supervisor's.
+    process::hide_memory()?;
     let nothing = nix::fcntl::open(
         "/dev/null",
         nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,
@@ -95,6 +108,8 @@ fn set_up(control: &OwnedFd) -> Result<Fence> {
     crate::sys::execute::adopt_orphans()?;
     if privs::is_root() {
         privs::keep_capabilities(&privs::RUNNER)?;
+    } else {
+        privs::drop_capabilities()?;
     }
     privs::no_new_privs()?;
     Fence::best()
@@ -187,7 +202,7 @@ impl Runner {
         match order {
             Order::Command {
                 name,
-                child,
+                session,
                 user,
                 address,
                 peer,
@@ -196,7 +211,7 @@ impl Runner {
                 if let (Some(output), Some(tell)) = (brought.next(), brought.next()) {
                     let ordered = Ordered {
                         name,
-                        child,
+                        session,
                         user,
                         peer,
                         tell,
@@ -254,12 +269,12 @@ impl Runner {
     /// Whether there may be one more, for this client too.
     fn may_begin(&self, ordered: &Ordered) -> std::result::Result<(), (Code, &'static str)> {
         let commands = self.running.values().map(|running| match &running.about {
-            About::Command(other) => other.child,
+            About::Command(other) => other.session,
         });
         let (mut count, mut own) = (0, false);
-        for child in commands {
+        for session in commands {
             count += 1;
-            own |= child == ordered.child;
+            own |= session == ordered.session;
         }
         if own {
             Err((Code::InUse, "one command of a connection at a time"))
@@ -323,5 +338,7 @@ fn log_command(message: &'static str, ordered: &Ordered, more: &[(&str, &dyn Dis
         ("command", &ordered.name),
     ];
     fields.extend_from_slice(more);
-    log::event(Level::Info, message, &fields);
+    log::about(ordered.session, || {
+        log::event(Level::Info, message, &fields);
+    });
 }

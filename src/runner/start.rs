@@ -36,12 +36,22 @@ impl Serves {
 }
 
 impl Control {
-    /// Starts the runner from this same program, with the command line's `arguments`, for what `config` says.
+    /// Starts the runner from this same program, with the command line's `arguments`, for what `config` says. `first` comes before it
+    /// runs, and can `introduce` it already: what is ordered meanwhile waits for it.
     ///
     /// # Errors
     /// EMFILE, EAGAIN, ENOMEM; as execve(2).
-    pub fn start(config: &Config, arguments: &[OsString]) -> Result<Control> {
+    pub fn start(
+        config: &Config,
+        arguments: &[OsString],
+        first: impl FnOnce(&Control),
+    ) -> Result<Control> {
         let (ours, theirs) = channel::pair()?;
+        let control = Control {
+            channel: ours,
+            serves: Serves::of(config),
+        };
+        first(&control);
         // The file this process runs, even if another has taken its name meanwhile.
         let started = Command::new("/proc/self/exe")
             .arg0("forkftpd")
@@ -53,10 +63,7 @@ impl Control {
         // Nobody waits for it: the listener heeds no child's end, and its channel tells.
         started
             .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(Errno::EIO as i32)))?;
-        Ok(Control {
-            channel: ours,
-            serves: Serves::of(config),
-        })
+        Ok(control)
     }
 
     /// True when it does what `config` says.

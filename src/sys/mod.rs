@@ -24,6 +24,7 @@ pub mod sealed;
 pub mod seccomp;
 pub mod shared;
 pub mod signal;
+pub mod terminal;
 
 pub use nix::errno::Errno;
 /// What every system call here returns on failure: the kernel's own number.

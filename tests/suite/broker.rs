@@ -265,6 +265,9 @@ fn questions() -> Vec<Ask> {
             address: [192, 0, 2, 1].into(),
             secure: true,
         },
+        // Of commands, of which there are none here.
+        Ask::Commands { after: None },
+        Ask::Run { name: "x".into() },
         // Of those who have share links.
         Ask::ShareNew {
             path: "file".into(),
@@ -327,7 +330,9 @@ fn a_question_out_of_its_phase_ends_the_channel() {
         );
         // Inside, without a quota.
         let talk = broker.inside("alice");
-        assert_eq!(talk.ask(&asked), None, "{what} inside");
+        let may = ["Commands", "Run"].contains(&what.as_str());
+        let answer = talk.ask(&asked);
+        assert_eq!(answer.is_some(), may, "{what} inside: {answer:?}");
         // And with one.
         let talk = broker.inside("quinn");
         let answer = talk.ask(&asked);
@@ -337,6 +342,44 @@ fn a_question_out_of_its_phase_ends_the_channel() {
             may,
             "{what} inside: {answer:?}"
         );
+    }
+    broker.serves();
+}
+
+#[test]
+fn commands_are_for_the_drive_protocol_alone_and_nobody_has_them_by_asking() {
+    let mut broker = Broker::start(&USERS);
+    let run = || Ask::Run { name: "x".into() };
+    for protocol in [
+        forkftp::wire::Protocol::Ftp,
+        forkftp::wire::Protocol::Http,
+        forkftp::wire::Protocol::Drive,
+    ] {
+        let client = Client {
+            protocol,
+            peer: Peer::Net(([127, 9, 9, 9], 1).into()),
+            proof: false,
+            login: Login::Required,
+            tls: forkftp::config::Encryption::Off,
+            signs_data: false,
+            by_proxy: false,
+            session_hours: 1,
+        };
+        let (channel, _) = broker.tell_child(Some(client));
+        let talk = Talk(channel);
+        if protocol == forkftp::wire::Protocol::Drive {
+            talk.hear().expect("hello");
+            welcomed(talk.ask(&of_password("alice", "pencil")));
+            refused(talk.ask(&run()), Code::Denied);
+            let none = Answer::Commands {
+                commands: Vec::new(),
+                more: false,
+            };
+            assert_eq!(talk.ask(&Ask::Commands { after: None }), Some(none));
+        } else {
+            welcomed(talk.ask(&of_password("alice", "pencil")));
+            assert_eq!(talk.ask(&run()), None, "{protocol:?}");
+        }
     }
     broker.serves();
 }

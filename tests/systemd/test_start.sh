@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 afresh
-systemctl enable --quiet --now "$UNIT"
+systemctl enable --quiet "${SOCKETS[@]}" "$UNIT"
+systemctl start "$UNIT"
 is ActiveState active
 is NRestarts 0
 for socket in "${SOCKETS[@]}"; do
@@ -26,6 +27,11 @@ done < <(processes)
 [ "$(stat -c '%U %a' /etc/forkftp/secret /etc/forkftp/tls.key | sort -u)" = "root 600" ] || fail "secrets are not root's"
 setpriv --reuid=nobody --regid=nogroup --clear-groups cat "/run/credentials/$UNIT/secret" 2>/dev/null && fail "anybody reads the secret"
 forkftpd check >"$SCRATCH/check" || fail "root's own check: $(cat "$SCRATCH/check")"
+# A fresh installation has no errors, as root and as the service sees it; credentials and passed sockets are known to it.
+forkftpd doctor --all >"$SCRATCH/doctor" || [ $? -eq 3 ] || fail "doctor: $(cat "$SCRATCH/doctor")"
+for words in 'the running server' 'systemd:ftp is ' 'handed over by the service manager' 'the running server sees the same'; do
+    grep -q "$words" "$SCRATCH/doctor" || fail "doctor does not say: $words: $(cat "$SCRATCH/doctor")"
+done
 
 umask 077
 printf 'correct horse\n' >"$SCRATCH/password"
@@ -43,7 +49,7 @@ for face in drive ftp http; do
 done
 has_status 'client' || fail "no counts"
 forkftpd who >"$SCRATCH/who" || fail "who: $(cat "$SCRATCH/who")"
-# What was idle goes, and so does all else.
+systemctl disable --quiet "${SOCKETS[@]}" "$UNIT"
 systemctl stop "${SOCKETS[@]}" "$UNIT"
 wait_for 5 nobody_left
 [ ! -e /run/forkftp ] || fail "the runtime folder stays"

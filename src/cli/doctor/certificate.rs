@@ -10,7 +10,6 @@ use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::{CertificateError, Error, RootCertStore};
-use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
@@ -26,10 +25,12 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
         return topic.ok("no listening socket speaks TLS");
     };
     for (key, path) in [("tls_certificate", &tls.certificate), ("tls_key", &tls.key)] {
-        if std::fs::File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
-        {
+        if patient.is_withheld(path) {
             return topic.hint(
-                format!("{key} {}: not looked at: permission denied", path.display()),
+                format!(
+                    "{key} {}: not looked at: only who may read it can",
+                    path.display()
+                ),
                 "sudo forkftpd doctor",
             );
         }

@@ -69,12 +69,12 @@ pub(super) fn look(patient: &Patient) -> Result<Seen, String> {
     })
     .map_err(|errno| failed(&errno.desc()))?;
     drop(to);
-    let answer = read_until(File::from(from), Instant::now() + PATIENCE);
+    let until = patient.disks_until().min(Instant::now() + PATIENCE);
+    let answer = read_until(File::from(from), until);
     // It has ended, but where its disk hangs.
     let _ = process::kill(looking.pidfd.as_fd(), Signal::SIGKILL);
     let Some(answer) = answer else {
-        let seconds = PATIENCE.as_secs();
-        return Err(format!("its disk gave no answer within {seconds} seconds"));
+        return Err("its disk gave no answer in time".into());
     };
     serde_json::from_slice(&answer)
         .unwrap_or_else(|_| Err("whoever looked ended without an answer".into()))

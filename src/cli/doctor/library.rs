@@ -64,6 +64,7 @@ impl Look {
         let folder = |file: &PathBuf| file.parent().map(Path::to_owned);
         let files = [
             ("shares_file", &config.shares_file),
+            ("ledger_file", &config.ledger_file),
             ("xferlog", &config.xferlog),
             ("vsftpd_log", &config.vsftpd_log),
         ];

@@ -67,7 +67,7 @@ fn descriptors(patient: &Patient, process: &Process, topic: &mut Topic<'_>) {
             "max_clients = {most} needs {wanted} descriptors; {whose} may have {has}"
         ));
     }
-    if hard >= MILLIARD && hard < u64::MAX {
+    if (MILLIARD..u64::MAX).contains(&hard) {
         topic.note(format!("the hard limit of descriptors is {hard}: this server does not mind (close_range), programs that close each one by one take minutes"));
     }
     let most_open = number(Path::new("/proc/sys/fs/nr_open")).unwrap_or(u64::MAX);

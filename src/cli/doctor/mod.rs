@@ -66,7 +66,7 @@ pub(super) fn run(how: &How, flags: Flags) -> ExitCode {
     if let Some(patient) = Patient::find(flags, &mut report) {
         let seen = eyes::look(&patient);
         kernel::examine(&patient, &mut report);
-        unit::examine(&patient, &mut report);
+        unit::examine(&patient, seen.as_ref().ok(), &mut report);
         limits::examine(&patient, &mut report);
         library::examine(&patient, seen.as_ref(), &mut report);
         filesystem::examine(&patient, seen.as_ref().ok(), &mut report);

@@ -1,11 +1,11 @@
 //! Which server is looked at: the one that answers at the control socket, or the one that the configuration plans; and who it is.
 
-use super::container;
 use super::eyes::Eyes;
 use super::proc::Process;
 use super::report::{Report, Topic};
+use super::{container, unit};
 use crate::cli::who;
-use crate::config::{Config, Flags, Listen, Problem, Protocol};
+use crate::config::{Address, Config, DEFAULT_FILE, Flags, Listen, Problem, Protocol};
 use crate::control::{Reply, Request, Status};
 use crate::sys::{machine, privs};
 use std::io::ErrorKind;
@@ -15,10 +15,15 @@ use std::time::{Duration, Instant};
 
 /// How long the configuration may take: names in it are looked up.
 const PATIENCE: Duration = Duration::from_secs(6);
-/// How long all that is dialled may take together.
-const DIALLING: Duration = Duration::from_secs(8);
+/// How long the whole may take, whatever hangs: who asks waits for the answer.
+const WHOLE: Duration = Duration::from_secs(18);
+/// How much of that is left to dialling when a disk hangs.
+const DIALLING: Duration = Duration::from_secs(5);
 /// Who serves where the configuration does not say, as the packaged unit has it.
 const USUAL_USER: &str = "forkftp";
+
+/// Where a process finds its credentials (systemd.exec(5)).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
 /// A server that runs.
 #[derive(Debug)]
@@ -37,12 +42,14 @@ pub(super) struct Patient {
     pub(super) hidden: bool,
     /// The user its listener and its broker are, as far as that can be known.
     pub(super) starter: u32,
+    /// The listening sockets that the service manager makes, as its units say.
+    pub(super) passed: Vec<Address>,
     /// The user its children are.
     pub(super) serves: u32,
     pub(super) eyes: Eyes,
     /// What kind of container this is.
     pub(super) container: Option<String>,
-    /// When dialling ends.
+    /// When nothing more is waited for.
     pub(super) until: Instant,
 }
 
@@ -50,12 +57,14 @@ impl Patient {
     /// Finds it. None when there is nothing to look at: what is wrong stands in the report.
     pub(super) fn find(mut flags: Flags, report: &mut Report) -> Option<Patient> {
         report.about("the configuration".into());
+        let until = Instant::now() + WHOLE;
         let mut topic = report.topic("server");
         let (running, owner) = match ask(&flags, &mut topic) {
             Answer::Running(running) => (Some(running), None),
             Answer::Hidden(owner) => (None, Some(owner)),
             Answer::Nobody => (None, None),
         };
+        credentials(running.as_ref(), flags.file.as_deref());
         let starter = starter(&mut flags, running.as_ref(), &mut topic)?;
         let named = flags.user.clone().or_else(|| {
             let file = Config::user_of(flags.file.as_deref());
@@ -103,7 +112,8 @@ impl Patient {
         };
         let patient = Patient {
             container: container::kind(),
-            until: Instant::now() + DIALLING,
+            passed: passed(&mut config, &mut topic),
+            until,
             config,
             running,
             hidden: owner.is_some(),
@@ -120,6 +130,25 @@ impl Patient {
     pub(super) fn process(&self) -> Process {
         let running = self.running.as_ref();
         running.map_or_else(Process::own, |running| running.process.clone())
+    }
+
+    /// When the disks have to have answered.
+    pub(super) fn disks_until(&self) -> Instant {
+        self.until.checked_sub(DIALLING).unwrap_or(self.until)
+    }
+
+    /// True for a file that the service manager hands over: root reads it, whoever starts the server.
+    pub(super) fn is_credential(&self, path: &Path) -> bool {
+        std::env::var_os(CREDENTIALS).is_some_and(|folder| path.starts_with(folder))
+    }
+
+    /// True for such a file that only root may look at, where this process is somebody else.
+    pub(super) fn is_withheld(&self, path: &Path) -> bool {
+        let denied = || {
+            let opened = std::fs::File::open(path);
+            opened.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
+        };
+        denied() || (self.is_credential(path) && !privs::is_root() && !path.exists())
     }
 
     /// The listening sockets that speak FTP.
@@ -167,6 +196,28 @@ impl Patient {
 
 fn is_deleted(exe: &Path) -> bool {
     exe.to_string_lossy().ends_with(" (deleted)")
+}
+
+/// Puts the addresses of socket units where the configuration names such a unit's socket.
+fn passed(config: &mut Config, topic: &mut Topic<'_>) -> Vec<Address> {
+    let mut passed = Vec::new();
+    for listen in &mut config.listen {
+        let Address::Systemd(name) = &listen.address else {
+            continue;
+        };
+        match unit::socket(name) {
+            Some(address) => {
+                topic.ok(format!("systemd:{name} is {address}"));
+                listen.address = address;
+                passed.push(listen.address.clone());
+            }
+            None => topic.hint(
+                format!("systemd:{name}: no socket unit of this machine has a socket of that name"),
+                format!("a socket unit with ListenStream=ADDRESS, FileDescriptorName={name} and Service={}", unit::NAME),
+            ),
+        }
+    }
+    passed
 }
 
 /// What came of asking.
@@ -229,6 +280,35 @@ fn ask(flags: &Flags, topic: &mut Topic<'_>) -> Answer {
         }
     }
     Answer::Nobody
+}
+
+/// Where the configuration names credentials, which the service manager shows to the service alone, begins anew with those of the running
+/// service, or else with the files that its unit makes them of. Whoever is not root is told at each that they were not looked at.
+fn credentials(running: Option<&Running>, named: Option<&Path>) {
+    let text = std::fs::read_to_string(named.unwrap_or(Path::new(DEFAULT_FILE)));
+    let wanted = text.is_ok_and(|text| text.contains("\"credential:"));
+    if !wanted || std::env::var_os(CREDENTIALS).is_some() {
+        return;
+    }
+    let of_the_service = format!("/run/credentials/{}", unit::NAME);
+    let folder = if privs::is_root() {
+        let theirs = running.map(|running| running.process.path(&format!("root{of_the_service}")));
+        let theirs = theirs.filter(|folder| folder.is_dir());
+        theirs.or_else(unit::credentials)
+    } else {
+        Some(of_the_service.into())
+    };
+    let Some(folder) = folder else {
+        return;
+    };
+    use std::os::unix::process::CommandExt as _;
+    let mut again = std::process::Command::new("/proc/self/exe");
+    // It comes back only if it could not be begun.
+    let _ = again
+        .arg0("forkftpd")
+        .args(std::env::args_os().skip(1))
+        .env(CREDENTIALS, folder)
+        .exec();
 }
 
 /// Who starts the server. Root looks at one whose configuration names no user, since another user starts it, or since a flag named

@@ -19,6 +19,10 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
     let mut topic = report.topic("ports");
     for listen in &patient.config.listen {
         match &listen.address {
+            Address::Tcp(address) if patient.passed.contains(&listen.address) => {
+                congestion(listen, &mut topic);
+                waits(*address, &mut topic);
+            }
             Address::Tcp(address) if patient.running.is_none() && !patient.hidden => {
                 planned(listen, *address, patient, &mut topic);
             }
@@ -30,6 +34,20 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
     let listening = others(patient, &mut topic);
     for listen in patient.ftp() {
         passive(listen, patient, &listening, &mut topic);
+    }
+}
+
+/// Whether the service manager listens where its socket unit says.
+fn waits(address: SocketAddr, topic: &mut Topic<'_>) {
+    match proc::listening() {
+        Some(listening) if listening.iter().any(|socket| socket.port == address.port()) => {
+            topic.ok(format!("{address}: the socket of a unit, and it is there"));
+        }
+        Some(_) => topic.hint(
+            format!("{address}: the socket of a unit that is not started: nobody is served there"),
+            "systemctl enable --now forkftpd.socket forkftpd-ftp.socket forkftpd-http.socket (those that are wanted)",
+        ),
+        None => topic.note(format!("{address}: whether the socket of its unit is there is not to be had")),
     }
 }
 
@@ -48,7 +66,14 @@ fn planned(listen: &Listen, address: SocketAddr, patient: &Patient, topic: &mut 
     match net::listen_tcp(address, 1, listen.congestion.as_deref()) {
         Ok(_) => topic.ok(format!("{at} is free")),
         Err(Errno::EADDRINUSE) => topic.error(
-            format!("{at}: another program listens there"),
+            format!(
+                "{at}: another program listens there{}",
+                if patient.config.control.is_none() {
+                    ", or this server, which is not asked without a control socket"
+                } else {
+                    ""
+                }
+            ),
             format!("ss -ltnp 'sport = :{port}' says which: end it, or take another address"),
         ),
         Err(Errno::EADDRNOTAVAIL) => topic.error(
@@ -182,7 +207,11 @@ fn passive(listen: &Listen, patient: &Patient, others: &[Listening], topic: &mut
             "{range} are none of {from}-{to}, which the kernel takes"
         ));
     }
-    let mut taken: Vec<u16> = others.iter().map(|socket| socket.port).collect();
+    let Address::Tcp(own) = listen.address else {
+        return;
+    };
+    let in_the_way = others.iter().filter(|socket| socket.takes(own.ip()));
+    let mut taken: Vec<u16> = in_the_way.map(|socket| socket.port).collect();
     taken.retain(|port| (first..=last).contains(port));
     taken.sort_unstable();
     taken.dedup();

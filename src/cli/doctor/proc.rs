@@ -1,6 +1,7 @@
 //! What the kernel says of processes, control groups and sockets, in /proc and /sys (proc(5), cgroups(7)).
 
 use std::fs;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 /// A process, by its number or as `self`.
@@ -104,6 +105,7 @@ fn limit(limits: &str, name: &str) -> Option<(u64, u64)> {
 /// A TCP socket that listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Listening {
+    pub(super) ip: IpAddr,
     pub(super) port: u16,
     pub(super) inode: u64,
 }
@@ -123,11 +125,32 @@ fn socket(line: &str) -> Option<Listening> {
     if *fields.get(3)? != LISTENS {
         return None;
     }
-    let (_, port) = fields.get(1)?.rsplit_once(':')?;
+    let (ip, port) = fields.get(1)?.rsplit_once(':')?;
     Some(Listening {
+        ip: address(ip)?,
         port: u16::from_str_radix(port, 16).ok()?,
         inode: fields.get(9)?.parse().ok()?,
     })
+}
+
+/// An address as the kernel prints it: in words of 32 bits of its own byte order.
+fn address(digits: &str) -> Option<IpAddr> {
+    let bytes = (0..digits.len()).step_by(8).map(|at| {
+        let word = digits.get(at..at + 8)?;
+        Some(u32::from_str_radix(word, 16).ok()?.to_ne_bytes())
+    });
+    let bytes = bytes.collect::<Option<Vec<_>>>()?.concat();
+    let v4 = <[u8; 4]>::try_from(bytes.as_slice()).map(IpAddr::from);
+    let v6 = || <[u8; 16]>::try_from(bytes.as_slice()).map(IpAddr::from);
+    Some(v4.or_else(|_| v6()).ok()?.to_canonical())
+}
+
+impl Listening {
+    /// True when nobody can listen at its port at `ip` besides.
+    pub(super) fn takes(&self, ip: IpAddr) -> bool {
+        let ip = ip.to_canonical();
+        self.ip == ip || self.ip.is_unspecified() || ip.is_unspecified()
+    }
 }
 
 /// The sockets that a process has open, by number; None where we may not look.
@@ -201,11 +224,11 @@ mod tests {
         assert_eq!(limit(limits, "Max open files"), Some((1024, u64::MAX)));
         assert_eq!(limit(limits, "Max processes"), None);
         let line = "   0: 0100007F:C350 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0";
-        let listening = Listening {
-            port: 50000,
-            inode: 4711,
-        };
-        assert_eq!(socket(line), Some(listening));
+        let found = socket(line).expect("socket");
+        assert_eq!((found.port, found.inode), (50000, 4711));
+        assert_eq!(address("FFFFFFFF"), "255.255.255.255".parse().ok());
+        assert_eq!(address(&"0".repeat(32)), "::".parse().ok());
+        assert_eq!(address("0100007"), None);
         assert_eq!(socket(&line.replace(" 0A ", " 01 ")), None);
         assert_eq!(socket("damaged"), None);
         let mounts = "22 1 8:1 / / rw,relatime - ext4 /dev/a rw\n23 22 8:2 / /srv/a\\040b ro,noexec shared:1 - xfs /dev/b rw,prjquota\n";

@@ -5,7 +5,6 @@ use super::report::{Report, Topic};
 use crate::broker;
 use crate::proof::Secret;
 use crate::users::Users;
-use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
@@ -41,9 +40,9 @@ fn file(
     load: impl FnOnce(&Path) -> Result<(), Vec<String>>,
 ) {
     let at = path.display();
-    if std::fs::File::open(path).is_err_and(|error| error.kind() == ErrorKind::PermissionDenied) {
+    if patient.is_withheld(path) {
         return topic.hint(
-            format!("{key} {at}: not looked at: permission denied"),
+            format!("{key} {at}: not looked at: only who may read it can"),
             "sudo forkftpd doctor",
         );
     }
@@ -63,8 +62,12 @@ fn place(key: &str, path: &Path, patient: &Patient, topic: &mut Topic<'_>) {
     let Ok(facts) = std::fs::metadata(path) else {
         return;
     };
-    let starter = patient.starter;
+    let credential = patient.is_credential(path);
+    let starter = if credential { 0 } else { patient.starter };
     let (owner, mode) = (facts.uid(), facts.mode() & 0o777);
+    if credential && patient.running.is_some() {
+        return topic.ok(format!("{key} {at}: handed over by the service manager"));
+    }
     if starter != 0 && owner != starter && mode & 0o077 == 0 {
         topic.error(
             format!("{key} {at} is for uid {owner} alone (mode {mode:04o}), and the server is started as uid {starter}"),
