@@ -9,7 +9,7 @@ GENERATED := target/generated
 # look up again in each child. Where the C library has no static form it is linked as usual.
 STATIC := $(shell printf 'int main(void){return 0;}' | cc -static -x c -o /dev/null - 2>/dev/null && echo -C target-feature=+crt-static)
 
-.PHONY: help build run-server test lint bench man install uninstall clean
+.PHONY: help build run-server test test-systemd lint bench man install uninstall clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,11 +26,15 @@ test: lint build ## everything: lints, unit tests, the suite, the end-to-end scr
 	scripts/test-unprivileged
 	tests/e2e/run
 
+# Not among the others: it wants root, and a Debian that it downloads.
+test-systemd: build ## the service in a throw-away Debian that a real systemd boots (as root, at most five minutes)
+	FORKFTP_BIN_DIR=$(CURDIR)/target/release scripts/test-systemd
+
 lint: ## formatting, clippy, and the rules of the tree that no compiler knows
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	scripts/check-tree
-	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged .ci/run tests/e2e/run tests/e2e/*.sh tests/bench/peers/*.sh
+	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged scripts/test-systemd .ci/run tests/e2e/run tests/e2e/*.sh tests/systemd/run tests/systemd/*.sh tests/bench/peers/*.sh
 
 bench: build ## figures against bare loops and other FTP servers, as ratios (ARGS=... to choose)
 	install -D target/release/forkftpd target/bench/forkftpd

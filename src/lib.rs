@@ -6,7 +6,8 @@
 //! which alone holds secrets, users and the library's root, and answers children one question at a time. A child shuts itself in,
 //! speaks one protocol to its one client over what the broker lends it, and leaves. Where that is FTP, the *dialer* makes the sockets of
 //! its data connections: a child makes none. Where the configuration has commands, the *runner*, also started by exec, executes
-//! them, and holds nothing of the others. `forkftp` is the client.
+//! them, and holds nothing of the others. When a new program takes over, sessions of before end under a *drainer*, a fork of the
+//! listener. `forkftp` is the client.
 //!
 //! # Layers
 //! Imports go down only; `scripts/check-tree` holds the tree to it.

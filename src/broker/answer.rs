@@ -289,14 +289,14 @@ impl Dealing {
                 | Ask::ShareEnd { .. }
                 | Ask::ShareOpen { .. }),
             ) if client.protocol == Protocol::Http => self.answer_sharing(desk, client, question),
+            (Phase::In, Ask::Give { drop_box }) => self.answer_give(desk, drop_box, &brought),
+            (Phase::In, question @ (Ask::Commands { .. } | Ask::Run { .. })) => {
+                self.answer_commands(desk, &client, question)
+            }
             (phase, question @ (Ask::PathPart { .. } | Ask::Begun { .. } | Ask::Done(_)))
                 if phase == Phase::In || self.telling.lent.is_some() =>
             {
                 self.hear_deed(desk, &client, question)
-            }
-            (Phase::In, Ask::Give { drop_box }) => self.answer_give(desk, drop_box, &brought),
-            (Phase::In, question @ (Ask::Commands { .. } | Ask::Run { .. })) => {
-                self.answer_commands(desk, &client, question)
             }
             (Phase::In, Ask::Reserve { bytes, files }) => self.answer_reserve(desk, bytes, files),
             (

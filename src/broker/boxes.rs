@@ -140,7 +140,7 @@ impl Expiry {
 /// The life of the process that looks.
 fn expire_all(keys: &Keys) -> Infallible {
     process::set_name(c"forkftpd:expire");
-    if let Err(errno) = process::close_all_but(&[keys.library.root()]) {
+    if let Err(errno) = log::close_all_but(&[keys.library.root()]) {
         failed(b"", errno);
         process::exit(1)
     }

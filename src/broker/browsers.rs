@@ -12,6 +12,9 @@ use crate::sys::process::monotonic_millis;
 use std::net::IpAddr;
 use zeroize::Zeroizing;
 
+/// What is said to those who are still at a server that has a successor.
+const ELSEWHERE: &str = "another server has taken over: try again";
+
 /// True where browsers log in.
 fn has_logins(client: &Client) -> bool {
     client.protocol == Protocol::Http && client.login != Login::None
@@ -57,6 +60,9 @@ impl Dealing {
         }
         if self.failures >= LOGIN_ATTEMPTS {
             return Outcome::CutOff("one login too many");
+        }
+        if desk.signed_in.are_gone() {
+            return Reply::refused(Code::Busy, ELSEWHERE).into();
         }
         let wanted = Wanted::Session {
             back: self.phase,
@@ -147,6 +153,10 @@ impl Dealing {
         token: &str,
         everywhere: bool,
     ) -> Outcome {
+        if desk.signed_in.are_gone() {
+            // The successor would not know that it is over.
+            return Reply::refused(Code::Busy, ELSEWHERE).into();
+        }
         let ended = desk.signed_in.end(token, everywhere, monotonic_millis());
         if let Some(user) = ended {
             let everywhere = if everywhere { "yes" } else { "no" };

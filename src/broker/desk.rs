@@ -8,9 +8,15 @@ use super::remembered::Remembered;
 use super::sessions::Sessions;
 use super::throttle::{Limits, Throttle};
 use crate::ipc::Client;
+use crate::log::{self, Level};
 use crate::sys::net::Source;
+use crate::sys::sealed;
 use std::collections::HashMap;
 use std::net::IpAddr;
+use std::os::fd::OwnedFd;
+
+/// Most bytes of logins that are taken over.
+const MOST_HANDED: usize = 16 << 20;
 
 /// Who a session is counted for: a user, or all that did not log in.
 pub(super) type Name = Option<String>;
@@ -47,6 +53,27 @@ impl Desk {
             forwarded: HashMap::new(),
             sessions: HashMap::new(),
         })
+    }
+
+    /// Goes on with the logins of browsers that another broker gave away.
+    pub(super) fn take_logins(&mut self, sealed: OwnedFd) {
+        let keys = &self.keys;
+        let stored = |name: &str| keys.active(name).map(|_| keys.stored(name));
+        match sealed::read(sealed, MOST_HANDED) {
+            Ok(bytes) => {
+                let taken = self.signed_in.take(&bytes, stored);
+                log::event(
+                    Level::Debug,
+                    "logins of browsers taken over",
+                    &[("logins", &taken)],
+                );
+            }
+            Err(errno) => {
+                let why = errno.desc();
+                let what = "the logins of browsers are lost";
+                log::event(Level::Warn, what, &[("error", &why)]);
+            }
+        }
     }
 
     /// The operator's limits for those who fail.

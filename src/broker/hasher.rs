@@ -161,7 +161,7 @@ impl Hasher {
 fn hash(work: &Work, say: BorrowedFd<'_>) -> Infallible {
     process::set_name(c"forkftpd:hash");
     log::set_session(work.session);
-    let said = process::close_all_but(&[say]).and_then(|()| {
+    let said = log::close_all_but(&[say]).and_then(|()| {
         let (right, better) = work.check();
         let mut word = Zeroizing::new(vec![if right { RIGHT } else { b'n' }]);
         if let Some(better) = &better {

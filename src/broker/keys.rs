@@ -39,8 +39,9 @@ impl Keys {
     pub(super) fn load(flags: &Flags) -> Result<Keys, Vec<String>> {
         let config = Config::load(flags)
             .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        log::set(config.log_format, config.log_level);
         let one = |problem: String| vec![problem];
+        let output = log::Output::open(config.log_format).map_err(one)?;
+        output.install(config.log_level);
         let secret = config
             .secret_file
             .as_deref()

@@ -258,7 +258,7 @@ fn parse(bytes: &[u8]) -> Option<Amount> {
 /// The life of a counter: adds up what lies in `home`, and writes the state of it.
 fn count(keys: &Keys, home: &RelPath, folder: BorrowedFd<'_>) -> Infallible {
     process::set_name(c"forkftpd:count");
-    let counted = process::close_all_but(&[keys.library.root(), folder])
+    let counted = log::close_all_but(&[keys.library.root(), folder])
         .map_err(Refusal::from)
         .and_then(|()| total(keys, home, None))
         .and_then(|amount| Ok(write(folder, home, amount.unwrap_or_default())?));

@@ -12,7 +12,7 @@ use crate::config::Flags;
 use crate::ipc::{self, Ask, Client, DESCRIPTORS, Report, SessionId, Tell, shuts_descriptors};
 use crate::log::{self, Level, Role};
 use crate::sys::process::monotonic_millis;
-use crate::sys::{Errno, privs, process, signal};
+use crate::sys::{Errno, privs, process, sealed, signal};
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -84,6 +84,8 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
 fn give_up_privileges() -> Result<(), Errno> {
     if privs::is_root() {
         privs::keep_capabilities(&privs::BROKER)?;
+    } else {
+        privs::drop_capabilities()?;
     }
     privs::no_new_privs()
 }
@@ -120,6 +122,17 @@ fn renewed(control: &OwnedFd, keys: &Keys) -> Result<(), Errno> {
         chain: chain.is_some(),
     };
     let given: Vec<_> = chain.iter().map(AsFd::as_fd).collect();
+    ipc::send(control.as_fd(), &report, &given, true)
+}
+
+/// Hands the logins of browsers over, in the place of the certificate.
+fn give_logins(control: &OwnedFd, desk: &mut Desk) -> Result<(), Errno> {
+    let logins = sealed::make(&desk.signed_in.give_away(monotonic_millis()));
+    let report = Report::Ready {
+        ruleset: false,
+        chain: logins.is_ok(),
+    };
+    let given: Vec<_> = logins.iter().map(AsFd::as_fd).collect();
     ipc::send(control.as_fd(), &report, &given, true)
 }
 
@@ -189,12 +202,12 @@ impl Broker<'_> {
         shuts_descriptors(self.desk.keys.config.identity)
     }
 
-    /// Until the next answer that is held back is due, files are looked for whose time is over, or something is due for the ledger.
+    /// Until the next answer that is held back is due, something for the ledger, or files are looked for whose time is over.
     fn timeout(&self) -> EpollTimeout {
-        let due = self.later.iter().map(|(due, ..)| *due);
-        let due = due.chain(self.expiry.due(&self.desk.keys));
+        let answers = self.later.iter().map(|(due, ..)| *due);
         let ledger = self.desk.ledger.as_ref().and_then(Ledger::due);
-        let Some(due) = due.chain(ledger).min() else {
+        let expiry = self.expiry.due(&self.desk.keys);
+        let Some(due) = answers.chain(ledger).chain(expiry).min() else {
             return EpollTimeout::NONE;
         };
         let left = due.saturating_sub(monotonic_millis());
@@ -268,6 +281,15 @@ impl Broker<'_> {
                         ipc::send(control.as_fd(), &report, &[], true)
                     }
                 };
+            }
+            Tell::GiveLogins => {
+                let _ = give_logins(control, &mut self.desk);
+            }
+            Tell::KeepLogins => self.desk.signed_in.stay(),
+            Tell::TakeLogins => {
+                if let Some(sealed) = descriptors.into_iter().next() {
+                    self.desk.take_logins(sealed);
+                }
             }
             Tell::Word => {
                 let _ = ipc::send(control.as_fd(), &Report::Word, &[], true);

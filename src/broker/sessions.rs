@@ -1,8 +1,11 @@
 //! Logins in browsers: what a browser keeps is a random token, and what is kept here is its hash, whose it is, and until when. Kept by
 //! the broker, in memory, and bounded; a restart of the server ends them all.
 
+mod handed;
+
 use crate::proof;
 use crate::users::Stored;
+use handed::Handed;
 use std::collections::HashMap;
 use zeroize::Zeroizing;
 
@@ -35,6 +38,8 @@ impl Session {
 #[derive(Debug, Default)]
 pub(super) struct Sessions {
     known: HashMap<blake3::Hash, Session>,
+    /// Another broker goes on with them: here they are looked up, and no more.
+    gone: bool,
 }
 
 /// None for what is no token.
@@ -45,6 +50,36 @@ fn key(token: &str) -> Option<blake3::Hash> {
 }
 
 impl Sessions {
+    /// True once they were given away: what would be changed here would not hold there.
+    pub(super) fn are_gone(&self) -> bool {
+        self.gone
+    }
+
+    /// Gives those that live away: see `handed`.
+    pub(super) fn give_away(&mut self, now: u64) -> Vec<u8> {
+        self.gone = true;
+        let living = self.known.iter().filter(|(_, session)| session.lives(now));
+        let handed = living.map(|(key, session)| Handed::of(key, session));
+        handed::write(handed)
+    }
+
+    /// They stay after all.
+    pub(super) fn stay(&mut self) {
+        self.gone = false;
+    }
+
+    /// Goes on with those in `bytes` whose user still has the password that `stored` says. Returns how many.
+    pub(super) fn take(&mut self, bytes: &[u8], stored: impl Fn(&str) -> Option<Stored>) -> usize {
+        let handed = handed::read(bytes);
+        let taken = handed
+            .into_iter()
+            .take(MOST)
+            .filter_map(|handed| handed.accept(&stored));
+        let before = self.known.len();
+        self.known.extend(taken);
+        self.known.len() - before
+    }
+
     /// A new session of `user` for at most `millis`, and its token.
     ///
     /// # Errors
@@ -227,5 +262,37 @@ mod tests {
         let late = sessions.begin("zoe", any, HOUR, 2 * HOUR).expect("token");
         assert_eq!(sessions.known.len(), 1);
         assert_eq!(sessions.user(&late, 2 * HOUR), Some("zoe"));
+    }
+
+    #[test]
+    fn another_broker_goes_on_with_those_whose_password_is_the_same() {
+        let (mut old, mut new) = (Sessions::default(), Sessions::default());
+        let (ann, bob) = (verifier("a"), verifier("b"));
+        let begin = |sessions: &mut Sessions, user: &str, stored: &Stored| {
+            let token = sessions.begin(user, stored.clone(), HOUR, 5);
+            token.expect("randomness")
+        };
+        let ann_token = begin(&mut old, "ann", &ann);
+        let bob_token = begin(&mut old, "bob", &bob);
+        let eve_token = begin(&mut old, "eve", &bob);
+        let handed = old.give_away(6);
+        assert!(old.are_gone() && old.user(&ann_token, 6) == Some("ann"));
+        let text = String::from_utf8(handed.clone()).expect("text");
+        assert!(!text.contains(&**ann_token) && !text.contains(&ann.to_string()));
+        let stored = |name: &str| match name {
+            "ann" => Some(ann.clone()),
+            "bob" => Some(verifier("another")),
+            _ => None,
+        };
+        assert_eq!(new.take(&handed, stored), 1);
+        assert_eq!(new.user(&ann_token, 7), Some("ann"));
+        assert_eq!(new.user(&bob_token, 7), None);
+        assert_eq!(new.user(&eve_token, 7), None);
+        assert_eq!(
+            new.user(&ann_token, 5 + HOUR),
+            None,
+            "it ends when it would have"
+        );
+        assert_eq!(new.take(b"[{]", stored), 0);
     }
 }

@@ -96,6 +96,12 @@ impl Pair {
         })
     }
 
+    /// The chain, the server's own certificate first.
+    #[must_use]
+    pub fn certificates(&self) -> &[CertificateDer<'static>] {
+        &self.certificates
+    }
+
     /// Says in the log what the operator should know of it.
     pub(super) fn announce(&self) {
         let names = self.facts.names.join(",");

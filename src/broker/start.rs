@@ -164,6 +164,31 @@ impl Control {
         self.order(&Tell::Renew).map(|setup| setup.chain)
     }
 
+    /// Has the broker give away the logins of browsers, sealed: the successor's go on with them.
+    ///
+    /// # Errors
+    /// As `reload`.
+    pub fn give_logins(&self) -> std::result::Result<Option<OwnedFd>, Vec<String>> {
+        self.order(&Tell::GiveLogins).map(|setup| setup.chain)
+    }
+
+    /// Has it keep them after all.
+    pub fn keep_logins(&self) {
+        // One that does not hear it answers that it is closing: its users come again.
+        let _ = ipc::send(self.channel.as_fd(), &Tell::KeepLogins, &[], false);
+    }
+
+    /// Has the broker go on with logins that another one gave away.
+    pub fn take_logins(&self, sealed: &OwnedFd) {
+        // Without them users log in again.
+        let _ = ipc::send(
+            self.channel.as_fd(),
+            &Tell::TakeLogins,
+            &[sealed.as_fd()],
+            false,
+        );
+    }
+
     /// Asks for a word, which comes as an event: whoever says it answers children, too. False when it is so far behind that it cannot
     /// be asked.
     #[must_use]

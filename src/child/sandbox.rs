@@ -5,7 +5,7 @@
 use crate::config::{Config, Level};
 use crate::ipc::{DESCRIPTORS, shuts_descriptors};
 use crate::sys::privs::{self, Identity};
-use crate::sys::seccomp::{Filter, Only, Rule, only, row};
+use crate::sys::seccomp::{Filter, Only, Rule, only, row, sparing};
 use crate::sys::{Errno, Result, process};
 use crate::wire::Protocol;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,6 +16,8 @@ pub struct Sandbox {
     level: Level,
     /// Who a child becomes; none when the server was not started as root.
     identity: Option<Identity>,
+    /// An ordinary user's server that was started with capabilities (ports below 1024), which no child needs.
+    capable: bool,
     /// Its root folder; none when it cannot be changed.
     empty: Option<OwnedFd>,
     /// Landlock: the library, and nothing else. Made by the broker, which alone knows where that is.
@@ -42,11 +44,15 @@ pub enum Entering {
 }
 
 impl Sandbox {
-    /// Prepares the walls that `config` asks for.
+    /// Prepares the walls that `config` asks for. To the socket of this number, which is the journal's, children may only write.
     ///
     /// # Errors
     /// When the empty folder cannot be made.
-    pub fn prepare(config: &Config, ruleset: Option<OwnedFd>) -> Result<Sandbox> {
+    pub fn prepare(
+        config: &Config,
+        ruleset: Option<OwnedFd>,
+        journal: Option<u32>,
+    ) -> Result<Sandbox> {
         let identity = config.identity;
         let empty = identity.map(|_| privs::empty_folder()).transpose()?;
         let mut warm = [&POLICY[..], &WARM[..]].concat();
@@ -59,15 +65,17 @@ impl Sandbox {
             let why = "the address that its client came to, for the dialer";
             warm.push(row(libc::SYS_getsockname, why));
         }
+        let filter = |rules: &[Rule]| Filter::new(&sparing(rules, &ELSEWHERE, journal));
         Ok(Sandbox {
             level: config.sandbox,
             identity,
+            capable: privs::has_capabilities()?,
             empty,
             ruleset,
-            drive: Filter::new(&POLICY),
-            http: Filter::new(&[&POLICY[..], &SWIFT[..]].concat()),
-            ftp: Filter::new(&[&POLICY[..], &SWIFT[..], &FTP[..]].concat()),
-            warm: Filter::new(&warm),
+            drive: filter(&POLICY),
+            http: filter(&[&POLICY[..], &SWIFT[..]].concat()),
+            ftp: filter(&[&POLICY[..], &SWIFT[..], &FTP[..]].concat()),
+            warm: filter(&warm),
         })
     }
 
@@ -83,6 +91,8 @@ impl Sandbox {
         if let Some(identity) = self.identity {
             privs::drop_bounding_set().map_err(step("capabilities"))?;
             privs::become_user(identity).map_err(step("setresuid"))?;
+        } else if self.capable {
+            privs::drop_capabilities().map_err(step("capabilities"))?;
         }
         privs::no_new_privs().map_err(step("no_new_privs"))?;
         let shut = matches!(entering, Entering::Shut(_)) && shuts_descriptors(self.identity);
@@ -194,6 +204,10 @@ const POLICY: [Rule; 66] = [
     row(libc::SYS_exit, "the end"),
     row(libc::SYS_exit_group, "the end"),
 ];
+
+/// What is not for the journal's socket, a datagram socket that is connected: the calls by which one sends to another address all the same,
+/// and those that would give it another number.
+const ELSEWHERE: [libc::c_long; 3] = [libc::SYS_sendto, libc::SYS_sendmsg, libc::SYS_fcntl];
 
 /// What the child of a client may do besides who takes or sends files without a digest, as fast as they come. All of it moves bytes between
 /// descriptors that it has anyway.

@@ -67,6 +67,9 @@ pub(super) struct Output {
 const SEND_SECONDS: u32 = 1;
 /// How long a client that was cut off has to hear why, in milliseconds.
 const LINGER: u64 = 1000;
+/// How long a client may pause between two requests before its session ends, once another server has taken over, in milliseconds: a
+/// session that is at work goes on, and one that is only there comes again.
+const PAUSE: u64 = 10_000;
 /// Zeros for what a file no longer has.
 static ZEROS: [u8; 4096] = [0; 4096];
 
@@ -221,9 +224,16 @@ impl Input {
 
     /// Waits until there is something to read.
     fn wait(&self) -> io::Result<()> {
-        let deadline = self.deadline();
+        let mut deadline = self.deadline();
         let began = monotonic_millis();
+        let mut leaves = false;
         loop {
+            if !leaves && self.slot.asked_to_leave() {
+                leaves = true;
+                if self.phase == Phase::Idle {
+                    deadline = deadline.min(self.since + PAUSE);
+                }
+            }
             let left = deadline.saturating_sub(monotonic_millis());
             let timeout =
                 PollTimeout::try_from(left.min(i32::MAX as u64)).unwrap_or(PollTimeout::MAX);
@@ -233,13 +243,16 @@ impl Input {
             ];
             // Only between requests: one that is under way is finished first.
             let watched = match &self.drain {
-                Some(drain) if self.phase != Phase::Busy => {
+                Some(drain) if self.phase != Phase::Busy && !leaves => {
                     fds[1] = PollFd::new(drain.as_fd(), PollFlags::POLLIN);
                     2
                 }
                 _ => 1,
             };
             match poll(&mut fds[..watched], timeout) {
+                Ok(0) if left == 0 && leaves && self.phase == Phase::Idle => {
+                    return Err(refusal(Code::Closing));
+                }
                 Ok(0) if left == 0 => return Err(refusal(Code::Timeout)),
                 Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) if fds[0].any() == Some(true) => {
@@ -248,6 +261,8 @@ impl Input {
                     }
                     return Ok(());
                 }
+                // Looked at once more: it says how to end.
+                Ok(_) if self.slot.asked_to_leave() => {}
                 Ok(_) => return Err(refusal(Code::Closing)),
                 Err(other) => return Err(other.into()),
             }

@@ -1,7 +1,7 @@
 //! The command line of the server.
 
 use super::who::{self, Kick, Metrics, Who};
-use super::{certificate, check, import, receipts, share, stats, user};
+use super::{certificate, check, doctor, import, leave, receipts, share, stats, top, user};
 use crate::broker::Control;
 use crate::child::{self, Sandbox, Tls};
 use crate::config::{
@@ -33,7 +33,10 @@ pub struct Forkftpd {
 
 const AFTER: &str = "\
 Signals to the listener: SIGTERM and SIGINT end it (no new clients, transfers have drain_seconds to finish; a second one ends all \
-at once), SIGHUP reads the configuration, the secret and the certificate again for new clients, and keeps the old ones if the new are broken.
+at once), SIGHUP reads the configuration, the secret and the certificate again for new clients, and keeps the old ones if the new are broken; \
+once the program's file is another one, that takes over. SIGUSR2 has the program take over anew in any case: it is asked first whether it can \
+(forkftpd check), serves all who come from then on, with the same pid, and refuses nobody in between; transfers that are under way have \
+handover_seconds to finish. SIGUSR1 leaves them in the same way, and ends: for whoever starts another server next.
 
 Files: LIBRARY/.forkftp holds uploads in the making, and for partial_hours those of 1 MiB and more that were cut.
 
@@ -51,6 +54,14 @@ enum Command {
         #[command(flatten)]
         serve: Box<Serve>,
     },
+    /// Look at the running server, or the planned one, for what goes wrong or will, and say what mends it.
+    #[command(after_long_help = doctor::AFTER)]
+    Doctor {
+        #[command(flatten)]
+        how: doctor::How,
+        #[command(flatten)]
+        serve: Box<Serve>,
+    },
     /// Hold the secrets for a listener, on standard input; it starts this itself.
     #[command(hide = true)]
     Broker(Session),
@@ -59,8 +70,13 @@ enum Command {
     Runner(Session),
     /// Serve one client on standard input and output, as inetd starts it.
     Session(Session),
+    /// Have a listener leave its clients to finish, and end at once: another one is started next.
+    #[command(hide = true)]
+    Leave(leave::Leave),
     /// Show who is connected, and what they are at.
     Who(Who),
+    /// Watch who is connected, and how much moves.
+    Top(top::Top),
     /// Show what was done since the start, in Prometheus' text form: the same as HTTP's /-/metrics.
     Metrics(Metrics),
     /// End sessions: one by its name or pid, or all of a user or an address.
@@ -171,7 +187,7 @@ struct Serve {
     /// TCP congestion control of the connections.
     #[arg(long, value_name = "NAME")]
     congestion: Option<String>,
-    /// How events are written to standard error.
+    /// How events are written: to standard error, or to systemd's journal.
     #[arg(long)]
     log_format: Option<LogFormat>,
     /// Which events are written.
@@ -194,6 +210,8 @@ enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+    /// Entries of systemd's journal, with fields.
+    Journal,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -232,6 +250,7 @@ impl Serve {
             log_format: self.log_format.map(|format| match format {
                 LogFormat::Text => Format::Text,
                 LogFormat::Json => Format::Json,
+                LogFormat::Journal => Format::Journal,
             }),
             log_level: self.log_level.map(|level| match level {
                 LogLevel::Error => Level::Error,
@@ -269,10 +288,13 @@ pub fn main() -> ExitCode {
             let said = check::check(&serve.flags());
             answer(said.map(|text| if quiet { String::new() } else { text }))
         }
+        Command::Doctor { how, serve } => doctor::run(&how, serve.flags()),
         Command::Session(Session { protocol, serve }) => {
             session(protocol, &serve.flags(), &arguments)
         }
+        Command::Leave(asked) => answer(leave::leave(&asked)),
         Command::Who(who) => answer(who::who(&who)),
+        Command::Top(top) => answer(top::run(&top).map(|()| String::new())),
         Command::Metrics(metrics) => answer(who::metrics(&metrics)),
         Command::Kick(kick) => answer(who::kick(&kick)),
         Command::Config => say(EXAMPLE),
@@ -355,7 +377,10 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         let broker = control.introduce(id, Some(client));
         let broker = broker.map_err(|errno| vec![errno.desc().to_owned()])?;
         log::set_session(id);
-        let sandbox = Sandbox::prepare(&config, setup.ruleset)
+        let output = log::Output::open(config.log_format).map_err(|problem| vec![problem])?;
+        let journal = output.journal();
+        output.install(config.log_level);
+        let sandbox = Sandbox::prepare(&config, setup.ruleset, journal)
             .map_err(|errno| vec![format!("sandbox: {}", errno.desc())])?;
         let chain = setup.chain.filter(|_| listen.tls != Encryption::Off);
         let tls = chain.map(Tls::prepare).transpose();
@@ -371,7 +396,6 @@ fn session(protocol: Protocol, flags: &Flags, arguments: &[OsString]) -> ExitCod
         Ok(begun) => begun,
         Err(problems) => return refuse(&problems),
     };
-    log::set(config.log_format, config.log_level);
     let pair = (
         std::io::stdin().as_fd().try_clone_to_owned(),
         std::io::stdout().as_fd().try_clone_to_owned(),

@@ -2,10 +2,12 @@
 
 mod certificate;
 mod check;
+mod doctor;
 pub mod forkftp;
 pub mod forkftpd;
 mod generate;
 mod import;
+mod leave;
 mod manage;
 mod moving;
 mod password;
@@ -14,5 +16,7 @@ mod receipts;
 mod run;
 mod share;
 mod stats;
+mod table;
+mod top;
 mod user;
 mod who;

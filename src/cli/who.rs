@@ -1,5 +1,6 @@
 //! `forkftpd who`, `forkftpd metrics` and `forkftpd kick`: one question to the listener's control socket, and its answer for people or for programs.
 
+use super::table::aligned;
 use crate::client::show;
 use crate::config::{Config, DEFAULT_FILE, Problem};
 use crate::control::{Reply, Request, Session, Status, Whom};
@@ -15,9 +16,9 @@ use std::time::Duration;
 /// How long the listener may take: longer than it gives us.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Where the listener is asked.
+/// Where the listener is asked, for every command that asks it.
 #[derive(Debug, Args)]
-struct Server {
+pub(super) struct Server {
     /// Configuration file of the server, which names its control socket.
     #[arg(short, long, value_name = "FILE", conflicts_with = "control", help = format!("Configuration file of the server, which names its control socket [default: {DEFAULT_FILE} if it is there]"))]
     config: Option<PathBuf>,
@@ -122,14 +123,14 @@ pub(super) fn kick(asked: &Kick) -> Result<String, Vec<String>> {
     }
 }
 
-fn unasked(reply: &Reply) -> String {
+pub(super) fn unasked(reply: &Reply) -> String {
     match reply {
         Reply::Refused { message } => show::clean(message.as_bytes()),
         _ => "the server answered another question".to_owned(),
     }
 }
 
-fn ask(server: &Server, request: &Request) -> Result<Reply, Vec<String>> {
+pub(super) fn ask(server: &Server, request: &Request) -> Result<Reply, Vec<String>> {
     let path = socket(server)?;
     exchange(&path, request).map_err(|error| {
         let at = path.display();
@@ -158,7 +159,11 @@ fn socket(server: &Server) -> Result<PathBuf, Vec<String>> {
     })
 }
 
-fn exchange(path: &Path, request: &Request) -> std::io::Result<Reply> {
+/// One question to the server at this socket, and its answer.
+///
+/// # Errors
+/// As connect(2), and what is no answer.
+pub(super) fn exchange(path: &Path, request: &Request) -> std::io::Result<Reply> {
     let stream = UnixStream::connect(path)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -196,20 +201,8 @@ fn table(status: &Status, now: Timestamp) -> String {
     if !status.sessions.is_empty() {
         let mut rows = vec![HEAD.map(str::to_owned)];
         rows.extend(status.sessions.iter().map(|session| row(session, now)));
-        let width = |at: usize| rows.iter().map(|row| row[at].chars().count()).max();
-        let widths: [usize; 9] = std::array::from_fn(|at| width(at).unwrap_or(0));
-        for row in &rows {
-            let mut line = String::new();
-            for (at, cell) in row.iter().enumerate() {
-                let gap = " ".repeat(widths[at] - cell.chars().count());
-                let (before, after) = if RIGHT[at] {
-                    (gap, String::new())
-                } else {
-                    (String::new(), gap)
-                };
-                line += &format!("{before}{cell}{after}  ");
-            }
-            text += line.trim_end();
+        for line in aligned(&rows, RIGHT) {
+            text += &line;
             text.push('\n');
         }
     }
@@ -249,7 +242,7 @@ fn row(session: &Session, now: Timestamp) -> [String; 9] {
 }
 
 /// How long ago a moment was.
-fn ago(moment: &str, now: Timestamp) -> String {
+pub(super) fn ago(moment: &str, now: Timestamp) -> String {
     moment.parse::<Timestamp>().map_or_else(
         |_| "-".to_owned(),
         |moment| duration(now.duration_since(moment).as_secs().max(0).unsigned_abs()),
@@ -257,7 +250,7 @@ fn ago(moment: &str, now: Timestamp) -> String {
 }
 
 /// Seconds for people: `7s`, `12m05s`, `3h07m`, `9d04h`.
-fn duration(seconds: u64) -> String {
+pub(super) fn duration(seconds: u64) -> String {
     let (minutes, hours, days) = (seconds / 60, seconds / 3600, seconds / 86400);
     match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds}s"),

@@ -103,6 +103,11 @@ impl Checker<'_> {
         set
     }
 
+    /// The folder of the file.
+    pub(super) fn folder(&self) -> Option<&Path> {
+        self.path.and_then(Path::parent)
+    }
+
     /// A path of the file is relative to the file's folder, one of the command line to the current folder.
     pub(super) fn path(
         &self,
@@ -113,7 +118,7 @@ impl Checker<'_> {
         let from_file = flag.is_none();
         let given = flag.is_some() || file.is_some();
         let mut set = self.pick(flag, name, file, PathBuf::new());
-        if from_file && let Some(folder) = self.path.and_then(Path::parent) {
+        if from_file && let Some(folder) = self.folder() {
             set.value = folder.join(&set.value);
         }
         given.then_some(set)
@@ -271,6 +276,9 @@ pub(super) fn check(
         max_per_address: max_per_address.value,
         drain_seconds: c
             .pick(flags.drain_seconds, "drain-seconds", file.drain_seconds, 30)
+            .value,
+        handover_seconds: c
+            .pick(None, "handover-seconds", file.handover_seconds, 3600)
             .value,
         handshake_seconds,
         login_seconds,

@@ -1,5 +1,5 @@
 //! Files that the service manager hands over: `credential:NAME` stands for the file NAME among the credentials that it gave to this process
-//! (systemd.exec(5), LoadCredential=). Read by the listener and the broker, and by root's own commands.
+//! (systemd.exec(5), LoadCredential=). A process that it gave none, as root's own commands are, takes NAME beside the configuration.
 
 use super::check::{Checker, Set};
 use super::file::Placed;
@@ -8,8 +8,6 @@ use std::path::{Path, PathBuf};
 
 /// What a path begins with that is a credential's name.
 const PREFIX: &str = "credential:";
-/// Where systemd keeps those of the service, for root to see while it runs.
-const OF_THE_SERVICE: &str = "/run/credentials/forkftpd.service";
 
 impl Checker<'_> {
     /// As `path`, for a file that is only read: it may be a credential, too.
@@ -27,7 +25,7 @@ impl Checker<'_> {
             return self.path(flag, name, file);
         };
         let given = std::env::var_os("CREDENTIALS_DIRECTORY");
-        let found = find(credential, given, crate::sys::privs::is_root());
+        let found = find(credential, given, self.folder());
         let place = file.as_ref().map(|file| self.place(file.span().start));
         let value = found.unwrap_or_else(|what| {
             self.wrong(place.as_deref(), what);
@@ -37,24 +35,16 @@ impl Checker<'_> {
     }
 }
 
-/// The file of the credential `name`, where `given` are this process's own.
-fn find(name: &str, given: Option<OsString>, root: bool) -> Result<PathBuf, String> {
+/// The file of the credential `name`: among those that were `given` to this process, or `beside` the configuration, where those are that
+/// the unit of the package gives to the service.
+fn find(name: &str, given: Option<OsString>, beside: Option<&Path>) -> Result<PathBuf, String> {
     if name.is_empty() || name.contains('/') || name.starts_with('.') {
         return Err(format!(
             "{PREFIX}{name}: the name of a credential, as in the unit's LoadCredential=NAME:FILE"
         ));
     }
-    if let Some(folder) = given {
-        return Ok(Path::new(&folder).join(name));
-    }
-    let of_the_service = Path::new(OF_THE_SERVICE).join(name);
-    if root && of_the_service.exists() {
-        return Ok(of_the_service);
-    }
-    Err(format!(
-        "{PREFIX}{name}: the service manager gives it to the service, and this process is not the service; root has it while that runs, \
-         so start it, or name the file itself"
-    ))
+    let given = given.as_ref().map(Path::new);
+    Ok(given.or(beside).unwrap_or(Path::new("")).join(name))
 }
 
 #[cfg(test)]
@@ -62,17 +52,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_credential_is_a_name_in_the_folder_that_was_given() {
+    fn a_credential_is_a_name_in_the_folder_that_was_given_or_beside_the_configuration() {
         let given = || Some(OsString::from("/run/c"));
-        assert_eq!(
-            find("tls.key", given(), false).as_deref(),
-            Ok(Path::new("/run/c/tls.key"))
-        );
+        let beside = Some(Path::new("/etc/f"));
+        for (given, beside, path) in [
+            (given(), beside, "/run/c/tls.key"),
+            (None, beside, "/etc/f/tls.key"),
+            (None, None, "tls.key"),
+        ] {
+            let found = find("tls.key", given, beside);
+            assert_eq!(found.as_deref(), Ok(Path::new(path)));
+        }
         for name in ["", "a/b", "..", ".x"] {
-            let said = find(name, given(), true).expect_err(name);
+            let said = find(name, given(), beside).expect_err(name);
             assert!(said.contains("LoadCredential="), "{said}");
         }
-        let said = find("secret", None, false).expect_err("no service");
-        assert!(said.contains("not the service"), "{said}");
     }
 }

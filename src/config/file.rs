@@ -18,7 +18,7 @@ pub const EXAMPLE: &str = r#"# Configuration of forkftpd. Every key is optional;
 # The folder that is served. Names that begin with a dot are not.
 library = "/srv/forkftp"
 # The shared secret, mode 0600, at least 16 bytes: forkftpd secret new FILE. Here, as for tls_certificate and tls_key, "credential:NAME"
-# is what systemd's LoadCredential=NAME:FILE gives the service.
+# is what systemd's LoadCredential=NAME:FILE gives the service, and for others the file NAME beside this one.
 secret_file = "/etc/forkftp/secret"
 
 # Users who log in, mode 0600: forkftpd user add. Without it nobody logs in.
@@ -61,6 +61,8 @@ max_failures = 20
 ban_seconds = 600
 # How long transfers may go on after SIGTERM.
 drain_seconds = 30
+# The same of transfers that are under way when a new server takes over (SIGUSR2, SIGUSR1, or SIGHUP once the program is another).
+handover_seconds = 3600
 
 # Before an upload counts as stored: "full" waits for its bytes and its name to be on the disk, "file" for its bytes,
 # "none" for nothing.
@@ -86,7 +88,8 @@ receipt = "sha256"
 # Most commands (tables [[command]], below) that run at once, for all clients together.
 most_commands = 8
 
-# "text" or "json", to standard error; "error", "warn", "info" or "debug".
+# "text" or "json", to standard error (SIGHUP opens no file: whoever collects it rotates it), or "journal": entries of systemd's
+# journal with fields (journalctl -t forkftpd FORKFTP_USER=anna); and "error", "warn", "info" or "debug".
 log_format = "text"
 log_level = "info"
 
@@ -223,6 +226,7 @@ pub(super) struct File {
     pub(super) ban_seconds: Placed<u32>,
     pub(super) min_rate: Placed<Size>,
     pub(super) drain_seconds: Placed<u32>,
+    pub(super) handover_seconds: Placed<u32>,
     pub(super) durability: Option<Durability>,
     pub(super) keep_free: Placed<Size>,
     pub(super) largest_file: Placed<Size>,

@@ -213,6 +213,8 @@ pub struct Config {
     pub max_per_address: u32,
     /// Seconds that transfers have to finish after SIGTERM.
     pub drain_seconds: u32,
+    /// The same after a successor has taken over.
+    pub handover_seconds: u32,
     /// Seconds from connecting to the proof.
     pub handshake_seconds: u32,
     /// The same from connecting to the login, where a person may be typing.
@@ -310,6 +312,16 @@ impl Config {
             let control = control.into_inner();
             folder.map_or_else(|| control.clone(), |folder| folder.join(&control))
         }))
+    }
+
+    /// Who serves, as the file names them, whatever else is in it: for those who look at a server that another user starts.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or is no configuration.
+    pub fn user_of(named: Option<&Path>) -> Result<Option<String>, Vec<Problem>> {
+        let (path, text) = file::read(named)?;
+        let user = file::parse(path.as_deref(), &text)?.user;
+        Ok(user.map(toml::Spanned::into_inner))
     }
 }
 

@@ -36,7 +36,7 @@ pub(super) fn run(
     process::set_name(c"forkftpd:dial");
     let ready = signal::child_defaults()
         .and_then(|()| signal::ignore_sigterm())
-        .and_then(|()| process::close_all_but(&[control.as_fd()]))
+        .and_then(|()| log::close_all_but(&[control.as_fd()]))
         .map_err(|errno| ("signals", errno))
         .and_then(|()| {
             let dialer = Dialer::new(control).map_err(|errno| ("epoll", errno))?;

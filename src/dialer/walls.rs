@@ -2,8 +2,9 @@
 //! reads and writes no data connection. Run by the dialer.
 
 use crate::config::Level;
+use crate::log;
 use crate::sys::privs::{self, Identity};
-use crate::sys::seccomp::{Filter, Only, Rule, only, row};
+use crate::sys::seccomp::{Filter, Only, Rule, only, row, sparing};
 use crate::sys::{Errno, process};
 use std::os::fd::AsFd;
 
@@ -23,6 +24,8 @@ pub(super) fn enter(
         drop(empty);
         privs::drop_bounding_set().map_err(step("capabilities"))?;
         privs::become_user(identity).map_err(step("setresuid"))?;
+    } else {
+        privs::drop_capabilities().map_err(step("capabilities"))?;
     }
     process::hide_memory().map_err(step("dumpable"))?;
     privs::no_new_privs().map_err(step("no_new_privs"))?;
@@ -30,7 +33,10 @@ pub(super) fn enter(
     if level == Level::Off {
         return Ok(());
     }
-    Filter::new(&POLICY).install().map_err(step("seccomp"))
+    // The journal's socket is for write(2) alone.
+    let calls = [libc::SYS_sendmsg, libc::SYS_connect, libc::SYS_bind];
+    let rules = sparing(&POLICY, &calls, log::journal());
+    Filter::new(&rules).install().map_err(step("seccomp"))
 }
 
 /// The calls of the dialer. None here reads or writes a stream but the log's, opens a file, or makes a process.

@@ -81,6 +81,12 @@ pub enum Tell {
     Renew,
     /// Remove what is left in the stage.
     Sweep,
+    /// Give the logins of browsers away, sealed: another server goes on with them. From now on they are not changed here.
+    GiveLogins,
+    /// Keep them: there is no other server.
+    KeepLogins,
+    /// Go on with these, which come with it.
+    TakeLogins,
     /// Say a word, when it comes to it.
     Word,
     /// Commands are executed by the runner at the other end of the channel that comes with this; without one by nobody.

@@ -8,6 +8,7 @@
 mod ahead;
 mod digest;
 mod download;
+mod inspect;
 mod listing;
 mod manage;
 mod partial;
@@ -19,6 +20,7 @@ mod tests;
 mod upload;
 
 pub use download::{Download, Scratch};
+pub use inspect::{Features, Inspected, Left, Tried};
 pub use listing::Walk;
 pub use manage::Removed;
 pub use partial::kept;
@@ -106,10 +108,13 @@ impl Library {
             Err(other) => return Err(say("cannot be used", other)),
         }
         let private = own_folder(root.as_fd(), PRIVATE, owner).map_err(|e| {
-            say(
-                "the staging area .forkftp cannot be made; the server's user needs to write there",
-                e,
-            )
+            let what = match e {
+                Errno::EROFS => {
+                    "the staging area .forkftp cannot be made (under systemd, the unit has to say ReadWritePaths= of the library)"
+                }
+                _ => "the staging area .forkftp cannot be made; the server's user needs to write there",
+            };
+            say(what, e)
         })?;
         let stage =
             own_folder(private.as_fd(), b"stage", owner).map_err(|e| say(".forkftp/stage", e))?;

@@ -21,6 +21,12 @@ fn name_of(path: &RelPath) -> Vec<u8> {
     [blake3::hash(path.as_bytes()).to_hex().as_bytes(), SUFFIX].concat()
 }
 
+/// True for a name as `name_of` makes it.
+pub(super) fn is_ours(name: &[u8]) -> bool {
+    name.strip_suffix(SUFFIX)
+        .is_some_and(|digits| digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit))
+}
+
 /// What is wanted of a partial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wanted {
@@ -187,10 +193,8 @@ pub fn kept(partials: BorrowedFd<'_>) -> Result<(u64, u64), Errno> {
 fn sweep_one(partials: BorrowedFd<'_>, hours: u32) -> Result<u64, Errno> {
     let oldest = file::now().seconds - i64::from(hours) * 3600;
     remove_unlocked(partials, |name, facts| {
-        let ours = name.strip_suffix(SUFFIX).is_some_and(|digits| {
-            digits.len() == DIGITS && digits.iter().all(u8::is_ascii_hexdigit)
-        });
-        ours && (facts.links > 1 || facts.size < SMALLEST || facts.changed.seconds < oldest)
+        is_ours(name)
+            && (facts.links > 1 || facts.size < SMALLEST || facts.changed.seconds < oldest)
     })
 }
 

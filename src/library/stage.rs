@@ -8,6 +8,8 @@ use nix::dir::Dir;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 const PREFIX: &[u8] = b"put-";
+/// How often a name is tried.
+const TRIES: u32 = 8;
 const RANDOM_DIGITS: usize = 32;
 
 /// A staged file.
@@ -78,14 +80,19 @@ pub(super) fn create(stage: BorrowedFd<'_>, named: bool) -> Result<Staged> {
 }
 
 pub(super) fn create_named(stage: BorrowedFd<'_>) -> Result<Staged> {
-    let name = random_name()?;
-    let fd = file::create_new(stage, &name)?;
-    file::try_lock(fd.as_fd())?;
-    Ok(Staged::Named {
-        fd,
-        name,
-        resumable: false,
-    })
+    for _ in 0..TRIES {
+        let name = random_name()?;
+        let fd = file::create_new(stage, &name)?;
+        // Another server that sweeps as it starts may have been faster, and has taken it for a leftover.
+        if file::try_lock(fd.as_fd())? && file::facts(fd.as_fd())?.links > 0 {
+            return Ok(Staged::Named {
+                fd,
+                name,
+                resumable: false,
+            });
+        }
+    }
+    Err(Errno::EAGAIN)
 }
 
 /// A name that no other process has: random from the kernel.
@@ -97,11 +104,13 @@ pub(super) fn random_name() -> Result<Vec<u8>> {
 
 /// Removes what earlier servers left: regular files with a name as `random_name` makes it, that nobody has locked.
 pub(super) fn sweep(stage: BorrowedFd<'_>) -> Result<u64> {
-    remove_unlocked(stage, |name, _| {
-        name.strip_prefix(PREFIX).is_some_and(|rest| {
-            rest.len() == RANDOM_DIGITS && rest.iter().all(u8::is_ascii_hexdigit)
-        })
-    })
+    remove_unlocked(stage, |name, _| is_ours(name))
+}
+
+/// True for a name as `random_name` makes it.
+pub(super) fn is_ours(name: &[u8]) -> bool {
+    name.strip_prefix(PREFIX)
+        .is_some_and(|rest| rest.len() == RANDOM_DIGITS && rest.iter().all(u8::is_ascii_hexdigit))
 }
 
 /// Removes the unlocked regular files of `folder` for which `ours` is true.

@@ -160,7 +160,8 @@ impl Listener {
         let promised = child.promised.take();
         let (peer, session, pid) = (client.peer, child.session, child.process.pid);
         child.client = Some(peer);
-        let verdict = if self.ending_by.is_some() {
+        // A client that a warm child took just before a hand-over is not the one to be sent away for it.
+        let verdict = if self.ending_by.is_some() && self.draining.is_none() {
             Err(Code::Closing.into())
         } else {
             self.admit(client)

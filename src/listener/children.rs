@@ -89,8 +89,8 @@ pub(super) struct World<'a> {
 }
 
 impl Children {
-    /// A table for at most `most` children at once.
-    pub(super) fn new(most: u32) -> Result<Children> {
+    /// A table for at most `most` children at once, of a server that started later than `before`, in seconds since 1970.
+    pub(super) fn new(most: u32, before: u32) -> Result<Children> {
         // The last one is for the totals.
         let pages = Pages::new(most as usize + 1)?;
         Ledger::of(&pages).begin();
@@ -101,9 +101,14 @@ impl Children {
             free: (0..most).rev().collect(),
             living: 0,
             next_tenant: 0,
-            start: process::wall_seconds(),
+            start: process::wall_seconds().max(before.saturating_add(1)),
             latest: 0,
         })
+    }
+
+    /// When the server started, in seconds since 1970: in the names of its sessions, and no other server's.
+    pub(super) fn start(&self) -> u32 {
+        self.start
     }
 
     /// The name of the session of a child that will be born now, or not at all: nobody else gets it.
@@ -357,11 +362,7 @@ pub(super) fn serve(
     let mut keep = vec![socket.as_fd(), broker.as_fd(), world.drain.as_fd()];
     keep.extend(dialer.iter().map(child::Dialer::fd));
     keep.extend(sandbox.iter().flat_map(|sandbox| sandbox.descriptors()));
-    let closed = log::ftp::with_descriptors(|logs| {
-        let keep: Vec<_> = keep.iter().chain(logs).copied().collect();
-        process::close_all_but(&keep)
-    });
-    if let Err(errno) = closed {
+    if let Err(errno) = log::close_all_but(&keep) {
         unfit("close_range", errno);
     }
     let tls = world.tls.filter(|_| client.tls != Encryption::Off);

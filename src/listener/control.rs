@@ -56,8 +56,24 @@ impl Door {
         })
     }
 
+    /// The same of a socket that was handed over and has this path.
+    pub(super) fn handed(fd: OwnedFd, path: &Path) -> Door {
+        let path = path.to_owned();
+        Door { fd, path }
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.path
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Lets go of it where it is somebody else's by now: the file stays.
+    pub(super) fn abandon(self) {
+        process::give_up(self.fd.as_fd());
+        std::mem::forget(self);
     }
 
     pub(super) fn watch(&self, events: &Events) -> Result<()> {

@@ -23,6 +23,12 @@ pub(super) enum Event {
     Guest(Place),
     /// An administrator connects.
     Control,
+    /// The program that is asked whether it could take over says something.
+    Trial,
+    /// A drainer has ended, perhaps.
+    Elder,
+    /// To a drainer: the successor says something, or is gone.
+    Heir,
     /// Somebody connects to this listening socket.
     Connects(usize),
 }
@@ -48,8 +54,11 @@ impl Event {
             Event::Guest(at) => place(4, at),
             Event::Control => 5 << 56,
             Event::DialerGone => 6 << 56,
-            Event::RunnerGone => 8 << 56,
-            Event::Connects(socket) => 7 << 56 | socket as u64,
+            Event::Trial => 7 << 56,
+            Event::Elder => 8 << 56,
+            Event::Heir => 9 << 56,
+            Event::RunnerGone => 10 << 56,
+            Event::Connects(socket) => 11 << 56 | socket as u64,
         }
     }
 
@@ -66,7 +75,10 @@ impl Event {
             4 => Event::Guest(place),
             5 => Event::Control,
             6 => Event::DialerGone,
-            8 => Event::RunnerGone,
+            7 => Event::Trial,
+            8 => Event::Elder,
+            9 => Event::Heir,
+            10 => Event::RunnerGone,
             _ => Event::Connects((data & 0xffff_ffff) as usize),
         }
     }
@@ -138,6 +150,9 @@ mod tests {
             Event::RunnerGone,
             Event::Guest(place),
             Event::Control,
+            Event::Trial,
+            Event::Elder,
+            Event::Heir,
             Event::Connects(3),
         ] {
             assert_eq!(Event::decode(event.encode()), event);

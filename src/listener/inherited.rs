@@ -1,10 +1,17 @@
-//! What the listener is given at its start: listening sockets, from the service manager under names (sd_listen_fds(3)). Run by the
-//! listener, before it opens anything.
+//! What the listener is given at its start: listening sockets, from the service manager under names (sd_listen_fds(3)), or all that a
+//! listener of before hands over. Run by the listener, before it opens anything.
+//!
+//! A predecessor passes its descriptors under the numbers that they have: to bring them into a row, as the service manager does, it would
+//! have to close others, and there would be no way back where the program cannot be executed.
 
+use super::control::Door;
 use crate::config::{Address, Listen};
+use crate::log::{self, Level};
 use crate::sys::inherit;
 use crate::sys::listening::{self, Place};
+use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use std::path::Path;
 
 /// The first descriptor that is passed (sd_listen_fds(3), SD_LISTEN_FDS_START).
 const FIRST: RawFd = 3;
@@ -20,10 +27,52 @@ struct Given {
     fd: OwnedFd,
 }
 
+/// The variable that says what a predecessor hands over.
+pub(super) const HANDED_OVER: &str = "FORKFTPD_HANDED_OVER";
+
+/// What that is, with the numbers of the descriptors.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct HandedOver {
+    /// The process that it is for.
+    pub(super) pid: u32,
+    /// When the one who hands it over started, in seconds since 1970.
+    pub(super) start: u32,
+    pub(super) what: Vec<(RawFd, What)>,
+}
+
+/// What a descriptor is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum What {
+    /// A listening socket that came from the service manager, under this name.
+    Given(String),
+    /// One that the server made: its `key`.
+    Own(String),
+    /// The control socket with this path.
+    Door(String),
+    /// The channel to a drainer.
+    Elder,
+    /// The logins of browsers, sealed: for the broker alone.
+    Logins,
+}
+
 /// What was passed, until somebody takes it.
 #[derive(Debug, Default)]
 pub(super) struct Inherited {
     given: Vec<Given>,
+    /// Those that a predecessor made, by their keys.
+    own: Vec<(String, OwnedFd)>,
+    door: Option<(String, OwnedFd)>,
+    elders: Vec<OwnedFd>,
+    logins: Option<OwnedFd>,
+    before: u32,
+}
+
+/// What a socket of ours is opened as, as far as it cannot be changed later.
+pub(super) fn key(listen: &Listen) -> String {
+    match &listen.address {
+        Address::Unix(_) => format!("{} {:04o}", listen.address, listen.mode),
+        _ => listen.address.to_string(),
+    }
 }
 
 /// Where a socket that came under a name really is.
@@ -35,23 +84,79 @@ impl Inherited {
     /// # Errors
     /// Lines for the operator.
     pub(super) fn take() -> Result<Inherited, Vec<String>> {
-        let names = passed_names().map_err(|problem| vec![problem])?;
-        let numbers: Vec<RawFd> = (FIRST..).take(names.len()).collect();
+        let one = |problem| vec![problem];
+        let names = passed_names().map_err(one)?;
+        let passed = (FIRST..).zip(names.into_iter().map(What::Given));
+        let handed = handed_over().map_err(one)?;
+        let before = handed.as_ref().map_or(0, |handed| handed.start);
+        let handed = handed.into_iter().flat_map(|handed| handed.what);
+        let all: Vec<(RawFd, What)> = passed.chain(handed).collect();
+        let numbers: Vec<RawFd> = all.iter().map(|(number, _)| *number).collect();
         let taken = inherit::adopt(&numbers).map_err(|errno| {
-            let last = FIRST + numbers.len() as RawFd - 1;
             vec![format!(
-                "LISTEN_FDS says that the descriptors {FIRST} to {last} were passed: {}",
+                "descriptors {numbers:?} are said to be passed: {}",
                 errno.desc()
             )]
         })?;
-        let given = names.into_iter().zip(taken);
-        let given = given.map(|(name, fd)| Given { name, fd }).collect();
-        Ok(Inherited { given })
+        let mut inherited = Inherited {
+            before,
+            ..Inherited::default()
+        };
+        for ((_, what), fd) in all.into_iter().zip(taken) {
+            match what {
+                What::Given(name) => inherited.given.push(Given { name, fd }),
+                What::Own(key) => inherited.own.push((key, fd)),
+                What::Door(path) => inherited.door = Some((path, fd)),
+                What::Elder => inherited.elders.push(fd),
+                What::Logins => inherited.logins = Some(fd),
+            }
+        }
+        Ok(inherited)
     }
 
     /// All descriptors, to be spared.
     pub(super) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.given.iter().map(|given| given.fd.as_fd()).collect()
+        let given = self.given.iter().map(|given| &given.fd);
+        let own = self.own.iter().chain(&self.door).map(|(_, fd)| fd);
+        let rest = self.elders.iter().chain(&self.logins);
+        given.chain(own).chain(rest).map(AsFd::as_fd).collect()
+    }
+
+    /// Drainers that a predecessor left.
+    pub(super) fn elders(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.elders)
+    }
+
+    /// When the predecessor started, in seconds since 1970; 0 when there was none.
+    pub(super) fn before(&self) -> u32 {
+        self.before
+    }
+
+    /// The logins of browsers.
+    pub(super) fn logins(&mut self) -> Option<OwnedFd> {
+        self.logins.take()
+    }
+
+    /// The predecessor's control socket, if it has this path. With another path it is closed, and its file goes.
+    pub(super) fn door(&mut self, path: Option<&Path>) -> Option<Door> {
+        let (known, fd) = self.door.take()?;
+        match path {
+            Some(path) if path.to_string_lossy() == known => Some(Door::handed(fd, path)),
+            _ => {
+                drop(Door::handed(fd, Path::new(&known)));
+                None
+            }
+        }
+    }
+
+    /// Closes what a predecessor listened on and nobody wants any more, and removes the files of Unix sockets.
+    pub(super) fn give_up_the_rest(&mut self) {
+        for (key, fd) in self.own.drain(..) {
+            if let Ok(Place::Unix(path)) = listening::place_of(fd.as_fd()) {
+                let _ = std::fs::remove_file(path);
+            }
+            log::event(Level::Info, "not listened on any more", &[("socket", &key)]);
+        }
     }
 
     /// Where the sockets are that came under names.
@@ -78,7 +183,11 @@ impl Inherited {
 
     /// The socket for `listen`, if it was passed.
     pub(super) fn socket_for(&mut self, listen: &Listen) -> Option<OwnedFd> {
-        let name = listen.given.as_deref()?;
+        let Some(name) = listen.given.as_deref() else {
+            let key = key(listen);
+            let at = self.own.iter().position(|(known, _)| *known == key)?;
+            return Some(self.own.remove(at).1);
+        };
         let is_it = |given: &Given| {
             let place = listening::place_of(given.fd.as_fd());
             given.name == name && place.is_ok_and(|place| address(place) == listen.address)
@@ -93,6 +202,17 @@ fn address(place: Place) -> Address {
         Place::Tcp(address) => Address::Tcp(address),
         Place::Unix(path) => Address::Unix(path),
     }
+}
+
+/// What a predecessor handed over to this process.
+fn handed_over() -> Result<Option<HandedOver>, String> {
+    let Some(text) = inherit::take_variable(HANDED_OVER) else {
+        return Ok(None);
+    };
+    let text = text.to_string_lossy();
+    let handed: HandedOver = serde_json::from_str(&text)
+        .map_err(|error| format!("{HANDED_OVER} is another program's: {error}"))?;
+    Ok(Some(handed).filter(|handed| handed.pid == std::process::id()))
 }
 
 /// The names of the sockets that were passed to this process, in their order.
@@ -168,7 +288,7 @@ pub(super) fn locate(listen: &mut Vec<Listen>, found: &[Found]) -> Result<(), Ve
     for name in idle {
         wrong.push(format!(
             "a socket named {} was passed, and nobody listens on it: name it in a table [[listen]] with address = \"systemd:NAME\", or take it out of the service's socket units",
-            crate::log::quoted(name)
+            log::quoted(name)
         ));
     }
     if wrong.is_empty() {

@@ -47,7 +47,6 @@ pub(super) struct Notifier {
     to: Option<(UnixDatagram, SocketAddr)>,
     watchdog: Option<Watchdog>,
     /// As they were found, for a successor.
-    #[expect(dead_code)]
     variables: Vec<(OsString, OsString)>,
     said: Option<Facts>,
     /// When it is told next what the server is at.
@@ -95,6 +94,11 @@ impl Notifier {
     /// To be spared.
     pub(super) fn descriptor(&self) -> Option<BorrowedFd<'_>> {
         self.to.as_ref().map(|(socket, _)| socket.as_fd())
+    }
+
+    /// What a successor finds in its environment.
+    pub(super) fn variables(&self) -> &[(OsString, OsString)] {
+        &self.variables
     }
 
     /// Everything listens.
@@ -226,11 +230,12 @@ impl Listener {
             by => by.saturating_sub(now).div_ceil(1000),
         });
         let (children, books, clients) = (&self.children, &self.books, self.admission.total());
+        let elders = self.elders.count();
         self.notify.tell(now, || Facts {
             clients,
             busy: children.count_in(Phase::Busy),
             accepted: books.accepted_in_all(),
-            elders: 0,
+            elders,
             ending,
         });
         self.show_life(now);

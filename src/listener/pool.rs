@@ -128,10 +128,7 @@ fn accept_one<'a>(
     keep.extend(channels.dialer.iter().map(child::Dialer::fd));
     keep.extend(world.sandbox.descriptors());
     keep.extend(sockets.iter().map(|socket| socket.fd.as_fd()));
-    log::ftp::with_descriptors(|logs| {
-        let keep: Vec<_> = keep.iter().chain(logs).copied().collect();
-        process::close_all_but(&keep)
-    })?;
+    log::close_all_but(&keep)?;
     let epoll = Epoll::new(EpollCreateFlags::EPOLL_CLOEXEC)?;
     epoll.add(channel, EpollEvent::new(EpollFlags::EPOLLIN, CHANNEL))?;
     for (index, socket) in sockets.iter().enumerate() {

@@ -8,7 +8,7 @@ use super::sockets::{self, Socket};
 use crate::broker::{Control, Setup};
 use crate::child::{Sandbox, Tls};
 use crate::config::{Config, Flags, Level};
-use crate::log::{self, ftp::FtpLogs};
+use crate::log::{self, Output, ftp::FtpLogs};
 use std::os::fd::OwnedFd;
 
 /// A configuration in force, with what was opened for it.
@@ -47,11 +47,16 @@ pub(super) fn open(
 ) -> Result<Service, Vec<String>> {
     let mut config = Config::load(flags)
         .map_err(|problems| problems.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-    log::set(config.log_format, config.log_level);
-    let sandbox = prepare(&config, setup.ruleset).map_err(|problem| vec![problem])?;
+    let output = Output::open(config.log_format).map_err(|problem| vec![problem])?;
+    let journal = output.journal();
+    output.install(config.log_level);
+    let sandbox = prepare(&config, setup.ruleset, journal).map_err(|problem| vec![problem])?;
     let tls = secured(setup.chain)?;
     let sockets = sockets::open(&mut config, inherited)?;
-    let door = open_door(&config).map_err(|problem| vec![problem])?;
+    let door = match inherited.door(config.control.as_deref()) {
+        Some(door) => Some(door),
+        None => open_door(&config).map_err(|problem| vec![problem])?,
+    };
     open_logs(&config)
         .map_err(|problem| vec![problem])?
         .install();
@@ -83,7 +88,11 @@ fn open_door(config: &Config) -> Result<Option<Door>, String> {
 pub const NO_LANDLOCK: &str = "this kernel has no Landlock (it needs 6.2), and children are not shut in without: lower the level with sandbox = \"no-landlock\"";
 
 /// Makes the children's walls, and says at start which stand.
-fn prepare(config: &Config, ruleset: Option<OwnedFd>) -> Result<Sandbox, String> {
+fn prepare(
+    config: &Config,
+    ruleset: Option<OwnedFd>,
+    journal: Option<u32>,
+) -> Result<Sandbox, String> {
     if ruleset.is_none() && config.sandbox == Level::Full {
         return Err(NO_LANDLOCK.into());
     }
@@ -109,7 +118,7 @@ fn prepare(config: &Config, ruleset: Option<OwnedFd>) -> Result<Sandbox, String>
             ("uid", &user),
         ],
     );
-    Sandbox::prepare(config, ruleset)
+    Sandbox::prepare(config, ruleset, journal)
         .map_err(|errno| format!("the sandbox cannot be prepared: {}", errno.desc()))
 }
 
@@ -141,6 +150,7 @@ pub(super) fn renew(
         Some(open_door(&config).map_err(|problem| vec![problem])?)
     };
     let logs = open_logs(&config).map_err(|problem| vec![problem])?;
+    let output = Output::open(config.log_format).map_err(|problem| vec![problem])?;
     let added: Vec<Socket> = config
         .listen
         .iter()
@@ -155,7 +165,8 @@ pub(super) fn renew(
             .map_err(|problem| vec![problem])?;
     }
     let setup = broker.reload()?;
-    let sandbox = prepare(&config, setup.ruleset).map_err(|problem| vec![problem])?;
+    let sandbox = prepare(&config, setup.ruleset, output.journal());
+    let sandbox = sandbox.map_err(|problem| vec![problem])?;
     let tls = secured(setup.chain)?;
     for mut socket in std::mem::take(&mut service.sockets) {
         match config.listen.iter().find(|wanted| socket.serves(wanted)) {
@@ -167,7 +178,7 @@ pub(super) fn renew(
         }
     }
     service.sockets.extend(added);
-    log::set(config.log_format, config.log_level);
+    output.install(config.log_level);
     logs.install();
     if let Some(new) = door {
         let old = std::mem::replace(&mut service.door, new);

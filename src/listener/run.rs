@@ -3,15 +3,19 @@
 use super::admission::Admission;
 use super::books::Books;
 use super::children::Children;
-use super::control::{Desk, Door, Hall};
+use super::control::{Desk, Hall};
 use super::dialing::Dialing;
+use super::drainer::Draining;
 use super::events::{Event, Events, Place};
+use super::handover::{Elders, Program};
 use super::inherited::Inherited;
 use super::leftovers::Leftovers;
 use super::notify::Notifier;
 use super::reload::{self, Service};
 use super::renewal::{self, Renewal};
 use super::running::{Ground, Running};
+use super::signals::Signals;
+use super::trial::Trial;
 use super::weather::{PAUSE, Weather};
 use super::{deadlines, pool, shutdown, sockets};
 use crate::broker::{Control, Heard};
@@ -20,9 +24,8 @@ use crate::digest;
 use crate::log::{self, Level};
 use crate::sys::process::{self, monotonic_millis};
 use crate::sys::{Errno, signal};
-use nix::sys::signal::Signal;
 use std::ffi::OsString;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 /// How often deadlines are looked at while there are children, in milliseconds.
 const TICK: u16 = 1000;
@@ -34,6 +37,7 @@ const TICK: u16 = 1000;
 pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     let said = |what: &'static str| move |errno: Errno| vec![format!("{what}: {}", errno.desc())];
     signal::start_clean().map_err(said("signals"))?;
+    let program = Program::find();
     let mut inherited = Inherited::take()?;
     let notify = Notifier::take().map_err(|problem| vec![problem])?;
     // Whatever the starting program left open besides: a pipe of its that a server keeps never ends.
@@ -47,17 +51,20 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     process::set_name(c"forkftpd:listen");
     // First of all: what is wrong with the secret or the library is known before anything listens.
     let (control, setup) = Control::start(arguments)?;
+    if let Some(logins) = inherited.logins() {
+        control.take_logins(&logins);
+    }
     let service = reload::open(flags, setup, &mut inherited)?;
     let most_clients = service.config.max_clients + service.config.prefork.max(16);
-    // A child costs one, and a warm one its channels besides.
-    if u64::from(most_clients + 2 * service.config.prefork) + 64 > descriptors {
+    if descriptors_for(&service.config) > descriptors {
         return Err(vec![format!(
             "max_clients = {} needs more descriptors than the limit of {descriptors}: lower it, or raise LimitNOFILE (ulimit -n)",
             service.config.max_clients
         )]);
     }
-    let mut listener =
-        Listener::new(service, control, most_clients, signals, notify).map_err(said("starting"))?;
+    let before = (program, inherited.elders(), inherited.before());
+    let mut listener = Listener::new(service, control, most_clients, signals, notify, before)
+        .map_err(said("starting"))?;
     digest::warm_up();
     process::trim_heap();
     if !process::one_thread() {
@@ -69,21 +76,15 @@ pub fn run(flags: &Flags, arguments: &[OsString]) -> Result<i32, Vec<String>> {
     Ok(listener.serve(flags, arguments))
 }
 
-struct Signals {
-    end: signal::Pipe,
-    interrupt: signal::Pipe,
-    reload: signal::Pipe,
+/// Descriptors that the listener needs for as many clients as may come: a child costs one, and a warm one its channels besides.
+#[must_use]
+pub fn descriptors_for(config: &Config) -> u64 {
+    let prefork = u64::from(config.prefork);
+    u64::from(config.max_clients) + prefork.max(16) + 2 * prefork + 64
 }
 
-impl Signals {
-    fn new() -> std::io::Result<Signals> {
-        Ok(Signals {
-            end: signal::as_pipe(Signal::SIGTERM)?,
-            interrupt: signal::as_pipe(Signal::SIGINT)?,
-            reload: signal::as_pipe(Signal::SIGHUP)?,
-        })
-    }
-}
+/// How the server was started: its flags, and the arguments that say the same to other processes.
+pub(super) type Started<'a> = (&'a Flags, &'a [OsString]);
 
 pub(super) struct Listener {
     pub(super) service: Service,
@@ -101,23 +102,30 @@ pub(super) struct Listener {
     pub(super) books: Books,
     /// When the service began, on the monotonic clock, in milliseconds.
     pub(super) began: u64,
-    signals: Signals,
+    pub(super) signals: Signals,
     /// Every child holds the read end; dropping the write end wakes them all.
     pub(super) drain: (&'static OwnedFd, Option<OwnedFd>),
-    most_clients: u32,
+    pub(super) most_clients: u32,
     /// The service manager.
     pub(super) notify: Notifier,
     /// The certificate's files.
-    renewal: Renewal,
+    pub(super) renewal: Renewal,
     pub(super) weather: Weather,
     /// Administrators.
-    desk: Desk,
+    pub(super) desk: Desk,
     /// When deadlines are looked at next.
     look_again: u64,
     /// When all has to be over, once it ends.
     pub(super) ending_by: Option<u64>,
+    /// What it becomes at a hand-over, and who is being asked about that.
+    pub(super) program: Program,
+    pub(super) trial: Option<Trial>,
+    /// Drainers.
+    pub(super) elders: Elders,
+    /// Set in a drainer.
+    pub(super) draining: Option<Draining>,
     /// Whom earlier listeners left, once it ends.
-    leftovers: Leftovers,
+    pub(super) leftovers: Leftovers,
 }
 
 impl Listener {
@@ -127,14 +135,16 @@ impl Listener {
         most_clients: u32,
         signals: Signals,
         notify: Notifier,
+        (program, elders, before): (Program, Vec<OwnedFd>, u32),
     ) -> Result<Listener, Errno> {
         let events = Events::new()?;
+        let elders = Elders::watch(elders, &events)?;
         events.watch(broker.fd(), Event::Broker)?;
-        for pipe in [&signals.end, &signals.interrupt, &signals.reload] {
-            events.watch(pipe.0.as_fd(), Event::Signal)?;
+        for pipe in signals.all() {
+            events.watch(pipe, Event::Signal)?;
         }
         let (read, write) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
-        let children = Children::new(most_clients)?;
+        let children = Children::new(most_clients, before)?;
         let mut renewal = Renewal::default();
         renewal.begin(service.config.tls.as_ref());
         let drain: (&'static OwnedFd, _) = (Box::leak(Box::new(read)), Some(write));
@@ -160,6 +170,10 @@ impl Listener {
             desk: Desk::new(),
             look_again: 0,
             ending_by: None,
+            program,
+            trial: None,
+            elders,
+            draining: None,
             leftovers: Leftovers::default(),
         })
     }
@@ -169,6 +183,12 @@ impl Listener {
         self.keep_runner(arguments, Running::renew);
         self.open_doors();
         self.notify.ready();
+        self.go_on((flags, arguments))
+    }
+
+    /// The rest of a listener's life, or of a drainer's.
+    pub(super) fn go_on(&mut self, started: Started<'_>) -> i32 {
+        let (_, arguments) = started;
         let mut happened = Vec::new();
         loop {
             self.keep_warm();
@@ -182,7 +202,14 @@ impl Listener {
                 match event {
                     Event::Ended(place) => self.ended(place),
                     Event::Asks(place) => self.asked(place),
-                    Event::Signal => self.signalled(flags, arguments),
+                    Event::Signal => {
+                        if let Some(code) = self.signalled(started) {
+                            return code;
+                        }
+                    }
+                    Event::Trial => self.hear_trial(started),
+                    Event::Elder => self.elders.look(&self.events),
+                    Event::Heir => self.hear_heir(),
                     Event::Broker => {
                         if self.broker.hear() == Heard::Gone
                             && let Err(problems) = self.broker_died(arguments)
@@ -204,6 +231,7 @@ impl Listener {
                 return self.give_up(&problems);
             }
             self.keep_dialer(Dialing::look);
+            self.hear_trial(started);
             self.keep_runner(arguments, Running::look);
             // Once a tick, not at every event: it looks at every child.
             if monotonic_millis() >= self.look_again {
@@ -221,11 +249,13 @@ impl Listener {
             }
             self.unpause();
             if let Some(by) = self.ending_by {
-                if self.children.living() == 0 && self.leftovers.living() == 0 {
+                // Those of before a hand-over have as much time.
+                let alone = self.elders.count() == 0 || by == u64::MAX;
+                if self.children.living() == 0 && alone && self.leftovers.living() == 0 {
                     return self.close();
                 }
                 if monotonic_millis() >= by {
-                    shutdown::kill_all(&mut self.children, "drain_seconds are over");
+                    shutdown::kill_all(&mut self.children, "their time is over");
                     self.leftovers.kill();
                     self.ending_by = Some(u64::MAX);
                 }
@@ -234,7 +264,7 @@ impl Listener {
     }
 
     /// Watches the sockets, or has warm children watch them; and the administrators' door.
-    fn open_doors(&mut self) {
+    pub(super) fn open_doors(&mut self) {
         let door = self.service.door.as_ref();
         let mut watched = door.map_or(Ok(()), |door| {
             // It stays open in bad weather, unless it was itself the trouble.
@@ -269,6 +299,7 @@ impl Listener {
         let ticks = self.children.living() > self.children.warm()
             || self.desk.is_busy()
             || self.broker_missing.is_some()
+            || self.trial.is_some()
             || self.dialing.is_missing()
             || self.running.is_missing();
         if ticks {
@@ -324,7 +355,10 @@ impl Listener {
     }
 
     /// Has `what` see after the dialer. Warm children that were born with another one make room for new ones.
-    fn keep_dialer(&mut self, what: fn(&mut Dialing, &Config, &Events, &Children) -> bool) {
+    pub(super) fn keep_dialer(
+        &mut self,
+        what: fn(&mut Dialing, &Config, &Events, &Children) -> bool,
+    ) {
         if self.ending_by.is_none()
             && what(
                 &mut self.dialing,
@@ -338,7 +372,11 @@ impl Listener {
     }
 
     /// The same for the runner. Also while the server ends: what runs has until then.
-    fn keep_runner(&mut self, arguments: &[OsString], what: fn(&mut Running, &Ground<'_>)) {
+    pub(super) fn keep_runner(
+        &mut self,
+        arguments: &[OsString],
+        what: fn(&mut Running, &Ground<'_>),
+    ) {
         let ground = Ground {
             config: &self.service.config,
             arguments,
@@ -395,69 +433,6 @@ impl Listener {
         };
         self.desk
             .attend(place, &self.events, &mut self.weather, &mut hall);
-    }
-
-    fn signalled(&mut self, flags: &Flags, arguments: &[OsString]) {
-        if self.signals.reload.take() && self.ending_by.is_none() {
-            self.reload(flags, arguments);
-        }
-        let terminated = self.signals.end.take();
-        let interrupted = self.signals.interrupt.take();
-        if terminated || interrupted {
-            self.end();
-        }
-    }
-
-    fn reload(&mut self, flags: &Flags, arguments: &[OsString]) {
-        self.notify.reloading();
-        sockets::unwatch(&self.events, &self.service.sockets);
-        let most = self.most_clients;
-        match reload::renew(&mut self.service, &self.events, &self.broker, flags, most) {
-            Ok(()) => {
-                // They were made with the old configuration; new ones take their place.
-                pool::retire(&mut self.children);
-                self.renewal.begin(self.service.config.tls.as_ref());
-                self.keep_dialer(Dialing::renew);
-                self.keep_runner(arguments, Running::renew);
-                log::event(Level::Info, "configuration reloaded", &[]);
-            }
-            Err(problems) => {
-                for problem in problems {
-                    log::event(
-                        Level::Error,
-                        "configuration not reloaded, the old one stays",
-                        &[("problem", &problem)],
-                    );
-                }
-            }
-        }
-        process::trim_heap();
-        if !self.weather.is_paused() {
-            self.open_doors();
-        }
-        self.notify.ready();
-    }
-
-    /// First call: drains. Second: ends at once.
-    fn end(&mut self) {
-        if self.ending_by.is_some() {
-            shutdown::kill_all(&mut self.children, "second signal");
-            self.leftovers.kill();
-            return;
-        }
-        sockets::unwatch(&self.events, &self.service.sockets);
-        self.service.sockets.drain(..).for_each(sockets::close);
-        // The successor may have its name, too.
-        if let Some(door) = self.service.door.take() {
-            Door::close(door, &self.events);
-        }
-        // It goes on until the last of its sessions, and no other one is started.
-        self.dialing.forget(&self.events);
-        let seconds = self.service.config.drain_seconds;
-        self.notify.stopping(seconds.into());
-        shutdown::begin(&mut self.children, self.drain.1.take(), seconds);
-        self.ending_by = Some(monotonic_millis() + u64::from(seconds) * 1000);
-        self.leftovers = Leftovers::call();
     }
 
     fn close(&self) -> i32 {

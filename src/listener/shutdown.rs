@@ -22,6 +22,32 @@ pub(super) fn begin(children: &mut Children, drain: Option<OwnedFd>, seconds: u3
     drop(drain);
 }
 
+/// The same without hurry: children go once their clients pause, and those of them that had none at once.
+pub(super) fn leave(children: &mut Children, drain: Option<OwnedFd>, seconds: u32) {
+    log::event(
+        Level::Info,
+        "a successor has taken over, draining",
+        &[("children", &children.living()), ("seconds", &seconds)],
+    );
+    for (slot, _) in children.iter_mut() {
+        slot.ask_to_leave();
+    }
+    pool::retire(children);
+    drop(drain);
+}
+
+/// There is less time after all: children end after what they are at.
+pub(super) fn hasten(children: &mut Children, seconds: u32) {
+    log::event(
+        Level::Info,
+        "draining faster",
+        &[("children", &children.living()), ("seconds", &seconds)],
+    );
+    for (slot, _) in children.iter_mut() {
+        slot.ask_to_end();
+    }
+}
+
 /// Ends every child now.
 pub(super) fn kill_all(children: &mut Children, why: &str) {
     if children.living() > 0 {

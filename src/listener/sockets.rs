@@ -52,9 +52,16 @@ pub(super) fn open(
     inherited: &mut Inherited,
 ) -> std::result::Result<Vec<Socket>, Vec<String>> {
     inherited::locate(&mut config.listen, &inherited.found()?)?;
+    let passed: Vec<_> = config
+        .listen
+        .iter()
+        .map(|listen| inherited.socket_for(listen))
+        .collect();
+    // Before others are opened, which may have an address in common.
+    inherited.give_up_the_rest();
     let mut opened = Vec::with_capacity(config.listen.len());
-    for listen in &config.listen {
-        let socket = match inherited.socket_for(listen) {
+    for (listen, passed) in config.listen.iter().zip(passed) {
+        let socket = match passed {
             Some(fd) => take_over(listen, fd),
             None => open_one(listen),
         };
@@ -77,7 +84,13 @@ fn take_over(listen: &Listen, fd: OwnedFd) -> std::result::Result<Socket, String
 pub(super) fn fit(listen: &Listen, fd: &OwnedFd) -> std::result::Result<(), String> {
     let place = listening::place_of(fd.as_fd());
     let place = place.map_err(|why| format!("{}: {why}", listen.address))?;
-    listening::prepare(fd.as_fd(), &place, listen.congestion.as_deref())
+    // Of what the service manager made, that is its own matter.
+    let backlog = match listen.given {
+        None => net::listen(fd.as_fd(), listen.backlog),
+        Some(_) => Ok(()),
+    };
+    backlog
+        .and_then(|()| listening::prepare(fd.as_fd(), &place, listen.congestion.as_deref()))
         .and_then(|()| match (listen.protocol, place) {
             (Protocol::Ftp, Place::Tcp(_)) => net::keep_urgent_in_line(fd.as_fd()),
             _ => Ok(()),

@@ -86,7 +86,7 @@ impl FtpLogs {
 }
 
 /// Calls `each` with the descriptors of the logs, which a child keeps.
-pub fn with_descriptors<T>(each: impl FnOnce(&[BorrowedFd<'_>]) -> T) -> T {
+pub(super) fn with_descriptors<T>(each: impl FnOnce(&[BorrowedFd<'_>]) -> T) -> T {
     let logs = LOGS.read().unwrap_or_else(PoisonError::into_inner);
     let open: Vec<_> = [&logs.xferlog, &logs.vsftpd]
         .into_iter()

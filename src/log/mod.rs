@@ -1,13 +1,16 @@
-//! One line per event, to standard error, in one write: lines of many processes never mix. Used by the listener and its
+//! One line per event, to standard error, in one write: lines of many processes never mix. Or one entry of systemd's journal. Used by the listener and its
 //! children; the client talks to its user instead.
 //!
 //! Text that came from outside goes through `quoted`, so that no name can forge a line or reach a terminal raw.
 
 pub mod ftp;
+mod journal;
 
+use crate::sys;
 use crate::wire::SessionId;
 use std::fmt::{Display, Write as _};
 use std::io::Write as _;
+use std::os::fd::{AsRawFd as _, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
 
 /// How much an event matters.
@@ -34,6 +37,8 @@ pub enum Format {
     Text,
     /// One JSON object a line.
     Json,
+    /// Entries of systemd's journal, with fields, and not to standard error.
+    Journal,
 }
 
 /// Bytes of a value that are shown: more than any name of a file, less than some paths.
@@ -60,12 +65,62 @@ pub enum Role {
     Runner,
     /// The server of one client.
     Child,
+    /// Who sees to the sessions of before a hand-over.
+    Drainer,
 }
 
-/// Sets what is written and how; children inherit it.
-pub fn set(format: Format, level: Level) {
-    FORMAT.store(format as u8, Ordering::Relaxed);
-    LEVEL.store(level as u8, Ordering::Relaxed);
+/// Where lines will go.
+#[derive(Debug)]
+pub struct Output {
+    format: Format,
+    journal: Option<OwnedFd>,
+}
+
+impl Output {
+    /// Opens what `format` needs.
+    ///
+    /// # Errors
+    /// A line for the operator: it is not there.
+    pub fn open(format: Format) -> Result<Output, String> {
+        let journal = match format {
+            Format::Journal => Some(journal::connect()?),
+            Format::Text | Format::Json => None,
+        };
+        Ok(Output { format, journal })
+    }
+
+    /// The number of the journal's socket, if lines go there: what inherits it may write to it, and nothing else.
+    #[must_use]
+    pub fn journal(&self) -> Option<u32> {
+        let journal = self.journal.as_ref();
+        journal.and_then(|journal| u32::try_from(journal.as_raw_fd()).ok())
+    }
+
+    /// Sets what is written and how, from now on; children inherit it.
+    pub fn install(self, level: Level) {
+        journal::install(self.journal);
+        FORMAT.store(self.format as u8, Ordering::Relaxed);
+        LEVEL.store(level as u8, Ordering::Relaxed);
+    }
+}
+
+/// The number of the journal's socket in this process, if lines go there.
+#[must_use]
+pub fn journal() -> Option<u32> {
+    journal::with(|journal| u32::try_from(journal?.as_raw_fd()).ok())
+}
+
+/// Closes every descriptor but the standard three, those of the logs, and `keep`.
+///
+/// # Errors
+/// As close_range(2).
+pub fn close_all_but(keep: &[BorrowedFd<'_>]) -> sys::Result<()> {
+    ftp::with_descriptors(|logs| {
+        journal::with(|journal| {
+            let keep: Vec<_> = keep.iter().chain(logs).copied().chain(journal).collect();
+            sys::process::close_all_but(&keep)
+        })
+    })
 }
 
 /// Names this process in every line from now on. Whoever was forked takes a role anew.
@@ -106,8 +161,11 @@ pub fn event(level: Level, message: &str, fields: &[(&str, &dyn Display)]) {
     if !wants(level) {
         return;
     }
-    let line = if FORMAT.load(Ordering::Relaxed) == Format::Json as u8 {
+    let format = FORMAT.load(Ordering::Relaxed);
+    let line = if format == Format::Json as u8 {
         json(level, message, fields)
+    } else if format == Format::Journal as u8 && entered(level, message, fields) {
+        return;
     } else {
         text(level, message, fields)
     };
@@ -121,6 +179,7 @@ fn role() -> &'static str {
         r if r == Role::Dialer as u8 => "dialer",
         r if r == Role::Runner as u8 => "runner",
         r if r == Role::Child as u8 => "child",
+        r if r == Role::Drainer as u8 => "drainer",
         _ => "listener",
     }
 }
@@ -142,16 +201,31 @@ fn pid() -> u32 {
 }
 
 fn text(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String {
-    let mut line = format!(
-        "{:.3} {} {}[{}] {message}",
-        jiff::Timestamp::now(),
-        level_name(level),
-        role(),
-        pid()
-    );
+    let begin = journal::prefix(level);
+    let mut line = begin.unwrap_or_else(|| format!("{:.3} ", jiff::Timestamp::now()));
+    // Writing to a String cannot fail.
+    let _ = write!(line, "{} {}[{}] ", level_name(level), role(), pid());
+    describe(&mut line, message, fields);
+    line.push('\n');
+    line
+}
+
+/// Sends an entry to the journal; false when it does not take it, so that it is not lost.
+fn entered(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> bool {
+    let mut described = String::with_capacity(256);
+    describe(&mut described, message, fields);
+    let (process, session) = (role(), session());
+    let process: [(&str, &dyn Display); 1] = [("process", &process)];
+    let session = session.as_ref().map(|id| ("session", id as &dyn Display));
+    let fields = process.into_iter().chain(fields.iter().copied());
+    journal::write(&journal::entry(level, &described, fields.chain(session)))
+}
+
+/// `MESSAGE KEY=VALUE ...`
+fn describe(line: &mut String, message: &str, fields: &[(&str, &dyn Display)]) {
+    line.push_str(message);
     for (key, value) in fields {
         let value = shortened(value.to_string());
-        // Writing to a String cannot fail.
         let _ = if needs_quotes(&value) {
             write!(line, " {key}={}", quoted(&value))
         } else {
@@ -161,8 +235,6 @@ fn text(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String 
     if let Some(session) = session() {
         let _ = write!(line, " session={session}");
     }
-    line.push('\n');
-    line
 }
 
 fn json(level: Level, message: &str, fields: &[(&str, &dyn Display)]) -> String {

@@ -68,7 +68,17 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
             return 1;
         }
     };
-    log::set(config.log_format, config.log_level);
+    match log::Output::open(config.log_format) {
+        Ok(output) => output.install(config.log_level),
+        Err(problem) => {
+            log::event(
+                Level::Error,
+                "the runner cannot begin",
+                &[("problem", &problem)],
+            );
+            return 1;
+        }
+    }
     let ended = Runner::new(config, control).and_then(|mut runner| runner.serve());
     match ended {
         Ok(()) => 0,
@@ -82,7 +92,7 @@ pub fn run(flags: &Flags, control: OwnedFd) -> i32 {
 
 /// What holds for all that it executes. Its own channel is no standard input for anybody.
 fn set_up(control: &OwnedFd) -> Result<Fence> {
-    process::close_all_but(&[control.as_fd()])?;
+    log::close_all_but(&[control.as_fd()])?;
     let nothing = nix::fcntl::open(
         "/dev/null",
         nix::fcntl::OFlag::O_RDONLY | nix::fcntl::OFlag::O_CLOEXEC,
@@ -95,6 +105,8 @@ fn set_up(control: &OwnedFd) -> Result<Fence> {
     crate::sys::execute::adopt_orphans()?;
     if privs::is_root() {
         privs::keep_capabilities(&privs::RUNNER)?;
+    } else {
+        privs::drop_capabilities()?;
     }
     privs::no_new_privs()?;
     Fence::best()

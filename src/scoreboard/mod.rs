@@ -34,6 +34,10 @@ const REFUSED: usize = USER_END;
 const UPLOADS: usize = USER_END + 1;
 const DOWNLOADS: usize = USER_END + 2;
 
+/// What the listener asks for, in the word for it.
+const END: u64 = 1;
+const LEAVE: u64 = 2;
+
 /// Bytes of a user's name that are told; a longer one is cut.
 pub const LONGEST_USER: usize = 64;
 
@@ -266,13 +270,24 @@ impl<'a> Slot<'a> {
 
     /// Asks the child to end after the request it is at.
     pub fn ask_to_end(self) {
-        self.0[DRAIN].store(1, Relaxed);
+        self.0[DRAIN].store(END, Relaxed);
     }
 
     /// True once the child was asked to end.
     #[must_use]
     pub fn asked_to_end(self) -> bool {
-        self.0[DRAIN].load(Relaxed) != 0
+        self.0[DRAIN].load(Relaxed) == END
+    }
+
+    /// Asks the child to end once its client pauses: another server has taken over, and there is no hurry.
+    pub fn ask_to_leave(self) {
+        self.0[DRAIN].store(LEAVE, Relaxed);
+    }
+
+    /// True once the child was asked to leave, and not yet to end.
+    #[must_use]
+    pub fn asked_to_leave(self) -> bool {
+        self.0[DRAIN].load(Relaxed) == LEAVE
     }
 }
 
@@ -299,9 +314,11 @@ mod tests {
             (reading.waited, reading.protocol),
             (9, Some(Protocol::Drive))
         );
-        assert!(!slot.asked_to_end());
+        assert!(!slot.asked_to_end() && !slot.asked_to_leave());
+        slot.ask_to_leave();
+        assert!(!slot.asked_to_end() && slot.asked_to_leave());
         slot.ask_to_end();
-        assert!(slot.asked_to_end());
+        assert!(slot.asked_to_end() && !slot.asked_to_leave());
         slot.reset(Phase::Waiting);
         assert_eq!((slot.read().moved, slot.asked_to_end()), (0, false));
         assert_eq!(Slot::of(&pages, 0).read().phase, Phase::Waiting);

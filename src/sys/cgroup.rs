@@ -1,7 +1,7 @@
 //! The control group that the service manager put this process into: who else is in it. Run by the listener when a service ends.
 
-use super::{Errno, Result};
-use std::os::fd::{FromRawFd, OwnedFd};
+use super::{Errno, Result, process};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// Another process of the group.
@@ -50,11 +50,7 @@ pub fn neighbours() -> Result<Vec<Neighbour>> {
 
 /// None when it has ended meanwhile, or is another's to look at.
 fn look_at(pid: i32, group: &Path) -> Option<Neighbour> {
-    // SAFETY: pidfd_open takes two numbers.
-    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0u32) };
-    let raw = Errno::result(raw).ok()?;
-    // SAFETY: the kernel has just made this descriptor for us, and nothing else owns it.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(raw as i32) };
+    let pidfd = process::open(pid).ok()?;
     // From here on the number is that process's, if it was at all: one that is in the group is one that was meant.
     if group_of(&pid.to_string()).as_deref() != Some(group) {
         return None;

@@ -14,6 +14,7 @@ pub mod file;
 pub mod hangup;
 pub mod inherit;
 pub mod listening;
+pub mod machine;
 pub mod mount;
 pub mod net;
 pub mod privs;

@@ -122,29 +122,8 @@ pub const RUNNER: [u32; 4] = [
 /// # Errors
 /// EPERM without CAP_SETPCAP.
 pub fn keep_capabilities(kept: &[u32]) -> Result<()> {
-    // struct __user_cap_header_struct and two of __user_cap_data_struct, version 3 (capget(2)).
-    const VERSION: u32 = 0x2008_0522;
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    #[repr(C)]
-    #[derive(Clone, Copy, Default)]
-    struct Half {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
-    }
     drop_bounding_set()?;
-    let header = Header {
-        version: VERSION,
-        pid: 0,
-    };
-    let mut sets = [Half::default(); 2];
-    // SAFETY: capget writes two structs of version 3 to `sets`, and reads the header.
-    let got = unsafe { libc::syscall(libc::SYS_capget, &raw const header, &raw mut sets) };
-    Errno::result(got)?;
+    let mut sets = capabilities()?;
     for (at, half) in sets.iter_mut().enumerate() {
         let mask = kept
             .iter()
@@ -154,8 +133,60 @@ pub fn keep_capabilities(kept: &[u32]) -> Result<()> {
         half.effective = half.permitted;
         half.inheritable = 0;
     }
+    set_capabilities(&sets)
+}
+
+/// Gives up the capabilities that an ordinary user's process was started with (capabilities(7), ambient set), for good: the one that opens
+/// ports below 1024 is the listener's alone. The bounding set, which only somebody with more could use, is not ours to change.
+///
+/// # Errors
+/// EPERM where a filter of the service manager keeps capset(2) from whoever has something to give up.
+pub fn drop_capabilities() -> Result<()> {
+    if has_capabilities()? {
+        set_capabilities(&[Half::default(); 2])?;
+    }
+    Ok(())
+}
+
+/// True when this process may do anything that an ordinary one may not.
+///
+/// # Errors
+/// As capget(2).
+pub fn has_capabilities() -> Result<bool> {
+    capabilities().map(|sets| sets.iter().any(|half| half.permitted != 0))
+}
+
+// struct __user_cap_header_struct and two of __user_cap_data_struct, version 3 (capget(2)).
+const VERSION: u32 = 0x2008_0522;
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: i32,
+}
+const OWN: Header = Header {
+    version: VERSION,
+    pid: 0,
+};
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Half {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+fn capabilities() -> Result<[Half; 2]> {
+    let mut sets = [Half::default(); 2];
+    let own = OWN;
+    // SAFETY: capget writes two structs of version 3 to `sets`, and reads the header.
+    let got = unsafe { libc::syscall(libc::SYS_capget, &raw const own, &raw mut sets) };
+    Errno::result(got).map(|_| sets)
+}
+
+fn set_capabilities(sets: &[Half; 2]) -> Result<()> {
+    let own = OWN;
     // SAFETY: capset reads the header and two structs of version 3.
-    let set = unsafe { libc::syscall(libc::SYS_capset, &raw const header, &raw const sets) };
+    let set = unsafe { libc::syscall(libc::SYS_capset, &raw const own, sets) };
     Errno::result(set).map(drop)
 }
 

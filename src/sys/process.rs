@@ -109,6 +109,18 @@ fn close_range(first: u32, last: u32) -> Result<()> {
     Errno::result(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0u32) }).map(drop)
 }
 
+/// A pidfd of a process that somebody else made.
+///
+/// # Errors
+/// ESRCH when there is none of this number.
+pub fn open(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: pidfd_open takes two numbers.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0u32) };
+    let fd = Errno::result(fd)?;
+    // SAFETY: the kernel has just made this descriptor, and nothing else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as RawFd) })
+}
+
 /// Sends `signal` to the process behind `pidfd`, which can be no other than the one it was made for.
 pub fn kill(pidfd: BorrowedFd<'_>, signal: nix::sys::signal::Signal) -> Result<()> {
     let none = std::ptr::null::<libc::siginfo_t>();
@@ -193,12 +205,14 @@ pub fn hide_memory() -> Result<()> {
     nix::sys::prctl::set_dumpable(false)
 }
 
+/// Most descriptors that a process takes for itself: more would only make tables larger, and some containers say 1e9.
+pub const MOST_DESCRIPTORS: u64 = 1 << 20;
+
 /// Raises the soft limit of open descriptors to the hard one: an idle session costs the listener one.
 pub fn raise_descriptor_limit() -> Result<u64> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    // More than a million would only make tables larger; some containers say 1e9.
-    let wanted = hard.min(1 << 20);
+    let wanted = hard.min(MOST_DESCRIPTORS);
     setrlimit(Resource::RLIMIT_NOFILE, wanted, hard)?;
     Ok(wanted)
 }

@@ -14,6 +14,8 @@ pub struct Rule {
     pub call: libc::c_long,
     /// What its arguments must be.
     pub only: Only,
+    /// A descriptor that its first argument must not be.
+    pub not_on: Option<u32>,
     /// Who needs it, for the reader.
     pub why: &'static str,
 }
@@ -46,7 +48,23 @@ pub const fn row(call: libc::c_long, why: &'static str) -> Rule {
 /// A row with one.
 #[must_use]
 pub const fn only(call: libc::c_long, only: Only, why: &'static str) -> Rule {
-    Rule { call, only, why }
+    Rule {
+        call,
+        only,
+        not_on: None,
+        why,
+    }
+}
+
+/// The same table, in which none of `calls` may have `descriptor`, if there is one, as its first argument. Worth something only where
+/// no call is left that gives the descriptor another number.
+#[must_use]
+pub fn sparing(rules: &[Rule], calls: &[libc::c_long], descriptor: Option<u32>) -> Vec<Rule> {
+    let mut rules = rules.to_vec();
+    for rule in rules.iter_mut().filter(|rule| calls.contains(&rule.call)) {
+        rule.not_on = descriptor;
+    }
+    rules
 }
 
 /// A filter, ready to be installed.
@@ -194,8 +212,10 @@ impl Code {
         for row in rows {
             // Little-endian: the low half of an argument comes first.
             let at = |argument: u32| ARGUMENTS + 8 * argument;
+            let next = otherwise;
             otherwise = match row.only {
-                Only::Any => return allow,
+                Only::Any if row.not_on.is_none() => return allow,
+                Only::Any => allow,
                 Only::Unknown => return self.push(step(RETURN, UNKNOWN, 0, 0)),
                 Only::Is(argument, value) => {
                     self.jump(EQUAL, value, allow, otherwise);
@@ -220,6 +240,10 @@ impl Code {
                     self.load(at(argument))
                 }
             };
+            if let Some(descriptor) = row.not_on {
+                self.jump(EQUAL, descriptor, next, otherwise);
+                otherwise = self.load(at(0));
+            }
         }
         otherwise
     }
@@ -259,11 +283,7 @@ mod tests {
 
     #[test]
     fn the_filter_allows_the_table_and_nothing_else() {
-        let row = |call, only| Rule {
-            call,
-            only,
-            why: "",
-        };
+        let row = |call, only| super::only(call, only, "");
         let mut rules: Vec<Rule> = (0..400)
             .step_by(3)
             .map(|call| row(call, Only::Any))
@@ -297,6 +317,29 @@ mod tests {
             [ALLOW, KILL, KILL]
         );
         assert_eq!([2, 3, 4].map(|n| asks(5, n, 0)), [KILL, ALLOW, ALLOW]);
+        // The same, but that some of them are not for descriptor 9.
+        let filter = Filter::new(&sparing(&rules, &[1, 2, 3], Some(9)));
+        let asks = |number, first, second, third| {
+            run(&filter, ARCH, number, [first, second, third, 0, 0, 0])
+        };
+        for (number, second, third, verdict) in [
+            (1, 7, 0, ALLOW),
+            (1, 9, 0, ALLOW),
+            (1, 8, 0, KILL),
+            (2, 0, 0b011, ALLOW),
+            (2, 0, 0b110, KILL),
+            (3, 0, 0, ALLOW),
+            (5, 3, 0, ALLOW),
+            (6, 0, 0, ALLOW),
+        ] {
+            let spared = number <= 3;
+            assert_eq!(asks(number, 8, second, third), verdict, "{number}");
+            let on = asks(number, 9, second, third);
+            assert_eq!(on, if spared { KILL } else { verdict }, "{number}");
+            // The kernel looks at the low half of a descriptor.
+            let high = asks(number, 9 | 1 << 32, second, third);
+            assert_eq!(high, on, "{number}");
+        }
         assert_eq!(run(&filter, ARCH, 3 | X32, [0; 6]), KILL, "x32");
         assert_eq!(run(&filter, 0x4000_0003, 3, [0; 6]), KILL, "int 0x80");
     }

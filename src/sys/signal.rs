@@ -5,6 +5,7 @@ use super::Result;
 use nix::sys::signal::{
     SaFlags, SigAction, SigHandler, SigSet, SigmaskHow, Signal, sigaction, sigprocmask,
 };
+use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 /// A signal as a stream of bytes: one arrives for each delivery, several may have merged into one.
@@ -23,6 +24,14 @@ pub fn as_pipe(signal: Signal) -> std::io::Result<Pipe> {
 }
 
 impl Pipe {
+    /// True when something has arrived.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        poll(&mut fds, PollTimeout::ZERO) == Ok(1)
+    }
+
     /// Takes what has arrived; true when there was something.
     pub fn take(&mut self) -> bool {
         use std::io::Read;

@@ -15,6 +15,12 @@ pub struct Facts {
     pub not_after: i64,
     /// Of its public key.
     pub fingerprint: Fingerprint,
+    /// Whose it is, and who signed it: names in DER, to be compared.
+    pub subject: Vec<u8>,
+    /// See `subject`.
+    pub issuer: Vec<u8>,
+    /// The object identifier of how it was signed, DER.
+    signature: Vec<u8>,
 }
 
 const SEQUENCE: u8 = 0x30;
@@ -30,6 +36,18 @@ const DNS_NAME: u8 = 0x82;
 const IP_ADDRESS: u8 = 0x87;
 /// 2.5.29.17, subjectAltName.
 const ALT_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+/// Signatures that can be forged: 1.2.840.113549.1.1.4 and .5, 1.2.840.10045.4.1 (RFC 3279, section 2.2).
+const WEAK: [(&[u8], &str); 3] = [
+    (
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x04],
+        "MD5",
+    ),
+    (
+        &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x05],
+        "SHA-1",
+    ),
+    (&[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01], "SHA-1"),
+];
 
 impl Facts {
     /// Reads a certificate, DER.
@@ -38,6 +56,19 @@ impl Facts {
     /// When it is none.
     pub fn read(der: &[u8]) -> Result<Facts, String> {
         facts(der).ok_or_else(|| "is no X.509 certificate".into())
+    }
+
+    /// True when it names itself as its signer.
+    #[must_use]
+    pub fn is_self_signed(&self) -> bool {
+        self.subject == self.issuer
+    }
+
+    /// The digest of its signature, where that can be forged.
+    #[must_use]
+    pub fn weak_signature(&self) -> Option<&'static str> {
+        let weak = WEAK.iter().find(|(id, _)| *id == self.signature);
+        weak.map(|(_, digest)| *digest)
     }
 
     /// What is wrong with it at `now`, seconds since 1970; None when it holds.
@@ -111,11 +142,11 @@ fn facts(der: &[u8]) -> Option<Facts> {
     if let Some(version) = expect(rest, VERSION) {
         rest = version.rest;
     }
-    // Serial number, signature algorithm, issuer.
-    for _ in 0..3 {
-        rest = value(rest)?.rest;
-    }
-    let validity = expect(rest, SEQUENCE)?;
+    let serial = value(rest)?;
+    let algorithm = expect(serial.rest, SEQUENCE)?;
+    let signature = expect(algorithm.content, OBJECT)?;
+    let issuer = value(algorithm.rest)?;
+    let validity = expect(issuer.rest, SEQUENCE)?;
     let not_before = value(validity.content)?;
     let not_after = value(not_before.rest)?;
     let subject = value(validity.rest)?;
@@ -133,6 +164,9 @@ fn facts(der: &[u8]) -> Option<Facts> {
         not_before: moment(&not_before)?,
         not_after: moment(&not_after)?,
         fingerprint: Fingerprint::of(key.whole),
+        subject: subject.whole.to_vec(),
+        issuer: issuer.whole.to_vec(),
+        signature: signature.content.to_vec(),
     })
 }
 
@@ -215,6 +249,8 @@ mod tests {
         let names = ["files.example.org", "192.0.2.7", "2001:db8::7"];
         assert_eq!(facts.names, names);
         assert_eq!(facts.fingerprint, Fingerprint::of(&key));
+        assert!(facts.is_self_signed());
+        assert_eq!(facts.weak_signature(), None);
         // 1999 is written with two digits of the year, 2051 with four.
         assert_eq!(day(facts.not_before), "1999-12-31");
         assert_eq!(day(facts.not_after), "2051-01-02");

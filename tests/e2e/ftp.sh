@@ -12,6 +12,7 @@ HARD_NAMES=('with space' ' leading' 'two  spaces' 'quo"te' "apo'strophe" 'ümlä
 
 # serve_ftp [KEYS OF THE LISTENERS] [KEYS OF THE SERVER] [KEYS OF THE PLAIN LISTENER] [TABLES]: sets PORT and TLS_PORT too.
 serve_ftp() {
+    if [ -n "${FTP_IMPORTED:-}" ]; then serve_imported; return; fi
     [ -e tls.crt ] || expect_status 0 "$FORKFTPD" cert new --host localhost --host 127.0.0.1 tls.crt tls.key
     [ -e users.toml ] || add_user "$FTP_USER" --rights all
     config <<END
@@ -40,6 +41,16 @@ END
     wait_for 10 port_of ftps
     TLS_PORT=$(port_of ftps)
     export PORT TLS_PORT
+}
+
+# What another server's configuration became in the folder $FTP_IMPORTED, as it is there but for the library and the port: those who
+# serve it here and what they log to are the test's.
+serve_imported() {
+    sed -E -e 's/^library = .*/library = "library"/' -e 's/^address = .*/address = "127.0.0.1:0"/' \
+        -e '/^(user|xferlog|vsftpd_log|passive_address) = /d' "$FTP_IMPORTED/forkftpd.toml" | config
+    (umask 077 && sed '/^home = /d' "$FTP_IMPORTED/users.toml" >users.toml)
+    launch serve --config "$SCRATCH/forkftpd.toml"
+    export PORT
 }
 
 # A cut upload has left at least so many bytes for resuming.

@@ -10,6 +10,7 @@ mod config;
 mod control;
 mod dialing;
 mod digests;
+mod doctor;
 mod frames;
 mod ftp;
 mod http;

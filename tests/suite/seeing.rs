@@ -159,3 +159,49 @@ fn counters_are_shown_where_nothing_speaks_http() {
     super::server::eventually("nobody is there", || value(&metrics(), living) < 0.5);
     assert!((value(&metrics(), &refused) - 1.0).abs() < 0.5);
 }
+
+#[test]
+fn top_without_a_terminal_prints_tables_with_what_moved_between_two_looks() {
+    let config = "control = \"control\"\n[[listen]]\naddress = \"127.0.0.1:0\"\nprotocol = \"ftp\"\ntls = \"off\"\n";
+    let server = Server::configured(config, &[("ann", "pencil", "rights = [\"list\"]")], |_| ());
+    let control = server.folder().join("control");
+    let control = control.to_str().expect("path");
+    let once = ["top", "--once", "--interval", "0.1", "--control", control];
+    let (code, text) = run(&once);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains("; 0 of 1000 clients; in 0 B/s, out 0 B/s\n"));
+    assert_eq!(text.lines().count(), 1, "{text}");
+
+    let mut ann = connect(&server);
+    say(&mut ann, "USER ann", "331");
+    say(&mut ann, "PASS pencil", "230");
+    let (code, text) = run(&once);
+    assert_eq!(code, Some(0), "{text}");
+    assert!(!text.contains('\x1b'), "nothing for a terminal: {text:?}");
+    let lines: Vec<_> = text.lines().collect();
+    assert!(lines[0].contains("; 1 of 1000 clients; "), "{text}");
+    let words: Vec<_> = lines[2].split_whitespace().collect();
+    assert_eq!(words[..7], ["1", "0", "B", "0", "B", "ftp", "idle"]);
+    assert_eq!(words[8], "ann", "{text}");
+
+    // One table after the other, until nobody reads them any more. What moves meanwhile is seen.
+    let mut top = super::server::forkftpd()
+        .args(["top", "--interval", "0.1", "--control", control])
+        .stdin(std::process::Stdio::null())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("top");
+    let mut tables = BufReader::new(top.stdout.take().expect("stdout"));
+    let until = std::time::Instant::now() + PATIENCE;
+    loop {
+        assert!(std::time::Instant::now() < until, "nothing moves");
+        say(&mut ann, "NOOP", "200");
+        let mut line = String::new();
+        tables.read_line(&mut line).expect("a line");
+        if line.starts_with("forkftpd ") && !line.contains("in 0 B/s") {
+            break;
+        }
+    }
+    drop(tables);
+    assert!(top.wait().expect("wait").success());
+}

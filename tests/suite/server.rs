@@ -15,7 +15,9 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Server {
     child: Child,
     lines: Receiver<String>,
-    folder: tempfile::TempDir,
+    folder: std::cell::RefCell<tempfile::TempDir>,
+    /// Its path.
+    home: PathBuf,
     /// The first of `addresses`.
     pub address: String,
     /// Where it listens, in the order of its configuration.
@@ -129,7 +131,8 @@ impl Server {
         let mut server = Server {
             child,
             lines,
-            folder,
+            home: folder.path().to_owned(),
+            folder: folder.into(),
             address: String::new(),
             addresses: Vec::new(),
             arguments: Vec::new(),
@@ -177,11 +180,11 @@ impl Server {
 
     /// The folder around the library, with the secret, the certificate and the configuration.
     pub fn folder(&self) -> &Path {
-        self.folder.path()
+        &self.home
     }
 
     pub fn library(&self) -> PathBuf {
-        self.folder.path().join("library")
+        self.home.join("library")
     }
 
     /// Names of the files in the staging area, in the stage or among the partials.
@@ -200,6 +203,18 @@ impl Server {
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid() as i32), signal)
             .expect("kill");
+    }
+
+    /// Its folder, for another server: this one does not remove it any more.
+    pub fn keep_folder(&self) -> tempfile::TempDir {
+        let own = tempfile::tempdir().expect("scratch folder");
+        self.folder.replace(own)
+    }
+
+    /// Kills the listener, and nobody else.
+    pub fn kill_alone(self) {
+        self.signal(nix::sys::signal::Signal::SIGKILL);
+        assert_eq!(self.wait(), None, "a signal ended it");
     }
 
     /// Waits for its end, and returns its exit code.

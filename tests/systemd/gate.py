@@ -3,17 +3,13 @@ gate.py BYTES REACHED GO: after so many bytes the file REACHED is made, and the 
 import os, sys, time
 
 left, reached, go = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-while True:
-    block = os.read(0, min(1 << 20, left) if left else 1 << 20)
-    if not block:
-        break
+# One end at least is a pipe: the kernel moves the bytes.
+while moved := os.splice(0, 1, min(1 << 20, left) if left else 1 << 20):
     if left:
-        left -= len(block)
+        left -= moved
         if not left:
             open(reached, "w").close()
             while not os.path.exists(go):
                 time.sleep(0.05)
-    while block:
-        block = block[os.write(1, block):]
 if left:
     sys.exit("the end came before the gate")

@@ -78,7 +78,7 @@ afresh() {
     systemctl stop "${SOCKETS[@]}" "$UNIT"
     systemctl reset-failed "${SOCKETS[@]}" "$UNIT" 2>/dev/null || true
     systemctl daemon-reload
-    cp /opt/systemd/forkftpd.toml "$CONFIG"
+    cp /opt/tests/forkftpd.toml "$CONFIG"
     find $LIBRARY -mindepth 1 -delete
 }
 
@@ -107,7 +107,7 @@ address = "systemd:drive"
 [[listen]]
 address = "systemd:ftp"
 protocol = "ftp"
-login = "optional"
+login = "none"
 tls = "off"
 [[listen]]
 address = "systemd:http"

@@ -19,4 +19,4 @@ doors_answered
 systemctl stop "${SOCKETS[@]}" "$UNIT"
 systemctl start forkftpd.socket forkftpd-http.socket
 if systemctl start "$UNIT" 2>"$SCRATCH/said"; then fail "it starts without one of its sockets"; fi
-wait_for 5 logged 'forkftpd.toml:[0-9]+: .*ftp'
+wait_for 5 logged 'systemd:ftp: no socket of this name was passed'

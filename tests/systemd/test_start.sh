@@ -4,7 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 afresh
-systemctl enable --quiet --now "$UNIT"
+systemctl enable --quiet "${SOCKETS[@]}" "$UNIT"
+systemctl start "$UNIT"
 is ActiveState active
 is NRestarts 0
 for socket in "${SOCKETS[@]}"; do
@@ -43,7 +44,7 @@ for face in drive ftp http; do
 done
 has_status 'client' || fail "no counts"
 forkftpd who >"$SCRATCH/who" || fail "who: $(cat "$SCRATCH/who")"
-# What was idle goes, and so does all else.
+systemctl disable --quiet "${SOCKETS[@]}" "$UNIT"
 systemctl stop "${SOCKETS[@]}" "$UNIT"
 wait_for 5 nobody_left
 [ ! -e /run/forkftp ] || fail "the runtime folder stays"

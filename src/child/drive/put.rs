@@ -119,25 +119,26 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
         spent.stored(stored.size, stored.replaced);
     }
     session.guest.spend(spent)?;
-    let outcomes: Vec<_> = outcomes
-        .into_iter()
-        .zip(&names)
-        .map(|(outcome, named)| {
+    // Each with the path that it got.
+    let outcomes: Vec<_> = names
+        .iter()
+        .zip(outcomes)
+        .map(|(named, outcome)| {
             let stored = outcome?;
             let digest = stored.digest.ok_or(Code::Io)?;
             let path = stored::path_of(&named.path, &stored);
-            Ok::<_, Refusal>((stored, digest, path))
+            Ok::<_, Refusal>((path, stored, digest))
         })
         .collect();
     // All are written down before anybody hears of one; to wait for the last is to wait for all.
     let last = outcomes.iter().rposition(Result::is_ok);
     for (at, (named, outcome)) in names.iter().zip(&outcomes).enumerate() {
         let record = session.guest.record();
-        let path = outcome.as_ref().map_or(&named.path, |(_, _, path)| path);
-        let shown = name::encode(path.as_bytes());
-        let deed = Deed::put(&shown, named.doing);
+        let path = outcome.as_ref().map_or(&named.path, |(path, ..)| path);
+        let path = name::encode(path.as_bytes());
+        let deed = Deed::put(&path, named.doing);
         match outcome {
-            Ok((stored, digest, _)) => {
+            Ok((_, stored, digest)) => {
                 let deed = Deed {
                     bytes: Some(stored.size),
                     digest: Some(*digest),
@@ -155,26 +156,23 @@ pub(super) fn commit(session: &mut Session, batch: Batch) -> Result<(), Fail> {
     }
     for (named, outcome) in names.into_iter().zip(outcomes) {
         match outcome {
-            Ok((stored, digest, path)) => {
-                let renamed = path != named.path;
-                session.line.writer.json(
-                    letter::OK,
-                    &PutDone {
-                        size: stored.size,
-                        digest: digest.to_hex(),
-                        durability: durability.into(),
-                        name: renamed.then(|| Name(stored.name)),
-                        id: named.id,
-                    },
-                )?;
-            }
+            Ok((path, stored, digest)) => session.line.writer.json(
+                letter::OK,
+                &PutDone {
+                    size: stored.size,
+                    digest: digest.to_hex(),
+                    durability: durability.into(),
+                    name: (path != named.path).then_some(Name(stored.name)),
+                    id: named.id,
+                },
+            )?,
             Err(refusal) => session.line.refuse(&refusal)?,
         }
     }
     Ok(())
 }
 
-/// The upload that was received whole, and what it is to be known by.
+/// The upload that was received whole, and how it is to be known.
 fn receive(
     session: &mut Session,
     request: &Put,

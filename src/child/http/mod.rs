@@ -99,6 +99,10 @@ fn turn(connection: &mut Connection, world: World<'_>, visitor: &mut Visitor) ->
         }
     };
     connection.enter(Phase::Busy);
+    if connection.slot().asked_to_leave() {
+        // The next one is the successor's.
+        connection.close_after();
+    }
     let mut exchange = Exchange::new(connection, head, world);
     if visitor.arrive(&mut exchange)? {
         tables::dispatch(&mut exchange, visitor)?;

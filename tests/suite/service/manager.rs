@@ -1,6 +1,7 @@
 //! What a service manager does: hears what servers say of themselves, and starts them with sockets of its own.
 
 use super::super::server::{PATIENCE, forkftpd};
+use std::io::ErrorKind;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
@@ -31,7 +32,13 @@ impl Manager {
     /// The next message.
     pub fn hear(&self) -> String {
         let mut bytes = [0; 4096];
-        let length = self.socket.recv(&mut bytes).expect("a message in time");
+        let length = loop {
+            match self.socket.recv(&mut bytes) {
+                // A read with a deadline is not taken up again by the kernel (signal(7)).
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                heard => break heard.expect("a message in time"),
+            }
+        };
         String::from_utf8(bytes[..length].to_vec()).expect("text")
     }
 

@@ -56,7 +56,7 @@ fn sockets_that_come_by_name_are_served_and_left_behind() {
     heard.sort();
     assert_eq!(heard, expected);
 
-    for _ in 0..2 {
+    for round in 0..3 {
         for address in [&expected[0], &expected[1], &expected[2], &expected[3]] {
             if *address != at_web && *address != at_ftp {
                 let mut peer = Peer::connect_to(address);
@@ -83,10 +83,19 @@ fn sockets_that_come_by_name_are_served_and_left_behind() {
             );
         }
         passive_listing(&at_ftp);
-        // They stay over a reload.
-        server.signal(Signal::SIGHUP);
-        server.wait_for("configuration reloaded");
+        // They stay over a reload and a hand-over, and after that they are no less the manager's.
+        if round == 1 {
+            server.signal(Signal::SIGUSR2);
+            for _ in &expected {
+                let line = server.wait_for("listening on ");
+                assert!(line.contains("passed="), "{line}");
+            }
+        } else {
+            server.signal(Signal::SIGHUP);
+            server.wait_for("configuration reloaded");
+        }
     }
+    let _kept = server.keep_folder();
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait(), Some(0));
     std::fs::metadata(&path).expect("the file is the manager's");

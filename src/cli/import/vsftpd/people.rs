@@ -225,10 +225,12 @@ fn person(
     let laid = own.as_deref().map(|file| all.with(file)).transpose()?;
     let conf = laid.as_ref().unwrap_or(all);
     let mut keys: Vec<Key> = Vec::new();
-    // Where a file of their own says nothing, it is the root of all.
-    let root = match conf.text("local_root") {
-        "" => roots.local.as_str(),
-        root => root,
+    // Where a file of their own says nothing, it is the root of all; and where nothing says any, what this machine has as their home.
+    let own_home = home_of(&entry.name).map(|home| home.to_string_lossy().into_owned());
+    let root = match (conf.text("local_root"), own_home.as_deref()) {
+        ("", Some(home)) if !conf.yes("guest_enable") => home,
+        ("", _) => roots.local.as_str(),
+        (root, _) => root,
     };
     match roots.home(conf, &entry.name, root) {
         Some(home) if home.is_empty() => {}

@@ -114,6 +114,23 @@ fn debians_own_file() {
 }
 
 #[test]
+fn users_of_this_machine_have_their_homes_here() {
+    // There is one on every machine, and their home is not below /home.
+    let lines = format!("ann:{HASH}\ndaemon:{HASH}\n");
+    let made = import_with(DEBIAN, Some("pw"), &[("pw", &lines)]).expect("import");
+    has(
+        &made.users,
+        &[
+            "[users.ann]",
+            "home = \"ann\"",
+            "[users.daemon]",
+            "rights = []",
+        ],
+    );
+    assert!(made.report.is_unsafe(), "{}", made.report.table());
+}
+
+#[test]
 fn guests_have_a_home_each_below_what_is_the_same_for_all() {
     let lines = format!("ann:{HASH}\nbob:pencil\n# nobody\nlocked:!\n");
     let made = import_with(GUESTS, Some("pw"), &[("pw", &lines)]).expect("import");
