@@ -54,9 +54,9 @@ fn head(text: &mut String, report: &Report) {
         failed,
         ..
     } = report.total;
-    let _ = write!(
+    let _ = writeln!(
         text,
-        "<text class=\"title\" x=\"{LEFT}\" y=\"26\">Bytes by {}</text><text class=\"dim\" x=\"{LEFT}\" y=\"48\">{}</text>\n",
+        "<text class=\"title\" x=\"{LEFT}\" y=\"26\">Bytes by {}</text><text class=\"dim\" x=\"{LEFT}\" y=\"48\">{}</text>",
         report.by.as_str(),
         escaped(&report.span)
     );
@@ -67,9 +67,9 @@ fn head(text: &mut String, report: &Report) {
     ];
     for (at, (class, label)) in legend.iter().enumerate() {
         let x = LEFT + WIDTH - 420.0 + at as f64 * 145.0;
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "<rect class=\"{class}\" x=\"{x}\" y=\"16\" width=\"11\" height=\"11\" rx=\"2\"/><text x=\"{}\" y=\"26\">{label}</text>\n",
+            "<rect class=\"{class}\" x=\"{x}\" y=\"16\" width=\"11\" height=\"11\" rx=\"2\"/><text x=\"{}\" y=\"26\">{label}</text>",
             x + 17.0
         );
     }
@@ -79,9 +79,9 @@ fn head(text: &mut String, report: &Report) {
 fn axes(text: &mut String, top: u64) {
     for line in 0..=LINES {
         let y = TOP + HEIGHT - HEIGHT * line as f64 / LINES as f64;
-        let _ = write!(
+        let _ = writeln!(
             text,
-            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y}\" y2=\"{y}\"/><text class=\"dim\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\n",
+            "<line class=\"grid\" x1=\"{LEFT}\" x2=\"{}\" y1=\"{y}\" y2=\"{y}\"/><text class=\"dim\" x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>",
             LEFT + WIDTH,
             LEFT - 8.0,
             y + 4.0,
