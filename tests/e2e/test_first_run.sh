@@ -153,7 +153,7 @@ TOML
     SERVER=$STARTED_PID
     wait_for 20 grep -q '^Ctrl-C here' "$LOG"
     has "$LOG" 'names no users_file'
-    [ "$(grep -c '^  ' "$LOG")" -eq 2 ] || fail "not two lines to type: $(cat "$LOG")"
+    [ "$(grep -c '^  ' "$LOG")" -eq 3 ] || fail "not three lines to type: $(cat "$LOG")"
     while read -r line; do expect_status 0 bash -c "$line"; done < <(grep '^  ' "$LOG")
     [ "$(sum run/forkftpd.toml)" = "$before" ] || fail "my own configuration was changed"
     kill -INT -- "-$SERVER"
