@@ -262,7 +262,7 @@ mod tests {
                     "\"SEE ALSO\"",
                 ],
             ),
-            ("forkftp-protocol.7", &["\"2. NAMES\"", "\"9. CODES\""]),
+            ("forkftp-protocol.7", &["\"2. NAMES\"", "\"10. CODES\""]),
             ("forkftp-moving.7", &[]),
             ("forkftp-security.7", &[]),
             ("forkftpd-user-add.8", &["SYNOPSIS", "\"SEE ALSO\""]),
