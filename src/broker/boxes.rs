@@ -2,18 +2,23 @@
 //! process of its own, which may take as long as it takes. Run by the broker.
 
 use super::keys::Keys;
+use super::ledger;
 use super::quota;
 use crate::config::{Account, DropBox};
 use crate::ipc::{self, Policy};
+use crate::ledger::append::Appender;
+use crate::ledger::{Line, Outcome, Verb};
 use crate::log::{self, Level};
 use crate::sys::file::{self, Kind, Purpose};
 use crate::sys::process::{self, Spawned, monotonic_millis};
 use crate::sys::{Errno, Result};
 use crate::wire::name::{self, Name};
 use crate::wire::path::{RelPath, is_served_name};
+use jiff::Timestamp;
 use nix::dir::Dir;
 use std::convert::Infallible;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 /// How often it is looked for files whose time is over, in milliseconds.
 const EVERY: u64 = 10 * 60 * 1000;
@@ -145,6 +150,7 @@ fn expire_all(keys: &Keys) -> Infallible {
         process::exit(1)
     }
     let mut whole = true;
+    let mut ledger = open_ledger(keys.config.ledger_file.as_deref());
     for known in &keys.config.drop_boxes {
         let Some(hours) = known.expire_hours else {
             continue;
@@ -156,6 +162,7 @@ fn expire_all(keys: &Keys) -> Infallible {
         let mut run = Run {
             oldest,
             crossing,
+            ledger: ledger.as_mut(),
             removed: 0,
         };
         let done = opened.and_then(|folder| run.folder(&folder, known.path.as_bytes(), 0));
@@ -173,6 +180,17 @@ fn expire_all(keys: &Keys) -> Infallible {
     process::exit(i32::from(!whole))
 }
 
+fn open_ledger(path: Option<&Path>) -> Option<Appender> {
+    match Appender::open(path?, ledger::MODE) {
+        Ok(ledger) => Some(ledger),
+        Err(why) => {
+            let what = "what is removed from drop boxes is not in the ledger";
+            log::event(Level::Error, what, &[("problem", &why)]);
+            None
+        }
+    }
+}
+
 fn failed(path: &[u8], errno: Errno) {
     let path = name::encode(path);
     let what = "what is over in a drop box cannot be removed";
@@ -181,15 +199,17 @@ fn failed(path: &[u8], errno: Errno) {
 }
 
 /// One drop box that is gone through.
-struct Run {
+struct Run<'a> {
     /// Seconds since 1970: what was touched before that is over.
     oldest: i64,
     /// As `open_beneath` has it.
     crossing: bool,
+    /// Where it is written down that a file was removed.
+    ledger: Option<&'a mut Appender>,
     removed: u64,
 }
 
-impl Run {
+impl Run<'_> {
     /// Removes what is over in `folder`, which is at `path`, and below it. Folders stay.
     fn folder(&mut self, folder: &OwnedFd, path: &[u8], depth: usize) -> Result<()> {
         let entries = Dir::from_fd(file::open_beneath(
@@ -234,11 +254,45 @@ impl Run {
                 self.removed += 1;
                 let path = name::encode(path);
                 log::event(Level::Info, "expired", &[("path", &path), ("bytes", &size)]);
+                self.write_down(path, size);
             }
             // Somebody was faster.
             Err(Errno::ENOENT) => {}
             Err(errno) => failed(path, errno),
         }
+    }
+
+    /// Without it, the file would seem to be missing to whoever compares the library with its receipts.
+    fn write_down(&mut self, path: String, size: u64) {
+        let Some(ledger) = &mut self.ledger else {
+            return;
+        };
+        let line = Line {
+            time: Timestamp::now(),
+            deed: Verb::Delete,
+            outcome: Outcome::Ok,
+            id: None,
+            session: None,
+            user: None,
+            face: None,
+            address: None,
+            share: None,
+            path,
+            to: None,
+            size: Some(size),
+            digest: None,
+            millis: 0,
+        }
+        .to_bytes();
+        let written = ledger.append(&line);
+        if written.as_ref().is_ok_and(|written| *written == line.len()) {
+            return;
+        }
+        let why = written
+            .err()
+            .map_or_else(|| "the disk is full".to_owned(), |error| error.to_string());
+        let what = "a line of the ledger is lost";
+        log::event(Level::Error, what, &[("error", &why)]);
     }
 }
 
@@ -278,6 +332,7 @@ mod tests {
             let mut run = Run {
                 oldest,
                 crossing: true,
+                ledger: None,
                 removed: 0,
             };
             run.folder(&folder, b"box", 0).expect("run");

@@ -185,7 +185,7 @@ impl Dealing {
             id: None,
             session: Some(self.session.to_string()),
             user: self.user().cloned(),
-            face: client.protocol,
+            face: Some(client.protocol),
             address: desk::address(client),
             share: lent.map(|(_, share)| share.clone()),
             path,

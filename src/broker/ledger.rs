@@ -15,7 +15,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 /// Permissions of a new file: who may read the logs may read it, too.
-const MODE: u32 = 0o640;
+pub(super) const MODE: u32 = 0o640;
 /// Bytes of lines that are gathered at most.
 const ROOM: usize = 64 * 1024;
 /// How often lines are put on the disk at most, and how often it is tried to write where that did not work, in milliseconds.
@@ -260,7 +260,7 @@ mod tests {
             id: None,
             session: None,
             user: None,
-            face: Protocol::Drive,
+            face: Some(Protocol::Drive),
             address: None,
             share: None,
             path: path.to_owned(),

@@ -50,7 +50,7 @@ impl Receipts {
             id: Some(done.id.clone()).filter(|id| is_id(id)),
             session: None,
             user: self.user.clone(),
-            face: Protocol::Drive,
+            face: Some(Protocol::Drive),
             address: None,
             share: None,
             path: name::encode(path),

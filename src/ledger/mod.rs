@@ -113,8 +113,8 @@ pub struct Line {
     pub session: Option<String>,
     /// By whom; none for who did not log in.
     pub user: Option<String>,
-    /// By which protocol.
-    pub face: Protocol,
+    /// By which protocol; none for what the server does by itself, when the time of a file in a drop box is over.
+    pub face: Option<Protocol>,
     /// From where; none for a peer without an address.
     pub address: Option<IpAddr>,
     /// The share link by which it was got.
@@ -149,7 +149,9 @@ impl Serialize for Line {
         word("id", &self.id)?;
         word("session", &self.session)?;
         word("user", &self.user)?;
-        map.serialize_entry("face", &self.face)?;
+        if let Some(face) = self.face {
+            map.serialize_entry("face", &face)?;
+        }
         if let Some(address) = self.address {
             map.serialize_entry("address", &address.to_canonical())?;
         }
@@ -301,7 +303,7 @@ impl Entry {
             id: raw.id,
             session: raw.session,
             user: raw.user,
-            face: raw.face?,
+            face: raw.face,
             address: raw.address,
             share: raw.share,
             path,
@@ -341,7 +343,7 @@ mod tests {
             id: Some("0123456789abcdef".into()),
             session: None,
             user: Some("ann".into()),
-            face: Protocol::Ftp,
+            face: Some(Protocol::Ftp),
             address: Some("::ffff:192.0.2.7".parse().expect("address")),
             share: None,
             path: "in/a \"b\"%25.pdf".into(),

@@ -68,9 +68,12 @@ impl Look {
             ("xferlog", &config.xferlog),
             ("vsftpd_log", &config.vsftpd_log),
         ];
+        let spool = config.hooks.spool_folder.clone();
+        let spool = spool.map(|folder| ("spool_folder".to_owned(), folder));
         let places = files
             .into_iter()
-            .filter_map(|(key, file)| Some((key.to_owned(), file.as_ref().and_then(folder)?)));
+            .filter_map(|(key, file)| Some((key.to_owned(), file.as_ref().and_then(folder)?)))
+            .chain(spool);
         Look {
             library: config.library.clone(),
             partial_hours: config.files.partial_hours,

@@ -50,7 +50,7 @@ impl Find {
                 .id
                 .as_ref()
                 .is_none_or(|id| line.id.as_ref() == Some(id))
-            && self.face.is_none_or(|face| line.face == face)
+            && self.face.is_none_or(|face| line.face == Some(face))
             && self.deed.is_none_or(|deed| line.deed == deed)
             && (!self.failed || line.outcome != Outcome::Ok)
     }

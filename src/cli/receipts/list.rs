@@ -5,6 +5,7 @@ use super::find::Find;
 use crate::client::show;
 use crate::ledger::read::{self, Read};
 use crate::ledger::{Entry, Line, Lost};
+use crate::wire::Protocol;
 use clap::Args;
 use std::collections::VecDeque;
 use std::io::{BufWriter, ErrorKind, Write};
@@ -159,7 +160,7 @@ fn row(line: &Line) -> String {
         show::time(line.time.as_second()),
         line.deed.as_str(),
         line.outcome.as_str(),
-        line.face.as_str(),
+        line.face.map_or("-", Protocol::as_str),
         clean(line.id.as_deref()),
     )
 }

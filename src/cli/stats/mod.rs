@@ -6,6 +6,7 @@ mod svg;
 use super::receipts::{Moment, Source};
 use crate::ledger::read;
 use crate::ledger::{Entry, Line, Outcome, Verb};
+use crate::wire::Protocol;
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
@@ -256,7 +257,7 @@ fn label(line: &Line, by: By, zone: &TimeZone) -> String {
     match by {
         By::Day | By::Hour => of_time(&line.time.to_zoned(zone.clone()), by),
         By::User => line.user.clone().unwrap_or_else(|| "-".to_owned()),
-        By::Face => line.face.as_str().to_owned(),
+        By::Face => line.face.map_or("-", Protocol::as_str).to_owned(),
     }
 }
 

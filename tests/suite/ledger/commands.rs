@@ -47,12 +47,8 @@ fn forkftpd(server: &Server, words: &str) -> (Option<i32>, String) {
 
 /// Those lines that a list shows.
 fn listed(server: &Server, words: &str) -> Vec<Value> {
-    let (code, text) = forkftpd(
-        server,
-        &format!("receipts list --json {words}")
-            .trim_end()
-            .to_owned(),
-    );
+    let command = format!("receipts list --json {words}");
+    let (code, text) = forkftpd(server, command.trim_end());
     assert_eq!(code, Some(0), "{text}");
     let parsed = |line| serde_json::from_str(line).expect("JSON");
     text.lines().map(parsed).collect()
