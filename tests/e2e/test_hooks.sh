@@ -22,6 +22,7 @@ config <<END
 library = "$LIBRARY"
 users_file = "$SCRATCH/users.toml"
 spool_folder = "$SPOOL"
+ledger_file = "$SCRATCH/ledger.jsonl"
 [[drop_box]]
 path = "in/scans"
 mode = "0640"
@@ -96,4 +97,8 @@ launch serve --config "$SCRATCH/forkftpd.toml"
 over() { [ -z "$(find "$LIBRARY/in/scans" -type f)" ]; }
 wait_for 10 over
 has "$LOG" 'expired'
+# It is known that they went: nothing is missing.
+deleted() { [ "$(grep -c '"deed":"delete","outcome":"ok","path":"in/scans/' "$SCRATCH/ledger.jsonl")" -ge 3 ]; }
+wait_for 10 deleted
+expect_status 0 "$FORKFTPD" receipts verify --config "$SCRATCH/forkftpd.toml"
 [ -e "$LIBRARY/kept" ] || fail "what is in no drop box went, too"
