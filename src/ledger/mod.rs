@@ -291,6 +291,10 @@ impl Entry {
                 digest = Some(Value::from_hex(kind, &hex)?);
             }
         }
+        // By itself the server does nothing but remove.
+        if raw.face.is_none() && deed != Verb::Delete {
+            return None;
+        }
         let path = raw.path?;
         crate::wire::name::decode(&path)?;
         if let Some(to) = &raw.to {
