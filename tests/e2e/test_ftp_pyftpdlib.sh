@@ -27,7 +27,7 @@ if [ ! -e "$KEPT/complete" ]; then
 fi
 
 # Their user and password; whoever is not a user reads.
-FTP_PASSWORD=12345
+PASSWORD=12345 FTP_PASSWORD=12345
 add_user user --rights all
 tables='[anonymous]
 rights = ["list", "get"]'
