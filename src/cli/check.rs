@@ -8,6 +8,7 @@ use crate::ledger::append::Appender;
 use crate::library::Library;
 use crate::proof::Secret;
 use crate::rights::Rights;
+use crate::sys::privs;
 use crate::users::Users;
 use crate::{broker, listener, log, runner};
 
@@ -26,7 +27,9 @@ pub(super) fn check(flags: &Flags) -> Result<String, Vec<String>> {
     let shares = config.shares_file.as_deref().map(broker::list_shares);
     let shares = shares.transpose().map_err(one)?;
     if let Some(path) = &config.ledger_file {
-        Appender::look(path).map_err(|why| one(format!("ledger_file {why}")))?;
+        // Root looks at a service that has a user of its own, too.
+        let server = config.identity.map_or_else(privs::own_uid, |user| user.uid);
+        Appender::look(path, server).map_err(|why| one(format!("ledger_file {why}")))?;
     }
     let certificate = config.tls.as_ref().map(certificate::describe).transpose();
     let certificate = certificate.map_err(one)?.unwrap_or_default();

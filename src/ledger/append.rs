@@ -28,6 +28,11 @@ impl Appender {
     /// # Errors
     /// A sentence with what is wrong and the remedy: it cannot be opened, is no regular file, is another user's, or others may write to it.
     pub fn open(path: &Path, mode: u32) -> Result<Appender, String> {
+        Appender::open_of(path, mode, privs::own_uid())
+    }
+
+    /// The same where it may be the file of the user `server`.
+    fn open_of(path: &Path, mode: u32, server: u32) -> Result<Appender, String> {
         let say = |what: &str| format!("{}: {what}", path.display());
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(mode);
@@ -44,7 +49,7 @@ impl Appender {
         if facts.kind != Kind::File {
             return Err(say("is no regular file"));
         }
-        if facts.owner != 0 && facts.owner != privs::own_uid() {
+        if facts.owner != 0 && facts.owner != server {
             return Err(say(
                 "belongs to another user, who may write to it: chown it",
             ));
@@ -59,18 +64,18 @@ impl Appender {
         Ok(Appender { path, file })
     }
 
-    /// Says whether `open` would work, and makes nothing.
+    /// Says whether `open` would work for a server that is started as the user `server`, and makes nothing.
     ///
     /// # Errors
     /// As `open`.
-    pub fn look(path: &Path) -> Result<(), String> {
+    pub fn look(path: &Path, server: u32) -> Result<(), String> {
         let folder = match path.parent() {
             Some(folder) if folder != Path::new("") => folder,
             _ => Path::new("."),
         };
         match path.symlink_metadata() {
             Err(error) if error.kind() == ErrorKind::NotFound && folder.is_dir() => Ok(()),
-            _ => Appender::open(path, 0o600).map(drop),
+            _ => Appender::open_of(path, 0o600, server).map(drop),
         }
     }
 
