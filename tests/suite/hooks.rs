@@ -322,6 +322,8 @@ fn what_is_cut_or_cannot_be_noted_is_told_to_nobody_and_does_not_show() {
     let mut peer = h.drive();
     peer.send(&put(json!({"path": "in/first"}), b"content"));
     peer.expect('K');
+    // Its note goes a moment after the answer, and until then the folder is not empty.
+    eventually("the first is told", || h.paths("end ") == ["in/first"]);
     std::fs::set_permissions(&intents, PermissionsExt::from_mode(0o500)).expect("chmod");
     let own = !nix::unistd::geteuid().is_root();
     std::fs::rename(&intents, intents.with_extension("away")).expect("rename");
@@ -335,7 +337,7 @@ fn what_is_cut_or_cannot_be_noted_is_told_to_nobody_and_does_not_show() {
     peer.send(&put(json!({"path": "elsewhere"}), b"content"));
     peer.expect('K');
     assert_eq!(peer.list(&json!({"path": "in"})), ["first"]);
-    eventually("the first is told", || h.paths("end ") == ["in/first"]);
+    assert_eq!(h.paths("end "), ["in/first"]);
     assert!(h.server.staged("stage").is_empty());
 }
 

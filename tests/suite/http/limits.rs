@@ -108,13 +108,13 @@ fn who_does_not_hear_is_cut_off() {
     let server = serve("stall_seconds = 1", "", "", nothing);
     let flood = |user: &str| {
         let mut http = Http::of(&server.address, user);
+        http.wire().narrow();
         let many = format!("GET /-/health HTTP/1.1\r\n{}\r\n", http.always).repeat(500);
         let began = Instant::now();
         // Once the server has hung up nothing can be said any more.
         while http.try_send(many.as_bytes()).is_ok() {
-            assert!(began.elapsed() < PATIENCE, "it may take for ever");
+            assert!(began.elapsed() < PATIENCE, "{user:?}: it may take for ever");
         }
-        assert!(began.elapsed() < Duration::from_secs(15), "{user:?}");
     };
     std::thread::scope(|scope| {
         scope.spawn(|| flood(""));

@@ -1,6 +1,7 @@
 //! A client of FTP, reply by reply: says what a test wants said, in the clear or under TLS, right or wrong.
 
 use crate::server::{PATIENCE, Server};
+use nix::sys::socket::{setsockopt, sockopt};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -38,6 +39,11 @@ impl Wire {
             Wire::Plain(socket) => socket,
             Wire::Secure(stream) => &stream.sock,
         }
+    }
+
+    /// Takes no more than a few KiB before it is read: whoever does not read is soon noticed.
+    pub fn narrow(&self) {
+        setsockopt(self.socket(), sockopt::RcvBuf, &8192).expect("buffer");
     }
 
     /// Says that this was all, as it should be said.
