@@ -2,7 +2,9 @@
 //! goes by is damaged.
 
 use super::peer::{Peer, first_message, frame, from, put, request};
-use super::server::{Server, User, configure, eventually, private_file, refusal_of, write_users};
+use super::server::{
+    PATIENCE, Server, User, configure, eventually, private_file, refusal_of, write_users,
+};
 use super::walls::{MODES, broker_of, is_root, remembers, skip, status};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -161,7 +163,7 @@ fn three_attempts_may_be_made() {
             took >= Duration::from_millis(wait),
             "{took:?}, not {wait} ms"
         );
-        assert!(took < Duration::from_millis(wait + 3000), "{took:?}");
+        assert!(took < Duration::from_millis(wait + 8000), "{took:?}");
     }
     peer.expect_end();
     // The user is not locked out, and the last attempt of three is one.
@@ -253,7 +255,7 @@ fn half_a_login_leads_nowhere() {
     assert_eq!(peer.ask('U', &first_message("alice")).letter, 'K');
     let mut rest = Vec::new();
     let _ = peer.socket.read_to_end(&mut rest);
-    assert!(begun.elapsed() < Duration::from_secs(6), "held for ever");
+    assert!(begun.elapsed() < PATIENCE, "held for ever");
     // One that goes away in the middle takes nothing along.
     let mut peer = Peer::connect(&server);
     assert_eq!(peer.ask('U', &first_message("alice")).letter, 'K');
@@ -283,7 +285,7 @@ fn half_a_login_leads_nowhere() {
 
 #[test]
 fn an_address_that_fails_too_often_is_shut_out_for_a_while_and_no_other_is() {
-    let server = server("max_failures = 3\nban_seconds = 4", &[ALICE]);
+    let server = server("max_failures = 3\nban_seconds = 6", &[ALICE]);
     let guesser = [127, 0, 0, 9];
     // Over several connections, which do not begin anew.
     let mut last = Instant::now();
@@ -296,12 +298,12 @@ fn an_address_that_fails_too_often_is_shut_out_for_a_while_and_no_other_is() {
     }
     let refused = Peer::connect_from(guesser, &server.address).log_in("alice", "pencil");
     assert_eq!(refused.code(), "login", "the right password, too late");
-    assert!(last.elapsed() < Duration::from_secs(4), "a slow machine");
+    assert!(last.elapsed() < Duration::from_secs(6), "a slow machine");
     let begun = Instant::now();
     let mut friend = Peer::connect_from([127, 0, 0, 2], &server.address);
     enters(&mut friend, "alice", "pencil");
     assert!(
-        begun.elapsed() < Duration::from_secs(1),
+        begun.elapsed() < Duration::from_secs(4),
         "others wait for it"
     );
     eventually("the ban ends", || {

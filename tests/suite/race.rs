@@ -2,7 +2,7 @@
 //! is read, made, changed or removed.
 
 use super::peer::{Peer, noise, put, request};
-use super::server::{Server, give_away};
+use super::server::{PATIENCE, Server, give_away};
 use super::walls::{contains, is_root, open_to_all, outside, skip};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -270,7 +270,7 @@ fn what_is_no_file_is_absent_and_keeps_nobody_waiting() {
             assert_eq!(outcome(&mut peer, &request), wanted, "{kind}: {shown}");
         }
     }
-    assert!(begun.elapsed() < Duration::from_secs(4), "somebody waited");
+    assert!(begun.elapsed() < PATIENCE, "somebody waited");
     assert_eq!(peer.list(&json!({"path": "", "recursive": true})), ["file"]);
     for kind in kinds {
         let left = library.join(kind).symlink_metadata().expect("it is there");

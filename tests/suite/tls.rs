@@ -209,7 +209,7 @@ fn a_handshake_has_its_time_however_its_bytes_come() {
     while socket.write_all(&[1]).is_ok() && begin.elapsed() < PATIENCE {
         std::thread::sleep(Duration::from_millis(100));
     }
-    assert!(begin.elapsed() < Duration::from_secs(5), "not cut off");
+    assert!(begin.elapsed() < Duration::from_secs(8), "not cut off");
     server.wait_for("no TLS handshake");
 }
 

@@ -55,14 +55,14 @@ fn a_request_has_its_time_however_slowly_it_comes() {
                 http.send(b"GET / HTTP/1.1\r\nX: ");
                 let took = trickle(&mut http, b"a");
                 assert!(took > Duration::from_millis(800), "{took:?}");
-                assert!(took < Duration::from_secs(3), "{took:?}");
+                assert!(took < Duration::from_secs(8), "{took:?}");
                 cut_off(&mut http, 408, "");
             });
             scope.spawn(|| {
                 let mut http = Http::enter(&server.address, "all");
                 http.send(b"GET / HTTP/1.1\r\nX: ");
                 let took = trickle(&mut http, b"a");
-                assert!(took < Duration::from_secs(3), "{took:?}");
+                assert!(took < Duration::from_secs(8), "{took:?}");
                 cut_off(&mut http, 408, "");
             });
             scope.spawn(|| Http::knock(&server.address).expect_end());
@@ -71,7 +71,7 @@ fn a_request_has_its_time_however_slowly_it_comes() {
                 let began = Instant::now();
                 http.expect_end();
                 assert!(began.elapsed() > Duration::from_millis(800));
-                assert!(began.elapsed() < Duration::from_secs(3));
+                assert!(began.elapsed() < Duration::from_secs(8));
             });
             // A body that does not come, of either kind.
             for length in ["Content-Length: 100000", "Transfer-Encoding: chunked"] {
@@ -223,7 +223,7 @@ fn guess(address: &str, from: [u8; 4], password: &str) -> (u16, Duration) {
 
 #[test]
 fn an_address_that_guesses_is_shut_out_for_a_while() {
-    let server = serve("max_failures = 3\nban_seconds = 3", "", "", nothing);
+    let server = serve("max_failures = 3\nban_seconds = 6", "", "", nothing);
     let near = [127, 0, 0, 9];
     for least in [250, 500, 1000] {
         let (code, took) = guess(&server.address, near, "guess");
@@ -233,11 +233,11 @@ fn an_address_that_guesses_is_shut_out_for_a_while() {
     let last = Instant::now();
     let (code, _) = guess(&server.address, near, "pencil");
     assert!([401, 429].contains(&code), "the right password, too late");
-    assert!(last.elapsed() < Duration::from_secs(3), "a slow machine");
+    assert!(last.elapsed() < Duration::from_secs(6), "a slow machine");
     // Nobody else waits for it.
     let began = Instant::now();
     Http::enter(&server.address, "all");
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(began.elapsed() < Duration::from_secs(4));
     eventually("the ban ends", || {
         guess(&server.address, near, "pencil").0 == 200
     });
@@ -350,7 +350,7 @@ fn files_come_and_go_as_slowly_as_they_should() {
         what(&mut http);
         let took = began.elapsed();
         assert!(took >= least(MIB, MIB), "{took:?}");
-        assert!(took < Duration::from_secs(10), "{took:?}");
+        assert!(took < PATIENCE, "{took:?}");
     };
     std::thread::scope(|scope| {
         scope.spawn(|| {

@@ -57,7 +57,7 @@ fn an_idle_session_ends() {
     cut_off(&mut ftp, "nothing happened");
     assert!(began.elapsed() > Duration::from_millis(900));
     assert!(
-        began.elapsed() < Duration::from_secs(3),
+        began.elapsed() < Duration::from_secs(8),
         "{:?}",
         began.elapsed()
     );
@@ -83,11 +83,7 @@ fn a_transfer_that_stalls_is_given_up_and_the_session_goes_on() {
             let data = ftp.begin("RETR big").expect("data");
             let reply = ftp.hear();
             assert_eq!(reply.code, 426, "{reply:?}");
-            assert!(
-                began.elapsed() < Duration::from_secs(6),
-                "{:?}",
-                began.elapsed()
-            );
+            assert!(began.elapsed() < PATIENCE, "{:?}", began.elapsed());
             drop(data);
             assert_eq!(ftp.fetch("RETR old"), Ok(b"OLD".to_vec()));
         });
@@ -229,7 +225,7 @@ fn users_come_as_often_and_from_where_they_may() {
 #[test]
 fn an_address_that_guesses_is_shut_out_for_a_while() {
     let users: [User<'_>; 1] = [("all", "pencil", RIGHTS)];
-    let keys = "max_failures = 3\nban_seconds = 4";
+    let keys = "max_failures = 3\nban_seconds = 6";
     let server = Server::configured(&config(keys, ""), &users, nothing);
     let guess = |password: &str| {
         let mut ftp = Ftp::knock_from([127, 0, 0, 9], &server.address);
@@ -244,11 +240,11 @@ fn an_address_that_guesses_is_shut_out_for_a_while() {
     }
     let last = Instant::now();
     assert_eq!(guess("pencil").0, 530, "the right password, too late");
-    assert!(last.elapsed() < Duration::from_secs(4), "a slow machine");
+    assert!(last.elapsed() < Duration::from_secs(6), "a slow machine");
     // Nobody else waits for it.
     let began = Instant::now();
     Ftp::enter(&server.address, "all");
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(began.elapsed() < Duration::from_secs(4));
     eventually("the ban ends", || guess("pencil").0 == 230);
 }
 
@@ -400,7 +396,7 @@ fn files_come_and_go_as_slowly_as_they_should() {
         "{:?}",
         began.elapsed()
     );
-    assert!(began.elapsed() < Duration::from_secs(15));
+    assert!(began.elapsed() < PATIENCE);
     assert!(std::fs::read(server.library().join("new")).expect("new") == content);
 }
 
