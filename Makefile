@@ -22,7 +22,7 @@ SMALL := $(shell try=$$(mktemp) && printf 'static const char *volatile a[] = {"x
 UNITS     := $(notdir $(wildcard scripts/systemd/*.service scripts/systemd/*.socket))
 DOCUMENTS := src/docs/moving-from-vsftpd.md src/docs/security.md src/wire/PROTOCOL.md src/wire/http/API.md
 
-.PHONY: help build run-server test test-systemd lint check-size bench man install uninstall deb test-deb clean
+.PHONY: help build run-server test tests-built test-systemd lint check-size bench man install uninstall deb test-deb clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -34,7 +34,9 @@ build: ## the two programs, optimised, in target/release
 run-server: build ## set up ./run and serve it until Ctrl-C: drive on 127.0.0.1:8888, FTP on 2121, HTTP on 8080 (PORT=N FTP_PORT=N HTTP_PORT=N for others)
 	@exec scripts/run-server target/release $(or $(PORT),8888) $(or $(FTP_PORT),2121) $(or $(HTTP_PORT),8080)
 
-test: lint build ## everything: lints, unit tests, the suite, the end-to-end scripts
+# An optimised build is the work of one core for minutes: what does not need it is built beside it.
+test: ## everything: lints, unit tests, the suite, the end-to-end scripts
+	@$(MAKE) --no-print-directory -j2 --output-sync=target build lint tests-built
 	$(CARGO) test --locked
 	scripts/test-unprivileged
 	tests/e2e/run
@@ -45,6 +47,9 @@ test-systemd: build ## the service in a throw-away Debian that a real systemd bo
 
 check-size: build ## whether the server is at most 6 MiB
 	scripts/check-size target/release/forkftpd
+
+tests-built: lint
+	$(CARGO) test --locked --no-run
 
 lint: ## formatting, clippy, and the rules of the tree that no compiler knows
 	$(CARGO) fmt --check

@@ -1,14 +1,10 @@
 //! What is listed, in each of the ways there are, to whom, and in how much memory.
 
-use super::super::server::{PATIENCE, Server};
+use super::super::server::Server;
 use super::{Ftp, server};
-use nix::sys::socket::{
-    AddressFamily, SockFlag, SockType, SockaddrIn, connect, setsockopt, socket, sockopt,
-};
 use std::collections::BTreeSet;
 use std::io::Read;
 use std::net::TcpStream;
-use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -207,13 +203,7 @@ fn narrow(ftp: &mut Ftp) -> TcpStream {
         .expect("a port")
         .parse()
         .expect("a port");
-    let family = AddressFamily::Inet;
-    let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("socket");
-    setsockopt(&fd, sockopt::RcvBuf, &8192).expect("buffer");
-    connect(fd.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port)).expect("connect");
-    let data = TcpStream::from(fd);
-    data.set_read_timeout(Some(PATIENCE)).expect("read timeout");
-    data
+    crate::parity::client::narrow(([127, 0, 0, 1], port).into())
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A client of HTTP, answer by answer: says what a test wants said, in the clear or under TLS, right or wrong.
 
-use crate::parity::client::{Tls, Wire, tcp};
+use crate::parity::client::{Tls, Wire, narrow, tcp};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
@@ -49,6 +49,11 @@ pub struct Http {
 impl Http {
     pub fn knock(address: &str) -> Http {
         Http::over(Wire::Plain(tcp(address.parse().expect("address"))))
+    }
+
+    /// The same of a client that takes little before it reads.
+    pub fn knock_narrowly(address: &str) -> Http {
+        Http::over(Wire::Plain(narrow(address.parse().expect("address"))))
     }
 
     /// The same from `source`, an address of this machine.

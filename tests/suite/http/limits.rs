@@ -107,9 +107,8 @@ fn a_download_that_nobody_takes_is_given_up() {
 fn who_does_not_hear_is_cut_off() {
     let server = serve("stall_seconds = 1", "", "", nothing);
     let flood = |user: &str| {
-        let mut http = Http::of(&server.address, user);
-        http.wire().narrow();
-        let many = format!("GET /-/health HTTP/1.1\r\n{}\r\n", http.always).repeat(500);
+        let mut http = Http::knock_narrowly(&server.address).by(user);
+        let many = format!("GET /-/app.js HTTP/1.1\r\n{}\r\n", http.always).repeat(500);
         let began = Instant::now();
         // Once the server has hung up nothing can be said any more.
         while http.try_send(many.as_bytes()).is_ok() {

@@ -1,7 +1,9 @@
 //! A client of FTP, reply by reply: says what a test wants said, in the clear or under TLS, right or wrong.
 
 use crate::server::{PATIENCE, Server};
-use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::socket::{
+    AddressFamily, SockFlag, SockType, SockaddrStorage, connect, setsockopt, socket, sockopt,
+};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
@@ -11,6 +13,7 @@ use rustls::{
 };
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 
 /// A reply: its code, and its lines with that and the end of the line taken off where they stand.
@@ -39,11 +42,6 @@ impl Wire {
             Wire::Plain(socket) => socket,
             Wire::Secure(stream) => &stream.sock,
         }
-    }
-
-    /// Takes no more than a few KiB before it is read: whoever does not read is soon noticed.
-    pub fn narrow(&self) {
-        setsockopt(self.socket(), sockopt::RcvBuf, &8192).expect("buffer");
     }
 
     /// Says that this was all, as it should be said.
@@ -146,6 +144,19 @@ pub fn tcp(address: SocketAddr) -> TcpStream {
     ready(TcpStream::connect(address).expect("connect"))
 }
 
+/// The same, and takes no more than a few KiB before it is read.
+pub fn narrow(address: SocketAddr) -> TcpStream {
+    let family = match address {
+        SocketAddr::V4(_) => AddressFamily::Inet,
+        SocketAddr::V6(_) => AddressFamily::Inet6,
+    };
+    let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None).expect("socket");
+    // Of a connection that stands it cannot be taken back: what is on its way has room already.
+    setsockopt(&fd, sockopt::RcvBuf, &8192).expect("buffer");
+    connect(fd.as_raw_fd(), &SockaddrStorage::from(address)).expect("connect");
+    ready(TcpStream::from(fd))
+}
+
 /// The same of one that was made elsewhere.
 pub fn ready(socket: TcpStream) -> TcpStream {
     socket.set_read_timeout(Some(PATIENCE)).expect("timeout");
@@ -175,6 +186,12 @@ impl Ftp {
     pub fn knock(address: &str) -> Ftp {
         let server = address.parse().expect("address");
         Ftp::over(tcp(server), server)
+    }
+
+    /// The same of a client that takes little before it reads.
+    pub fn knock_narrowly(address: &str) -> Ftp {
+        let server = address.parse().expect("address");
+        Ftp::over(narrow(server), server)
     }
 
     /// The same under TLS from the first byte, and with data connections under it.

@@ -117,11 +117,11 @@ fn a_transfer_that_stalls_is_given_up_and_the_session_goes_on() {
 fn who_does_not_hear_is_cut_off() {
     let flood = |user: Option<&str>| {
         let server = serve("stall_seconds = 1", "", "", nothing);
-        let mut ftp = match user {
-            Some(user) => Ftp::enter(&server.address, user),
-            None => Ftp::connect(&server.address),
-        };
-        ftp.wire().narrow();
+        let mut ftp = Ftp::knock_narrowly(&server.address);
+        assert_eq!(ftp.hear().code, 220);
+        if let Some(user) = user {
+            assert_eq!(ftp.log_in(user).code, 230);
+        }
         let began = Instant::now();
         let many = b"HELP\r\n".repeat(1000);
         // Once the server has hung up nothing can be said any more.
