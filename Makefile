@@ -12,12 +12,16 @@ GENERATED := target/generated
 # The server forks for every client, and a statically linked program forks cheaper: fewer mappings to copy, and no symbol to
 # look up again in each child. Where the C library has no static form it is linked as usual.
 STATIC := $(shell printf 'int main(void){return 0;}' | cc -static -x c -o /dev/null - 2>/dev/null && echo -C target-feature=+crt-static)
-# And it is meant to stay below a size (make check-size). Addresses to be relocated take a bit each instead of 24 bytes, where the C library's own start
-# code knows that form, which is tried; nothing is kept for unwinding; and what other crates are linked with is inlined less eagerly than what
-# each of them was compiled from, which has been done by then.
-PACKED := -Wl,-z,pack-relative-relocs -Wl,--no-eh-frame-hdr -Wl,-T,$(CURDIR)/scripts/small.ld
-SMALL := $(shell try=$$(mktemp) && printf 'static const char *volatile a[] = {"x", "y"};\nint main(void) { return a[1][0] - 121; }' | \
-  cc -static-pie $(PACKED) -x c -o $$try - 2>/dev/null && $$try && echo $(addprefix -C link-arg=,$(PACKED)) -C llvm-args=-inline-threshold=40; rm -f $$try)
+# And it is meant to stay below a size (make check-size). Addresses to be relocated take a bit each instead of 24 bytes; nothing is kept for
+# unwinding; functions that became the same code are there once; and what other crates are linked with is inlined less eagerly than what
+# each of them was compiled from, which has been done by then. What the linker or the C library's own start code does not know is left away:
+# that is tried, when something is built.
+PACKED = -Wl,-z,pack-relative-relocs -Wl,--no-eh-frame-hdr -Wl,-T,$(CURDIR)/scripts/small.ld
+FOLDED = -Wl,--icf=all
+LINKED = $(addprefix -C link-arg=,$(1))
+TRIED  = $(shell try=$$(mktemp -d) && printf 'fn main() { println!("{:?}", std::env::args()); }' | \
+  rustc -O --crate-name try $(STATIC) $(LINKED) -o $$try/try - 2>/dev/null && $$try/try >/dev/null && echo $(LINKED); rm -rf $$try)
+SMALL  = $(or $(call TRIED,$(PACKED) $(FOLDED)),$(call TRIED,$(PACKED))) -C llvm-args=-inline-threshold=10
 
 UNITS     := $(notdir $(wildcard scripts/systemd/*.service scripts/systemd/*.socket))
 DOCUMENTS := src/docs/moving-from-vsftpd.md src/docs/security.md src/wire/PROTOCOL.md src/wire/http/API.md
