@@ -53,7 +53,7 @@ sizes() { sed -n "s|^$1 .*\"path\":\"$2\".*\"size\":\([0-9]*\).*|\1|p" "$STATE/t
 said() { [ "$(sizes "$1" "$2")" = "$3" ] || { cat "$STATE/told"; return 1; }; }
 put() { printf %s "$3" | upload "$1" "$2"; }
 wait_in_the_spool() { [ "$(forkftpd hooks | grep -c "$(printf '\twaits\t')")" = "$1" ] || { forkftpd hooks; return 1; }; }
-nothing_waits() { [ -z "$(forkftpd hooks)" ] || { forkftpd hooks; return 1; }; }
+nothing_waits() { wait_in_the_spool 0; }
 
 start
 touch "$STATE/go"
@@ -85,6 +85,11 @@ NoNewPrivs:	1
 END
 diff "$SCRATCH/expected" "$STATE/looked" || fail "a hook finds something else"
 wait_for 5 nothing_waits
+touch "$STATE/fail"
+put http once/x 1
+given_up() { forkftpd hooks | grep -A 1 "$(printf '\tfailed\tonce\t')" | grep 'no good'; }
+wait_for 5 given_up
+rm "$STATE/fail"
 
 # Killed as a whole: one runs and the next for that file waits, one runs for a drop box, and one shows of which no job was made yet.
 rm "$STATE/go"
@@ -119,7 +124,7 @@ wait_for 5 said begin plain/b 1
 running=$(named note)
 systemctl restart "$UNIT"
 put ftp plain/b 22
-wait_in_the_spool 2
+wait_for 5 wait_in_the_spool 2
 [ "$(named note)" = "$running" ] || fail "it does not run, or another does: $(processes)"
 touch "$STATE/go"
 wait_for 5 said end plain/b '1 2'
@@ -139,7 +144,7 @@ nobody_left
 said end plain/c 1
 nothing_waits
 rm "$STATE/go"
-sed -i '/^library/i drain_seconds = 1' "$CONFIG"
+sed -i '/^library/i drain_seconds = 0' "$CONFIG"
 start
 put ftp plain/d 1
 wait_for 5 said begin plain/d 1
@@ -147,6 +152,11 @@ systemctl stop "${SOCKETS[@]}" "$UNIT" 2>/dev/null
 is Result success
 wait_for 5 nobody_left
 wait_in_the_spool 1
+# Root has what was given up run again, and the spool stays the server's.
+forkftpd hooks retry "$(forkftpd hooks | sed -n 's/\tfailed\t.*//p')" >/dev/null
+wait_in_the_spool 2
+others=$(find "$STATE/spool" ! -user forkftp)
+[ -z "$others" ] || fail "not the server's: $others"
 
 # What the unit says about a drop box whose files are given to a group.
 groupadd --force scans
@@ -168,15 +178,6 @@ put http in/group/file 1
 wait_for 5 nothing_waits
 said begin plain/d '1 1'
 said end plain/d 1
+said end once/x 1
+[ -z "$(forkftpd hooks)" ] || fail "something is left in the spool: $(forkftpd hooks)"
 
-# Given up, and run again because root says so: the spool stays the server's.
-touch "$STATE/fail"
-put http once/x 1
-given_up() { forkftpd hooks | grep -A 1 "$(printf '\tfailed\tonce\t')" | grep 'no good'; }
-wait_for 5 given_up
-rm "$STATE/fail"
-forkftpd hooks retry "$(forkftpd hooks list | cut -f 1 | head -n 1)" >/dev/null
-wait_for 5 said end once/x 1
-wait_for 5 nothing_waits
-others=$(find "$STATE/spool" ! -user forkftp)
-[ -z "$others" ] || fail "not the server's: $others"
