@@ -139,14 +139,15 @@ impl Dealing {
             Ok(false) => return Outcome::CutOff("a gift of what is not ours"),
             Err(errno) => return Err(errno.into()).into(),
         }
-        let given = match mode {
-            Some(mode) => file::set_mode(file.as_fd(), mode),
-            None => Ok(()),
-        };
-        given
-            .and_then(|()| file::give(file.as_fd(), owner, group))
-            .map_err(Refusal::from)
-            .into()
+        let mut given = Ok(());
+        if let Some(mode) = mode {
+            given = file::set_mode(file.as_fd(), mode);
+        }
+        // A service manager may allow no chown at all.
+        if (owner, group) != (None, None) {
+            given = given.and_then(|()| file::give(file.as_fd(), owner, group));
+        }
+        given.map_err(Refusal::from).into()
     }
 
     pub(super) fn answer_reserve(&mut self, desk: &mut Desk, bytes: u64, files: u64) -> Outcome {

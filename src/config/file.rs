@@ -27,7 +27,7 @@ secret_file = "/etc/forkftp/secret"
 # Links that users of HTTP give to others, mode 0600: made when it is not there. Without it there are none.
 # shares_file = "/var/lib/forkftp/shares.json"
 # The ledger: a line of JSON for each upload, download, deletion and rename. Made when it is not there, and written by the server alone;
-# forkftpd receipts and forkftpd stats read it. Without it none is kept.
+# forkftpd receipts and forkftpd stats read it, and what logrotate made of it. Without it none is kept.
 # ledger_file = "/var/lib/forkftp/ledger.jsonl"
 # The certificate of listeners with tls = true, and its private key, mode 0600: forkftpd cert new. Read again when they change.
 # tls_certificate = "/etc/forkftp/tls.crt"
@@ -60,7 +60,7 @@ min_rate = 0
 # for so many seconds.
 max_failures = 20
 ban_seconds = 600
-# How long transfers may go on after SIGTERM.
+# How long transfers may go on after SIGTERM, and hooks that run; those that do not come to their end are run again after the next start.
 drain_seconds = 30
 # The same of transfers that are under way when a new server takes over (SIGUSR2, SIGUSR1, or SIGHUP once the program is another).
 handover_seconds = 3600
@@ -88,7 +88,8 @@ most_hooks = 4
 # Digest that is computed of uploads by FTP and HTTP, and said in their receipt: "sha256", "blake3", "md5" or "none".
 receipt = "sha256"
 
-# Transfers and logins by FTP, in the lines that other tools read: wu-ftpd's xferlog, and vsftpd's own log, which fail2ban knows.
+# Transfers and logins by FTP, in the lines that other tools read: wu-ftpd's xferlog, and vsftpd's own log, which fail2ban knows. To
+# rotate them, as the ledger: rename, and SIGHUP.
 # xferlog = "/var/log/xferlog"
 # vsftpd_log = "/var/log/vsftpd.log"
 

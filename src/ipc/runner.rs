@@ -14,6 +14,8 @@ use std::net::IpAddr;
 pub enum Hear {
     /// Orders come by the channel whose end comes with this, and by no other any more.
     Broker,
+    /// The server ends: nothing more is begun, and what runs has as long as the listener is there.
+    Leave,
 }
 
 /// What the broker orders of the runner.

@@ -12,6 +12,8 @@ use std::os::fd::AsFd;
 /// What our processes call themselves, and among them those that finish what another listener began.
 const OURS: &str = "forkftpd:";
 const DRAINER: &str = "forkftpd:drain";
+/// It ends all that came of what it looks after, and then itself, once its runner is gone.
+const SUPERVISOR: &str = "forkftpd:super";
 
 /// Those that were there when the service began to stop.
 #[derive(Debug, Default)]
@@ -50,7 +52,7 @@ impl Leftovers {
 
     /// Ends them now.
     pub(super) fn kill(&mut self) {
-        for one in self.0.drain(..) {
+        for one in self.0.iter().filter(|one| one.name != SUPERVISOR) {
             let _ = process::kill(one.pidfd.as_fd(), Signal::SIGKILL);
         }
     }

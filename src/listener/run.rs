@@ -249,15 +249,18 @@ impl Listener {
             }
             self.unpause();
             if let Some(by) = self.ending_by {
-                // Those of before a hand-over have as much time.
-                let alone = self.elders.count() == 0 || by == u64::MAX;
-                if self.children.living() == 0 && alone && self.leftovers.living() == 0 {
-                    return self.close();
-                }
-                if monotonic_millis() >= by {
-                    shutdown::kill_all(&mut self.children, "their time is over");
-                    self.leftovers.kill();
+                let is_over = monotonic_millis() >= by;
+                if is_over {
+                    self.kill_all("their time is over");
                     self.ending_by = Some(u64::MAX);
+                }
+                // Those of before a hand-over have as much time.
+                let alone = self.elders.count() == 0 || is_over || by == u64::MAX;
+                if self.children.living() == 0 && alone && self.leftovers.living() == 0 {
+                    // A hook that runs has what is left of the time; the runner of before a hand-over goes on with its own.
+                    if self.draining.is_some() || !self.running.leave() {
+                        return self.close();
+                    }
                 }
             }
         }
@@ -433,6 +436,15 @@ impl Listener {
         };
         self.desk
             .attend(place, &self.events, &mut self.weather, &mut hall);
+    }
+
+    /// Nobody has any more time.
+    pub(super) fn kill_all(&mut self, why: &str) {
+        shutdown::kill_all(&mut self.children, why);
+        self.leftovers.kill();
+        if self.draining.is_none() {
+            self.running.end(&self.events);
+        }
     }
 
     fn close(&self) -> i32 {

@@ -26,6 +26,8 @@ pub(super) struct Running {
     again: Option<u64>,
     /// The broker has no way to it, since it was behind, or had just died: it is tried again.
     untold: bool,
+    /// It was told that the server ends.
+    leaves: bool,
 }
 
 /// What it is started for, and who is told.
@@ -70,6 +72,25 @@ impl Running {
         }
     }
 
+    /// The server ends: nothing more is begun. True while something runs.
+    pub(super) fn leave(&mut self) -> bool {
+        self.again = None;
+        let Some(control) = &self.control else {
+            return false;
+        };
+        if !self.leaves {
+            // One that does not hear it has ended.
+            self.leaves = control.leave().is_ok();
+        }
+        self.leaves && !control.is_gone()
+    }
+
+    /// What runs is ended now.
+    pub(super) fn end(&mut self, events: &Events) {
+        self.leave();
+        self.forget(events);
+    }
+
     /// It may have died: the news may be of one before it.
     pub(super) fn died(&mut self, ground: &Ground<'_>) {
         let control = self.control.as_ref();
@@ -77,6 +98,9 @@ impl Running {
             return;
         }
         self.forget(ground.events);
+        if self.leaves {
+            return;
+        }
         let young = monotonic_millis() < self.since + LIFE;
         self.deaths = if young { self.deaths + 1 } else { 0 };
         if self.deaths >= TRIES {

@@ -117,9 +117,7 @@ impl Listener {
             return self.hasten();
         }
         if self.ending_by.is_some() {
-            shutdown::kill_all(&mut self.children, "second signal");
-            self.leftovers.kill();
-            return;
+            return self.kill_all("second signal");
         }
         if let Some(trial) = self.trial.take() {
             trial.forget(&self.events);

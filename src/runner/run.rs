@@ -26,6 +26,8 @@ struct Runner {
     epoll: Epoll,
     /// None once the listener is gone, or has another runner.
     control: Option<OwnedFd>,
+    /// The server ends, and what runs ends with the listener.
+    leaving: bool,
     /// None while there is none.
     broker: Option<OwnedFd>,
     next: u64,
@@ -140,6 +142,7 @@ impl Runner {
             fence,
             epoll,
             control: Some(control),
+            leaving: false,
             broker: None,
             next: BROKER,
             running: BTreeMap::new(),
@@ -149,11 +152,7 @@ impl Runner {
 
     fn serve(&mut self) -> Result<()> {
         let mut events = [EpollEvent::empty(); AT_ONCE];
-        while self.control.is_some()
-            || self.broker.is_some()
-            || !self.running.is_empty()
-            || self.hooks.as_ref().is_some_and(Hooks::is_waiting)
-        {
+        while !self.is_over() {
             self.run_hooks();
             let count = match self.epoll.wait(&mut events, self.timeout()) {
                 Err(Errno::EINTR) => 0,
@@ -174,6 +173,16 @@ impl Runner {
         Ok(())
     }
 
+    /// True when nobody orders any more, or is to be served any more; what still runs is ended by its supervisor then.
+    fn is_over(&self) -> bool {
+        let waiting = self.hooks.as_ref().is_some_and(Hooks::is_waiting);
+        let idle = self.running.is_empty() && !waiting;
+        match (self.leaving, self.control.is_none()) {
+            (true, gone) => gone || idle,
+            (false, gone) => gone && idle && self.broker.is_none(),
+        }
+    }
+
     /// Until a hook is to be run.
     fn timeout(&self) -> EpollTimeout {
         let Some(due) = self.hooks.as_ref().and_then(Hooks::due) else {
@@ -185,7 +194,7 @@ impl Runner {
 
     /// Begins what hooks are to be run for, as many as may be at once.
     fn run_hooks(&mut self) {
-        if self.control.is_none()
+        if (self.leaving || self.control.is_none())
             && let Some(hooks) = &mut self.hooks
         {
             hooks.retire();
@@ -255,6 +264,7 @@ impl Runner {
                         self.epoll.add(broker, heard)?;
                     }
                 }
+                Ok(Some((Hear::Leave, _))) => self.leaving = true,
                 Ok(None) => {
                     let _ = self.epoll.delete(control);
                     self.control = None;

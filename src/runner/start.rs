@@ -90,6 +90,14 @@ impl Control {
         ipc::receive::<Hear>(self.fd(), false).err() != Some(Errno::EAGAIN)
     }
 
+    /// Tells it that the server ends: it goes once what it runs has ended, or this is dropped.
+    ///
+    /// # Errors
+    /// EPIPE when it is gone.
+    pub fn leave(&self) -> Result<()> {
+        ipc::send(self.fd(), &Hear::Leave, &[], false)
+    }
+
     /// Makes a channel to it for a broker, the only one from now on: the broker's end.
     ///
     /// # Errors

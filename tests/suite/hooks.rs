@@ -7,7 +7,7 @@ use super::server::{Server, eventually, run};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::PathBuf;
 
 /// Waits for `go` where there is a file `wait`, fails where there is a file `fail`; says what it read before and that it has ended after.
@@ -359,4 +359,85 @@ fn a_drop_box_names_its_hook_and_the_file_that_got_another_name_is_told() {
     told.sort();
     let names = ["scan-1.pdf", "scan-2.pdf", "scan.pdf"];
     assert_eq!(told, names.map(|name| format!("box/scans/{name}")));
+}
+
+#[test]
+fn a_server_that_ends_waits_for_its_hooks_and_leaves_none_behind() {
+    let mut h = Hooked::new(SCRIPT, "folder = \"in\"");
+    let put_and_end = |h: &Hooked, path: &str, begun: usize| {
+        h.touch("wait");
+        let mut peer = h.drive();
+        peer.send(&put(json!({"path": path}), b"content"));
+        peer.expect('K');
+        eventually("it runs", || h.paths("begin ").len() == begun);
+        let runner = h.server.offspring("forkftpd:runner");
+        h.server.signal(Signal::SIGTERM);
+        h.server.wait_for("draining");
+        PathBuf::from(format!("/proc/{}/comm", runner[0]))
+    };
+    let runner = put_and_end(&h, "in/a", 1);
+    assert!(runner.exists());
+    h.clear("wait");
+    h.server.restart_after_death();
+    eventually("its runner is gone", || !runner.exists());
+    assert_eq!(h.paths("end "), ["in/a"]);
+    // A second signal ends at once, and with it what runs, which is run again by the next.
+    let runner = put_and_end(&h, "in/b", 2);
+    h.server.signal(Signal::SIGTERM);
+    h.server.restart_after_death();
+    eventually("nobody is left", || !runner.exists());
+    eventually("it runs again", || h.paths("begin ").len() == 3);
+    h.clear("wait");
+    eventually("it has run", || h.paths("end ") == ["in/a", "in/b"]);
+    assert_eq!(h.paths("begin "), ["in/a", "in/b", "in/b"]);
+    eventually("nothing is left to do", || h.spooled("jobs") == 0);
+}
+
+#[test]
+fn root_leaves_the_spool_of_a_server_with_a_user_of_its_own_to_that_user() {
+    let beside = tempfile::tempdir().expect("folder");
+    let set = |path: &PathBuf, mode| {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).expect("chmod");
+    };
+    set(&beside.path().to_owned(), 0o755);
+    let nobody = nix::unistd::User::from_name("nobody").expect("users");
+    let nobody = nobody.filter(|_| nix::unistd::geteuid().is_root());
+    let job = "000000000000001f-0123456789abcdef-note";
+    let spool = beside.path().join("spool");
+    let (failed, waits) = (spool.join("failed"), spool.join("jobs").join(job));
+    std::fs::create_dir_all(&failed).expect("folders");
+    let shows = json!({"device": 1, "inode": 1, "born": null});
+    let upload = json!({"id": "0123456789abcdef", "path": "in/a", "size": 1, "digest": null, "user": null,
+        "face": "ftp", "address": null, "time": 0, "shows": shows});
+    let entry =
+        json!({"upload": upload, "tries": 1, "again": 0, "outcome": "exit 3", "output": ""});
+    std::fs::write(failed.join(job), entry.to_string()).expect("write");
+    set(&failed.join(job), 0o600);
+    for path in [&spool, &failed, &failed.join(job)] {
+        let (uid, gid) = (
+            nobody.as_ref().map(|user| user.uid),
+            nobody.as_ref().map(|user| user.gid),
+        );
+        nix::unistd::chown(path, uid, gid).expect("chown");
+    }
+    set(&failed, 0o700);
+    set(&spool, 0o700);
+    let folder = spool.display().to_string();
+    let hooks = |words: &[&str]| {
+        let (code, said) = run(&[&["hooks", "--spool-folder", &folder], words].concat());
+        assert_eq!(code, Some(0), "{said}");
+        said
+    };
+    assert!(hooks(&[]).contains("\tfailed\tnote\t"));
+    hooks(&["retry", job]);
+    assert!(hooks(&[]).contains("\twaits\tnote\t"));
+    let owner = std::fs::metadata(&waits).expect("the job").uid();
+    assert_eq!(
+        owner,
+        nobody
+            .map_or_else(nix::unistd::geteuid, |user| user.uid)
+            .as_raw()
+    );
+    hooks(&["drop", job]);
+    assert_eq!(hooks(&[]), "");
 }

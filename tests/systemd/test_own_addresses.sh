@@ -12,7 +12,7 @@ systemctl stop "$UNIT"
 # As the head of the unit has it.
 {
     echo '[Service]'
-    sed -nE 's/^#   ((AmbientCapabilities|CapabilityBoundingSet|SystemCallFilter)=[A-Za-z_]+).*/\1/p' /opt/systemd/forkftpd.service
+    sed -nE 's/^#   ((AmbientCapabilities|CapabilityBoundingSet)=CAP_[A-Z_]+|SystemCallFilter=capset).*/\1/p' /opt/systemd/forkftpd.service
 } | drop_in "$UNIT"
 [ "$(wc -l <"/etc/systemd/system/$UNIT.d/test.conf")" = 4 ] || fail "the head of the unit says something else"
 systemctl daemon-reload

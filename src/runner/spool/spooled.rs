@@ -1,7 +1,9 @@
 //! The spool, as the operator sees it. Used by `forkftpd hooks`.
 
 use super::{Entry, JobName, Spool};
-use crate::sys::Errno;
+use crate::sys::privs::{self, Identity};
+use crate::sys::{Errno, file};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 /// A spool that is there.
@@ -30,7 +32,7 @@ pub struct Job {
 }
 
 impl Spooled {
-    /// Opens the spool at `path`.
+    /// Opens the spool at `path`. Root becomes, for good, the user whose spool it is: what is written there has to be that user's still.
     ///
     /// # Errors
     /// A sentence for the operator.
@@ -41,6 +43,13 @@ impl Spooled {
                 path.display()
             ));
         }
+        become_owner(path).map_err(|errno| {
+            let shown = path.display();
+            format!(
+                "spool_folder {shown}: its user cannot be become: {}",
+                errno.desc()
+            )
+        })?;
         Spool::open(path, true).map(Spooled)
     }
 
@@ -97,6 +106,21 @@ impl Spooled {
             other => format!("{job}: {}", other.desc()),
         })
     }
+}
+
+/// A server that was not started as root has a spool of its own user, which root's files would be shut to.
+fn become_owner(spool: &Path) -> crate::sys::Result<()> {
+    if !privs::is_root() {
+        return Ok(());
+    }
+    let facts = file::facts(file::open_folder(spool)?.as_fd())?;
+    if facts.owner == 0 {
+        return Ok(());
+    }
+    privs::become_user(Identity {
+        uid: facts.owner,
+        gid: facts.group,
+    })
 }
 
 fn unread(errno: Errno) -> String {
