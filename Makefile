@@ -40,7 +40,7 @@ run-server: build ## set up ./run and serve it until Ctrl-C: drive on 127.0.0.1:
 
 # An optimised build is the work of one core for minutes: what does not need it is built beside it.
 test: ## everything: lints, unit tests, the suite, the end-to-end scripts
-	@$(MAKE) --no-print-directory -j2 --output-sync=target build lint tests-built
+	@$(MAKE) --no-print-directory -j2 build lint tests-built
 	$(CARGO) test --locked
 	scripts/test-unprivileged
 	tests/e2e/run
