@@ -53,8 +53,8 @@ round() {
 }
 
 # passes FOLDER CLIENT...: curl's round, and then the whole script of each of these clients, each with a server of its own. Each image has some
-# of them, so that each takes seconds; FTP_CLIENTS="curl ftplib lftp ncftp rclone tnftp wget" has all of them at one (but rclone at
-# stilliard: it takes more than the five connections that this image lets in).
+# of them, so that each takes seconds; FTP_CLIENTS="curl ftplib lftp ncftp rclone tnftp wget" has all of them at one. Not at
+# stilliard: rclone takes more than the five connections that this image lets in, and all at a time more than its ten ports.
 passes() {
     local client clients
     local -A scripts=()
