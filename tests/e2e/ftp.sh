@@ -12,7 +12,7 @@ HARD_NAMES=('with space' ' leading' 'two  spaces' 'quo"te' "apo'strophe" 'ümlä
 
 # serve_ftp [KEYS OF THE LISTENERS] [KEYS OF THE SERVER] [KEYS OF THE PLAIN LISTENER] [TABLES]: sets PORT and TLS_PORT too.
 serve_ftp() {
-    if [ -n "${FTP_IMPORTED:-}" ]; then serve_imported; return; fi
+    if [ -n "${FTP_IMPORTED:-}" ]; then serve_imported "${1:-}" "${4:-}"; return; fi
     [ -e tls.crt ] || expect_status 0 "$FORKFTPD" cert new --host localhost --host 127.0.0.1 tls.crt tls.key
     [ -e users.toml ] || add_user "$FTP_USER" --rights all
     config <<END
@@ -44,13 +44,26 @@ END
 }
 
 # What another server's configuration became in the folder $FTP_IMPORTED, as it is there but for the library and the port: those who
-# serve it here and what they log to are the test's.
+# serve it here and what they log to are the test's. Where it has no TLS, it gets what the import says to change for it, and a port for TLS
+# from the first byte, which clients' scripts go to, too; and what a script says of that TLS, and of ports for itself, which are its arguments.
 serve_imported() {
-    sed -E -e 's/^library = .*/library = "library"/' -e 's/^address = .*/address = "127.0.0.1:0"/' \
-        -e '/^(user|xferlog|vsftpd_log|passive_address) = /d' "$FTP_IMPORTED/forkftpd.toml" | config
+    local with_tls='' implicit='' reuse
+    reuse=$(grep -o 'data_tls_reuse = .*' <<<"${1:-}") || reuse=''
+    if grep -q '^tls = "off"' "$FTP_IMPORTED/forkftpd.toml"; then
+        [ -e tls.crt ] || expect_status 0 "$FORKFTPD" cert new --host localhost --host 127.0.0.1 tls.crt tls.key
+        with_tls=$'tls_certificate = "tls.crt"\ntls_key = "tls.key"'
+        implicit=$'[[listen]]\naddress = "127.0.0.1:0"\nprotocol = "ftp"\nlogin = "required"\ntls = "implicit"\nactive = true'
+    fi
+    {
+        echo "$with_tls"
+        sed -E -e 's/^library = .*/library = "library"/' -e 's/^address = .*/address = "127.0.0.1:0"/' -e "s/^tls = \"off\"/tls = \"optional\"\n$reuse/" \
+            -e '/^(user|xferlog|vsftpd_log|passive_address) = /d' "$FTP_IMPORTED/forkftpd.toml"
+        printf '%s\n' "$implicit" "${2:-}"
+    } | config
     (umask 077 && sed '/^home = /d' "$FTP_IMPORTED/users.toml" >users.toml)
     launch serve --config "$SCRATCH/forkftpd.toml"
-    export PORT
+    TLS_PORT=$(port_of ftps) || [ -z "$implicit" ] || fail "no port for TLS"
+    export PORT TLS_PORT
 }
 
 # A cut upload has left at least so many bytes for resuming.

@@ -46,7 +46,8 @@ done
 # A cut upload is really gone on with, not begun again: the server keeps the bytes, and the proof is in the time it takes.
 rm "$LIBRARY/file"
 start_in_background "$FORKFTP" put --limit-rate 40M --quiet "$URL/file" "$SCRATCH/new"
-sleep 1.2
+half_is_there() { [ -n "$(find "$LIBRARY/.forkftp/partial" -type f -size +32M)" ]; }
+wait_for 10 half_is_there
 kill -KILL "$STARTED_PID" || fail "the client was too fast"
 wait_for 5 no_sessions
 [ ! -e "$LIBRARY/file" ] || fail "half a file has appeared"

@@ -6,14 +6,18 @@ noise $((24 << 20)) 1 >"$LIBRARY/file"
 noise $((24 << 20)) 2 >"$SCRATCH/mine"
 
 begin_transfers() {
-    rm -rf "$SCRATCH/got" "$LIBRARY/put"
+    rm -rf "$SCRATCH/got" "$LIBRARY/put" "$LIBRARY"/.forkftp/partial/*
     start_in_background "$FORKFTP" get --limit-rate "$1" --quiet "$URL/file" -o "$SCRATCH/got" 2>"$SCRATCH/get.err"
     getter=$STARTED_PID
     start_in_background "$FORKFTP" put --limit-rate "$1" --quiet "$URL/put" "$SCRATCH/mine" 2>"$SCRATCH/put.err"
     putter=$STARTED_PID
     wait_for 5 two_sessions
-    sleep 0.7
+    wait_for 10 both_move
     if gone "$getter" || gone "$putter"; then fail "the transfers were over too soon: --limit-rate does not limit"; fi
+}
+# Bytes of the one have been written here, and of the other there.
+both_move() {
+    [ "$(sed -n 's/^wchar: //p' "/proc/$getter/io")" -gt 200000 ] && [ -n "$(find "$LIBRARY/.forkftp" -type f -size +200k)" ]
 }
 two_sessions() { [ "$(sessions | wc -l)" -eq 2 ]; }
 refuses_connections() { ! (exec 3<>"/dev/tcp/127.0.0.1/$PORT") 2>/dev/null; }
@@ -22,9 +26,9 @@ for signal in TERM INT; do
     if [ $signal = INT ]; then prefork=2; else prefork=0; fi
     serve --drain-seconds 30 --durability none --prefork $prefork
     begin_transfers 12M
-    PORT=$PORT start_in_background python3 -c 'from raw import *; Raw().ends_with("closing"); print("told")' >"$SCRATCH/idle" 2>&1
+    PORT=$PORT start_in_background python3 -c 'from raw import *; it = Raw(); print("greeted", flush=True); it.ends_with("closing")' >"$SCRATCH/idle" 2>&1
     idler=$STARTED_PID
-    sleep 0.5
+    wait_for 5 grep -q greeted "$SCRATCH/idle"
     kill -"$signal" "$SERVER"
     wait_for 3 refuses_connections
     if gone "$getter" || gone "$putter"; then fail "$signal cut a transfer"; fi

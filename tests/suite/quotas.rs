@@ -399,7 +399,6 @@ fn it_is_remembered_when_the_server_is_started_again() {
     assert_eq!(store(&mut enter(&server.address), "b", 400, true), "ok");
     // Also when its broker is another.
     server.restart();
-    std::thread::sleep(Duration::from_millis(2200));
     let broker = server.offspring("forkftpd:broker");
     kill(Pid::from_raw(broker[0] as i32), Signal::SIGKILL).expect("kill");
     eventually("a new broker", || {

@@ -3,6 +3,7 @@
 
 use super::peer::{Frame, Peer, put, request};
 use super::server::{PATIENCE, SECRET, Server, as_user, eventually, forkftpd, refusal_of};
+use super::service::manager::Manager;
 use forkftp::proof::{Mac, Role};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -566,8 +567,10 @@ fn a_broker_is_not_ended_by_a_signal_to_end() {
     let server = Server::start(&["--proof"]);
     let broker = broker_of(&server);
     signal(broker, Signal::SIGTERM);
-    std::thread::sleep(Duration::from_millis(200));
-    prove(&mut Peer::connect(&server));
+    // Before it answers the second, it has seen what came before the first.
+    for _ in 0..2 {
+        prove(&mut Peer::connect(&server));
+    }
     assert_eq!(broker_of(&server), broker);
     server.signal(Signal::SIGTERM);
     assert_eq!(server.wait(), Some(0));
@@ -723,7 +726,9 @@ fn fewer_walls_are_said_loudly() {
         let library = folder.path().join("library");
         std::fs::create_dir(&library).expect("library");
         super::server::give_away(folder.path(), &library);
+        let manager = Manager::new(folder.path());
         let mut child = forkftpd()
+            .env("NOTIFY_SOCKET", manager.path())
             .args(["serve", "--config", "/dev/null", "--no-secret"])
             .args(["--listen", "127.0.0.1:0", "--sandbox", level, "--library"])
             .arg(&library)
@@ -734,7 +739,7 @@ fn fewer_walls_are_said_loudly() {
             .stderr(Stdio::piped())
             .spawn()
             .expect("forkftpd");
-        std::thread::sleep(Duration::from_millis(500));
+        manager.wait_for("READY=1");
         child.kill().expect("kill");
         let mut said = String::new();
         let mut stderr = child.stderr.take().expect("stderr");

@@ -5,8 +5,9 @@ use super::dial::{Dialled, compare_greetings, dial_ourselves, open};
 use super::patient::Patient;
 use super::report::{Report, Topic};
 use crate::config::{Address, Encryption, Listen};
-use crate::sys::{machine, net};
+use crate::sys::{Result, machine, net};
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::OwnedFd;
 
 pub(super) fn examine(patient: &Patient, report: &mut Report) {
     let mut topic = report.topic("address");
@@ -127,17 +128,12 @@ fn data(
     own: &[IpAddr],
     topic: &mut Topic<'_>,
 ) {
-    let ports = listen.ftp.passive_ports;
-    let (dialled, port) = match open(at.ip(), ports) {
-        Ok((socket, port)) => {
-            let to = SocketAddr::new(address, port);
-            (dial_ourselves(to, &socket, patient.until), port)
-        }
-        Err(errno) => {
-            let why = format!("no port could be opened: {}", errno.desc());
-            (Dialled::Untried(why), 0)
-        }
+    let (opened, port) = match open(at.ip(), listen.ftp.passive_ports) {
+        Ok((socket, port)) => (Ok(socket), port),
+        Err(errno) => (Err(errno), 0),
     };
+    let to = SocketAddr::new(address, port);
+    let dialled = ours(to, opened, "no port could be opened", patient);
     say(
         &dialled,
         &format!("{address} port {port} (data connections)"),
@@ -165,18 +161,12 @@ fn control(
         || patient.hidden
         || patient.passed.contains(&listen.address)
     {
-        {
-            let greets = listen.tls != Encryption::Implicit;
-            compare_greetings(to, at, greets, patient.until)
-        }
+        let greets = listen.tls != Encryption::Implicit;
+        compare_greetings(to, at, greets, patient.until)
     } else {
-        match net::listen_tcp(at, 8, None) {
-            Ok(socket) => dial_ourselves(to, &socket, patient.until),
-            // Said where the ports are looked at.
-            Err(errno) => {
-                Dialled::Untried(format!("nothing of ours listens there: {}", errno.desc()))
-            }
-        }
+        // Why there is none is said where the ports are looked at.
+        let opened = net::listen_tcp(at, 8, None);
+        ours(to, opened, "nothing of ours listens there", patient)
     };
     say(
         &dialled,
@@ -185,6 +175,14 @@ fn control(
         port,
         topic,
     );
+}
+
+/// Dials `to`, where this process listens for the moment; or says what there is in place of that.
+fn ours(to: SocketAddr, opened: Result<OwnedFd>, without: &str, patient: &Patient) -> Dialled {
+    match opened {
+        Ok(socket) => dial_ourselves(to, &socket, patient.until),
+        Err(errno) => Dialled::Untried(format!("{without}: {}", errno.desc())),
+    }
 }
 
 fn say(dialled: &Dialled, what: &str, own: bool, port: u16, topic: &mut Topic<'_>) {

@@ -15,6 +15,10 @@ pub(super) const USERS: &str = "users.toml";
 /// What is said where TLS is optional, and data had to be encrypted all the same.
 pub(super) const CLEAR_DATA: &str = "with tls = \"optional\" clients may ask for data in the clear (PROT C); with tls = \"required\" they may not";
 
+/// What is said where permissions could not be changed by SITE CHMOD.
+pub(super) const CHMOD: &str =
+    "the right overwrite has permissions with it: take that right away from those who may not";
+
 /// A key of ours, and its value.
 pub(super) type Key = (&'static str, Value);
 
@@ -100,6 +104,12 @@ pub(super) fn folder(text: &str) -> PathBuf {
 pub(super) fn above(one: &Path, other: &Path) -> PathBuf {
     let same = one.components().zip(other.components());
     same.take_while(|(a, b)| a == b).map(|(a, _)| a).collect()
+}
+
+/// The folder in which these homes stand side by side; none when there are no homes.
+pub(super) fn above_homes(homes: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
+    let parents = homes.map(|home| home.parent().map_or_else(|| home.clone(), Path::to_owned));
+    parents.reduce(|one, other| above(&one, &other))
 }
 
 /// `path` below `library`, as a home; none when it is not below it, or hidden.

@@ -51,6 +51,9 @@ enum Server {
     Vsftpd {
         /// The file: /etc/vsftpd.conf.
         file: PathBuf,
+        /// An option of vsftpd's command line, before the file: what stands in the file, too, counts as it stands there.
+        #[arg(short = 'o', value_name = "OPTION=VALUE")]
+        options: Vec<String>,
         /// Names and hashes of users, one NAME:HASH a line, as pam_pwdfile and htpasswd have them, or /etc/shadow. Without it: the file that
         /// the PAM service names.
         #[arg(long, value_name = "FILE")]
@@ -74,6 +77,9 @@ enum Server {
     Proftpd {
         /// The file: /etc/proftpd/proftpd.conf.
         file: PathBuf,
+        /// Names and hashes of the machine's own users, as /etc/shadow has them. Those of an AuthUserFile are found without.
+        #[arg(long, value_name = "FILE")]
+        passwords: Option<PathBuf>,
         #[command(flatten)]
         to: To,
     },
@@ -95,10 +101,11 @@ pub(super) fn run(arguments: ImportArgs) -> Result<ExitCode, Vec<String>> {
     let (draft, to) = match arguments.server {
         Server::Vsftpd {
             file,
+            options,
             passwords,
             to,
         } => {
-            let draft = vsftpd::import(&file, passwords.as_deref(), &mut report);
+            let draft = vsftpd::import(&file, &options, passwords.as_deref(), &mut report);
             (draft.map_err(|why| vec![why])?, to.to)
         }
         Server::PureFtpd {
@@ -109,8 +116,12 @@ pub(super) fn run(arguments: ImportArgs) -> Result<ExitCode, Vec<String>> {
             let draft = pure_ftpd::import(&what, passwords.as_deref(), &mut report);
             (draft.map_err(|why| vec![why])?, to.to)
         }
-        Server::Proftpd { file, to } => {
-            let draft = proftpd::import(&file, &mut report);
+        Server::Proftpd {
+            file,
+            passwords,
+            to,
+        } => {
+            let draft = proftpd::import(&file, passwords.as_deref(), &mut report);
             (draft.map_err(|why| vec![why])?, to.to)
         }
     };

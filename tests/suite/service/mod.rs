@@ -2,7 +2,7 @@
 
 mod faces;
 mod handover;
-mod manager;
+pub mod manager;
 mod notify;
 mod passed;
 mod restart;

@@ -123,7 +123,19 @@ fn lay(
             begun.push(node);
             open.push(Vec::new());
         } else if node.name == "include" {
-            for file in included(path, node.argument(0)) {
+            let files = included(path, node.argument(0));
+            // A pattern that fits nothing, and a folder with nothing in it, are as they may be; what is not there has to be said.
+            let what = path
+                .parent()
+                .unwrap_or(Path::new("."))
+                .join(node.argument(0));
+            if files.is_empty() && !node.argument(0).contains('*') && !what.is_dir() {
+                open.last_mut()
+                    .ok_or("no place for a directive")?
+                    .push(node);
+                continue;
+            }
+            for file in files {
                 lay(&file, depth + 1, left, open, begun)?;
             }
         } else {

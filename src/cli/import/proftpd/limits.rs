@@ -1,7 +1,7 @@
 //! <Limit> sections, as rights, networks and who may log in. What they say of single users or groups elsewhere than at the login has no
 //! counterpart, and is said to protect. Run by `forkftpd import proftpd`.
 
-use super::super::draft::{Key, allowed_by};
+use super::super::draft::{self, Key, allowed_by};
 use super::super::report::Report;
 use super::conf::Node;
 use super::networks_key;
@@ -99,7 +99,19 @@ impl Limits {
         } else if inside.iter().any(|node| node.name == "allowall") {
             self.denied.retain(|verb| !verbs.contains(verb));
         }
-        if lost.is_empty() {
+        let alone = match denies_all && !opens {
+            true => without_right(node, &verbs),
+            false => Vec::new(),
+        };
+        if alone.iter().any(|verb| verb != "SITE_CHMOD") {
+            let says = format!(
+                "no right is for these alone: {}. Take the right away that has them with it",
+                alone.join(" ")
+            );
+            report.less_safe(&node.place, &node.shown(), says);
+        } else if !alone.is_empty() {
+            report.missing(&node.place, &node.shown(), draft::CHMOD);
+        } else if lost.is_empty() {
             let says = if is_login {
                 "who is a user, and networks"
             } else {
@@ -126,6 +138,21 @@ impl Limits {
     pub(super) fn networks(&self) -> Option<Key> {
         networks_key(&self.networks)
     }
+}
+
+/// The commands that a section names and denies, and that no right of ours has to itself; but for those whose right is denied with them.
+fn without_right(node: &Node, verbs: &BTreeSet<String>) -> Vec<String> {
+    let named = node.arguments.iter().map(|word| word.to_ascii_uppercase());
+    let lost = |verb: &String| match verb.as_str() {
+        "WRITE" | "READ" | "DIRS" | "ALL" | "LOGIN" | "LIST" | "NLST" | "RETR" | "STOR"
+        | "DELE" | "RNFR" | "RNTO" | "MKD" => false,
+        "APPE" | "STOU" | "MFMT" | "MFF" => !verbs.contains("STOR"),
+        verb if verb.starts_with("SITE") => !verbs.contains("STOR"),
+        "RMD" | "XRMD" => !verbs.contains("DELE"),
+        "XMKD" => !verbs.contains("MKD"),
+        _ => true,
+    };
+    named.filter(lost).collect()
 }
 
 fn is_network(word: &str) -> bool {

@@ -6,9 +6,9 @@ mod limits;
 mod numbers;
 mod open;
 mod options;
+mod people;
 
-use super::draft::{self, Draft, Key, Person, can_serve, folder, number, path, umask};
-use super::passwords::{self, Entry};
+use super::draft::{self, Draft, Key, can_serve, number, path, umask};
 use super::report::{Fate, Report};
 use conf::Node;
 use limits::Limits;
@@ -46,16 +46,20 @@ struct Server {
     anonymous: Option<Open>,
 }
 
-/// Reads the file and what it includes.
+/// Reads the file and what it includes; `passwords` are those of the machine's own users.
 ///
 /// # Errors
 /// What cannot be read.
-pub(super) fn import(file: &Path, report: &mut Report) -> Result<Draft, String> {
+pub(super) fn import(
+    file: &Path,
+    passwords: Option<&Path>,
+    report: &mut Report,
+) -> Result<Draft, String> {
     let mut server = Server::default();
     for node in conf::read(file)? {
         server.take(&node, report);
     }
-    server.draft(file, report)
+    server.draft(file, passwords, report)
 }
 
 impl Server {
@@ -222,24 +226,18 @@ impl Server {
         })
     }
 
-    fn draft(self, file: &Path, report: &mut Report) -> Result<Draft, String> {
+    fn draft(
+        self,
+        file: &Path,
+        machine: Option<&Path>,
+        report: &mut Report,
+    ) -> Result<Draft, String> {
         let from = file.display().to_string();
         let mut draft = Draft {
             origin: format!("ProFTPD ({from})"),
             ..Draft::default()
         };
-        let entries = match &self.users {
-            Some(users) => passwords::read(users, report).unwrap_or_else(|why| {
-                report.missing(&from, "authuserfile", format!("cannot be read ({why})"));
-                Vec::new()
-            }),
-            None => {
-                let says = "which users of this machine log in is not known here: forkftpd user add NAME --home NAME, for each";
-                report.missing(&from, "no AuthUserFile", says);
-                Vec::new()
-            }
-        };
-        let entries = passwords::without_barred(entries, report);
+        let entries = self.entries(&from, machine, report)?;
         let library = self.library(&entries);
         if library == Path::new("/") {
             report.less_safe(&from, "homes", "nothing but / is above all of them: move them below one folder, and set library and each home");
@@ -340,38 +338,6 @@ impl Server {
         Ok(draft)
     }
 
-    /// The root of each: their home, or what DefaultRoot says.
-    fn home(&self, entry: &Entry) -> PathBuf {
-        // NAME:HASH:UID:GID:GECOS:HOME:SHELL.
-        let home = entry.fields.get(3).map_or("", String::as_str);
-        match self.root.as_deref() {
-            Some(root) if root.starts_with('/') => folder(&root.replace("%u", &entry.name)),
-            Some(root) => folder(home).join(root.trim_start_matches('~').trim_start_matches('/')),
-            None => folder(home),
-        }
-    }
-
-    fn library(&self, entries: &[Entry]) -> PathBuf {
-        if let Some(root) = self
-            .root
-            .as_deref()
-            .filter(|root| root.starts_with('/') && !root.contains('%'))
-        {
-            let root = folder(root);
-            return self
-                .anonymous
-                .iter()
-                .fold(root, |above, open| draft::above(&above, &open.root));
-        }
-        let homes = entries.iter().map(|entry| self.home(entry));
-        let homes = homes.map(|home| home.parent().map_or_else(|| home.clone(), Path::to_owned));
-        let open = self.anonymous.iter().map(|open| open.root.clone());
-        let above = homes
-            .chain(open)
-            .reduce(|one, other| draft::above(&one, &other));
-        above.unwrap_or_else(|| "/home".into())
-    }
-
     fn listen(&self, login: &str, tls: &str) -> Vec<Key> {
         let port = self.port.filter(|port| *port > 0).unwrap_or(21);
         let host = match (&self.address, self.only_v4) {
@@ -401,28 +367,6 @@ impl Server {
             keys.push(("data_tls_reuse", reuse.into()));
         }
         keys
-    }
-
-    fn person(&self, entry: &Entry, library: &Path, report: &mut Report) -> Person {
-        let mut rights = self.limits.rights(self.overwrite);
-        let mut keys: Vec<Key> = Vec::new();
-        match draft::below(library, &self.home(entry)) {
-            Some(home) if home.is_empty() => {}
-            Some(home) => keys.push(("home", home.into())),
-            None => {
-                report.less_safe(&entry.place, &entry.name, "the home is hidden, or not below the library: they may do nothing until they have one");
-                rights = crate::rights::Rights::NONE;
-            }
-        }
-        keys.extend(self.rates.iter().cloned());
-        keys.extend(self.per_user.map(|most| ("sessions", number(most))));
-        keys.extend(self.limits.networks());
-        Person {
-            name: entry.name.clone(),
-            hash: entry.hash.clone(),
-            rights,
-            keys,
-        }
     }
 }
 

@@ -147,6 +147,11 @@ pub(super) static OPTIONS: &[(&str, Fate, &str)] = &[
     ("hiddenstores", Nothing, WHOLE),
     ("identlookups", Nothing, "nothing is looked up"),
     (
+        "include",
+        Missing,
+        "not there: what it says is not known here; import where it is",
+    ),
+    (
         "ignorehidden",
         Nothing,
         "names that begin with a dot are not served",

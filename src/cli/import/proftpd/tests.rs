@@ -1,64 +1,27 @@
 use super::super::scratch::{HASH, Made, has, made};
 use super::*;
 
-/// Debian's own, without its comments; its modules are said to be somewhere.
-const DEBIAN: &str = r#"
-Include HERE/modules.conf
-UseIPv6 on
-<IfModule mod_ident.c>
-  IdentLookups off
-</IfModule>
-ServerName "Debian"
-ServerType standalone
-DeferWelcome off
-DefaultServer on
-ShowSymlinks on
-TimeoutNoTransfer 600
-TimeoutStalled 600
-TimeoutIdle 1200
-DisplayLogin welcome.msg
-DisplayChdir .message true
-ListOptions "-l"
-DenyFilter \*.*/
-Port 21
-MaxInstances 30
-User proftpd
-Group nogroup
-Umask 022 022
-AllowOverwrite on
-TransferLog /var/log/proftpd/xferlog
-SystemLog /var/log/proftpd/proftpd.log
-<IfModule mod_quotatab.c>
-QuotaEngine off
-</IfModule>
-<IfModule mod_ratio.c>
-Ratios off
-</IfModule>
-<IfModule mod_ctrls.c>
-ControlsEngine off
-ControlsMaxClients 2
-</IfModule>
-Include HERE/conf.d/
-"#;
+/// As Debian has it, with what an image changes.
+const KIBATIC: &str = include_str!("../images/kibatic-proftpd.conf");
+const MODULES: &str = include_str!("../images/kibatic-modules.conf");
+const INSTANTLINUX: &str = include_str!("../images/instantlinux-proftpd.conf");
 
 fn with(files: &[(&str, &str)]) -> Result<Made, String> {
     made(files, |here, report| {
-        import(&here.join("proftpd.conf"), report)
+        import(&here.join("proftpd.conf"), None, report)
     })
 }
 
 #[test]
 fn debians_own_with_a_file_of_users() {
+    let debian = KIBATIC.replace("/etc/proftpd/", "HERE/");
     let users = format!(
         "ann:{HASH}:1001:1001::/srv/ftp/ann:/bin/false\nbob:x:1002:1002::/srv/ftp/bob:/bin/false\n"
     );
-    let more = "AuthUserFile HERE/ftpd.passwd\nDefaultRoot ~\nPassivePorts 49152 49200\nMasqueradeAddress 203.0.113.5\n<IfModule mod_tls.c>\nTLSEngine on\nTLSRequired on\nTLSRSACertificateFile /etc/ssl/a.crt\nTLSRSACertificateKeyFile /etc/ssl/a.key\nTLSOptions NoSessionReuseRequired\n</IfModule>\n";
+    let more = "AuthUserFile HERE/ftpd.passwd\nPassivePorts 49152 49200\nMasqueradeAddress 203.0.113.5\n<IfModule mod_tls.c>\nTLSEngine on\nTLSRequired on\nTLSRSACertificateFile /etc/ssl/a.crt\nTLSRSACertificateKeyFile /etc/ssl/a.key\nTLSOptions NoSessionReuseRequired\n</IfModule>\n";
     let files = [
-        ("proftpd.conf", DEBIAN),
-        (
-            "modules.conf",
-            "ModulePath /usr/lib\nLoadModule mod_tls.c\n",
-        ),
+        ("proftpd.conf", debian.as_str()),
+        ("modules.conf", MODULES),
         ("conf.d/own.conf", more),
         ("ftpd.passwd", &users),
     ];
@@ -138,6 +101,74 @@ fn limits_are_rights_and_what_else_they_deny_is_marked() {
         &made.users,
         &["rights = [\"list\", \"get\", \"delete\", \"rename\", \"mkdir\"]"],
     );
+}
+
+#[test]
+fn what_images_have_is_all_said() {
+    let users = format!(
+        "zed:{HASH}:19000:0:99999:7:::\nold:pa3dSnSdW8mLM:19000:0:99999:7:::\nroot:*:1:::::\n"
+    );
+    for image in [KIBATIC, INSTANTLINUX] {
+        let image = image.replace("/etc/proftpd/", "HERE/");
+        let files = [
+            ("proftpd.conf", image.as_str()),
+            ("modules.conf", MODULES),
+            ("conf.d/none", ""),
+            ("shadow", &users),
+        ];
+        let made = made(&files, |here, report| {
+            import(
+                &here.join("proftpd.conf"),
+                Some(&here.join("shadow")),
+                report,
+            )
+        })
+        .expect("import");
+        let table = made.report.table();
+        for (at, line) in image.lines().enumerate() {
+            let line = line.trim().to_ascii_lowercase();
+            let name = line.split_whitespace().next().unwrap_or("#");
+            let no_line = name.starts_with(['#', '<']) && !line.starts_with("<limit");
+            let said = format!("proftpd.conf:{}: {name}", at + 1);
+            // What a section of the kinds that are gone through has in it is said for itself, and that of <Limit> by the section.
+            let of_limit = matches!(name, "allowall" | "denyall" | "include");
+            assert!(
+                no_line || of_limit || table.contains(&said),
+                "{line}\n{table}"
+            );
+        }
+        // The machine's own users: a hash that is verified here, and one that is not.
+        assert!(made.users.contains("[users.zed]"), "{}", made.users);
+        assert!(made.commands.contains("user add old "), "{}", made.commands);
+        assert!(!made.users.contains("root") && !made.commands.contains("root"));
+    }
+}
+
+#[test]
+fn what_is_not_there_to_be_included_is_said() {
+    let made = with(&[(
+        "proftpd.conf",
+        "Include HERE/tls.conf\nInclude HERE/none/*.conf\n",
+    )]);
+    let made = made.expect("import");
+    assert!(made.report.says(Fate::Missing, "include "));
+    assert_eq!(made.report.table().matches("include ").count(), 1);
+}
+
+#[test]
+fn a_denied_command_that_no_right_is_for_is_said() {
+    for (limit, fate) in [
+        ("SITE_CHMOD", Fate::Missing),
+        ("RMD", Fate::Unsafe),
+        ("APPE SITE_CHMOD", Fate::Unsafe),
+        ("CWD", Fate::Unsafe),
+        ("DELE RMD", Fate::Ours),
+        ("WRITE SITE_CHMOD", Fate::Ours),
+    ] {
+        let text = format!("<Limit {limit}>\nDenyAll\n</Limit>\n");
+        let made = with(&[("proftpd.conf", &text)]).expect(limit);
+        assert!(made.report.says(fate, "<limit"), "{}", made.report.table());
+    }
 }
 
 #[test]

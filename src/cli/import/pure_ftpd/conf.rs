@@ -3,8 +3,11 @@
 
 use super::super::passwords::text_of;
 use super::super::report::{Fate, Report};
-use super::options::{Known, OPTIONS};
+use super::options::{BACKEND, Known, OPTIONS};
 use std::path::Path;
+
+const FORMAT: &str =
+    "the transfer log is wu-ftpd's: xferlog = FILE; events are also to be had in JSON";
 
 /// What was set.
 #[derive(Debug, Default)]
@@ -182,13 +185,26 @@ impl Conf {
 
     /// A line for each that is set.
     pub(super) fn note_all(&self, report: &mut Report) {
+        let closed = self.yes("NoAnonymous");
         for (place, known, value) in &self.given {
+            let of_anonymous = known.name == "AntiWarez"
+                || (known.name.contains("Anonymous")
+                    && !matches!(known.name, "NoAnonymous" | "AnonymousOnly"));
             let off = matches!(
                 value.to_ascii_lowercase().as_str(),
                 "no" | "off" | "0" | "false"
             );
             let (fate, says) = match known.fate {
                 Fate::Missing | Fate::Unsafe if off => (Fate::Nothing, "not in use there"),
+                _ if of_anonymous && closed => {
+                    (Fate::Nothing, "not in use there: nobody is anonymous")
+                }
+                _ if known.name == "login" && !value.starts_with("puredb:") => {
+                    (Fate::Missing, BACKEND)
+                }
+                _ if known.name == "AltLog" && !value.starts_with("xferlog:") => {
+                    (Fate::Missing, FORMAT)
+                }
                 fate => (fate, known.says),
             };
             let key = match known.letter {

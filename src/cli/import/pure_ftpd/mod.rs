@@ -39,9 +39,9 @@ pub(super) fn import(
     };
     let open = anonymous.then(|| draft::home_of("ftp").unwrap_or_else(|| "/srv/ftp".into()));
     // Above all homes: those of users stand side by side in it.
-    let homes = entries.iter().map(home_of);
-    let homes = homes.map(|home| home.parent().map_or_else(|| home.clone(), Path::to_owned));
+    let homes = draft::above_homes(entries.iter().map(home_of));
     let library = homes
+        .into_iter()
         .chain(open.clone())
         .reduce(|one, other| draft::above(&one, &other));
     let library = library.unwrap_or_else(|| "/home".into());
@@ -67,13 +67,8 @@ pub(super) fn import(
     let bits = umasks(&conf, report);
     draft.set("umask", umask(bits));
     for log in conf.all("AltLog") {
-        match log.split_once(':') {
-            Some(("xferlog", file)) => draft.set("xferlog", file),
-            _ => report.missing(
-                &conf.place("AltLog"),
-                "its format",
-                "the transfer log is wu-ftpd's: xferlog = FILE; events are also to be had in JSON",
-            ),
+        if let Some(file) = log.strip_prefix("xferlog:") {
+            draft.set("xferlog", file);
         }
     }
     let tls = encryption(&conf, &mut draft, report);

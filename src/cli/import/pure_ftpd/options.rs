@@ -1,6 +1,7 @@
 //! Every option of pure-ftpd(8): its letter, its name in files (in lower case the long option), and what becomes of it. Run by
 //! `forkftpd import`.
 
+use super::super::draft::CHMOD;
 use super::super::report::Fate;
 
 /// An option.
@@ -37,7 +38,7 @@ const NO: char = '\0';
 const SEALED: &str = "every user sees their home and no more, always";
 const SERVICE: &str = "the service manager starts it, in the foreground";
 const DOTS: &str = "names that begin with a dot are not served";
-const BACKEND: &str = "users stand in the users file alone: forkftpd user add";
+pub(super) const BACKEND: &str = "users stand in the users file alone: forkftpd user add";
 const FXP: &str = "data connections are with the client's own address, always";
 const RATIO: &str = "there are no ratios";
 
@@ -205,7 +206,7 @@ pub(super) static OPTIONS: &[Known] = &[
         "CallUploadScript",
         false,
         Missing,
-        "nothing is run after an upload: watch the folder, in which only whole files appear",
+        "a [[hook]] runs a program after each upload, with a record of it on standard input",
     ),
     known('O', "AltLog", true, Ours, "xferlog"),
     known(
@@ -231,13 +232,7 @@ pub(super) static OPTIONS: &[Known] = &[
         Ours,
         "on_taken = \"rename\" of each user",
     ),
-    known(
-        'R',
-        "NoChmod",
-        false,
-        Missing,
-        "the right overwrite has permissions with it: take that right away from those who may not",
-    ),
+    known('R', "NoChmod", false, Missing, CHMOD),
     known(
         's',
         "AntiWarez",

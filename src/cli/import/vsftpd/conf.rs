@@ -14,6 +14,8 @@ pub(super) struct Conf {
     given: BTreeMap<String, (String, String)>,
     /// Lines that are no option of vsftpd's: place and text.
     strange: Vec<(String, String)>,
+    /// What is said again later: place, text, and where it is said again.
+    again: Vec<(String, String, String)>,
 }
 
 fn is_true(value: &str) -> Option<bool> {
@@ -35,12 +37,16 @@ fn number(value: &str) -> Option<u64> {
 impl Conf {
     /// # Errors
     /// It cannot be read, or has a value that vsftpd would not start with.
-    pub(super) fn read(path: &Path) -> Result<Conf, String> {
+    pub(super) fn read(path: &Path, options: &[String]) -> Result<Conf, String> {
         let mut conf = Conf {
             path: path.to_owned(),
             given: BTreeMap::new(),
             strange: Vec::new(),
+            again: Vec::new(),
         };
+        for option in options {
+            conf.take(option.trim(), "-o".to_owned())?;
+        }
         conf.lay(path)?;
         Ok(conf)
     }
@@ -58,24 +64,30 @@ impl Conf {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            let place = format!("{}:{}", path.display(), at + 1);
-            let (name, value) = line.split_once('=').unwrap_or((line, ""));
-            let Some(option) = find(name) else {
-                self.strange.push((place, line.to_owned()));
-                continue;
-            };
-            let fits = match option.default {
-                "YES" | "NO" => is_true(value).is_some(),
-                default if number(default).is_some() => number(value).is_some(),
-                _ => true,
-            };
-            if !fits {
-                return Err(format!(
-                    "{place}: {name} has a value that vsftpd does not take: mend it, or take the line out"
-                ));
-            }
-            self.given
-                .insert(name.to_owned(), (value.to_owned(), place));
+            self.take(line, format!("{}:{}", path.display(), at + 1))?;
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, line: &str, place: String) -> Result<(), String> {
+        let (name, value) = line.split_once('=').unwrap_or((line, ""));
+        let Some(option) = find(name) else {
+            self.strange.push((place, line.to_owned()));
+            return Ok(());
+        };
+        let fits = match option.default {
+            "YES" | "NO" => is_true(value).is_some(),
+            default if number(default).is_some() => number(value).is_some(),
+            _ => true,
+        };
+        if !fits {
+            return Err(format!(
+                "{place}: {name} has a value that vsftpd does not take: mend it, or take the line out"
+            ));
+        }
+        let given = (value.to_owned(), place.clone());
+        if let Some((value, first)) = self.given.insert(name.to_owned(), given) {
+            self.again.push((first, format!("{name}={value}"), place));
         }
         Ok(())
     }
@@ -148,6 +160,7 @@ impl Conf {
             "anon_root" | "anon_max_rate" | "ftp_username" => "anonymous_enable",
             "local_root" | "local_umask" | "local_max_rate" => "local_enable",
             "xferlog_std_format" => "xferlog_enable",
+            "xferlog_file" if !self.yes("dual_log_enable") => "xferlog_std_format",
             _ => return None,
         };
         (!self.yes(needs)).then_some(needs)
@@ -167,6 +180,9 @@ impl Conf {
             let is_default = !self.differs(option.name, option.default);
             let (fate, says) = option.becomes.fate(is_default);
             report.note(fate, place, &self.shown(option.name), says);
+        }
+        for (place, line, later) in &self.again {
+            report.nothing(place, line, format!("said again: {later} counts"));
         }
         for (place, line) in &self.strange {
             report.less_safe(

@@ -11,27 +11,33 @@ use conf::Conf;
 use std::path::Path;
 use toml_edit::Value;
 
-/// Reads the file, and those that it names.
+/// Reads the file over the options of the command line, and those files that it names.
 ///
 /// # Errors
 /// It cannot be read, or is none that vsftpd would start with.
 pub(super) fn import(
     file: &Path,
+    options: &[String],
     passwords: Option<&Path>,
     report: &mut Report,
 ) -> Result<Draft, String> {
-    let conf = Conf::read(file)?;
+    let conf = Conf::read(file, options)?;
     conf.note_all(report);
     let mut draft = Draft {
         origin: format!("vsftpd ({})", file.display()),
         ..Draft::default()
     };
     let (anonymous, local) = (conf.yes("anonymous_enable"), conf.yes("local_enable"));
-    let roots = people::Roots::of(&conf);
+    let entries = if local {
+        people::entries(&conf, passwords, report)?
+    } else {
+        Vec::new()
+    };
+    let roots = people::Roots::of(&conf, &entries);
     draft.set("library", path(&roots.library));
     serve_as(&conf, &mut draft, report);
     limits(&conf, &mut draft, report);
-    logs(&conf, &mut draft);
+    logs(&conf, &mut draft, report);
     let tls = encryption(&conf, &mut draft, report);
     let login = match (anonymous, local) {
         (true, true) => "optional",
@@ -48,12 +54,7 @@ pub(super) fn import(
         draft.anonymous = Some((rights, keys));
     }
     if login != "none" {
-        let people = if local {
-            people::local(&conf, &roots, tls.local, passwords, report)?
-        } else {
-            Vec::new()
-        };
-        draft.people = Some(people);
+        draft.people = Some(people::local(&conf, &roots, tls.local, entries, report)?);
     }
     Ok(draft)
 }
@@ -119,14 +120,24 @@ fn limits(conf: &Conf, draft: &mut Draft, report: &mut Report) {
     draft.set("umask", umask(bits));
 }
 
-fn logs(conf: &Conf, draft: &mut Draft) {
+fn logs(conf: &Conf, draft: &mut Draft, report: &mut Report) {
     let (any, both) = (conf.yes("xferlog_enable"), conf.yes("dual_log_enable"));
     let standard = conf.yes("xferlog_std_format");
+    let mut log = |key: &'static str, option: &str| match conf.text(option) {
+        // What is no file to a container is another program's to us.
+        device if device.starts_with("/dev/") || device.starts_with("/proc/") => {
+            let says = format!(
+                "what a container prints: events go to standard error here; {key} = FILE has them in these lines, too"
+            );
+            note(conf, Fate::Missing, option, &says, report);
+        }
+        file => draft.set(key, file),
+    };
     if both || (any && standard) {
-        draft.set("xferlog", conf.text("xferlog_file"));
+        log("xferlog", "xferlog_file");
     }
     if (both || (any && !standard)) && !conf.yes("syslog_enable") {
-        draft.set("vsftpd_log", conf.text("vsftpd_log_file"));
+        log("vsftpd_log", "vsftpd_log_file");
     }
 }
 

@@ -1,5 +1,7 @@
-//! Every option of vsftpd.conf(5), and those that only its source names: the default, and what becomes of it. Run by `forkftpd import`.
+//! Every option of vsftpd.conf(5), and those that only its source, or what Red Hat adds to it, names: the default, and what becomes of it.
+//! The defaults are those of the program of version 3; the manual still has older ones for some. Run by `forkftpd import`.
 
+use super::super::draft::CHMOD;
 use super::super::report::Fate;
 
 /// An option by name.
@@ -136,13 +138,10 @@ pub(super) static OPTIONS: &[Option_] = &[
         "see deny_email_enable",
     ),
     missing("banner_file", NONE, TOLD),
+    nothing("better_stou", NO, "STOU gives names of its own"),
     missing("ca_certs_file", NONE, CERTS),
     nothing("check_shell", YES, "users here have no shell"),
-    missing(
-        "chmod_enable",
-        YES,
-        "the right overwrite has permissions with it: take that right away from those who may not",
-    ),
+    missing("chmod_enable", YES, CHMOD),
     nothing("chown_upload_mode", "0600", "see umask"),
     ours("chown_uploads", NO, "[anonymous] owner"),
     ours("chown_username", "root", "[anonymous] owner"),
@@ -267,7 +266,8 @@ pub(super) static OPTIONS: &[Option_] = &[
     ours("implicit_ssl", NO, "[[listen]] tls"),
     nothing("isolate", YES, SERVICE),
     nothing("isolate_network", YES, SERVICE),
-    ours("listen", NO, "[[listen]] address"),
+    // Debian's program has NO here; its own file says so, too.
+    ours("listen", YES, "[[listen]] address"),
     ours("listen_address", NONE, "[[listen]] address"),
     ours("listen_address6", NONE, "[[listen]] address"),
     ours("listen_ipv6", NO, "[[listen]] address"),
@@ -296,13 +296,13 @@ pub(super) static OPTIONS: &[Option_] = &[
         NO,
         "LIST -R is bounded in time and size",
     ),
-    ours("max_clients", "0", "max_clients"),
+    ours("max_clients", "2000", "max_clients"),
     nothing(
         "max_login_fails",
         "3",
         "a session has three attempts, and max_failures counts over all of them",
     ),
-    ours("max_per_ip", "0", "max_per_address"),
+    ours("max_per_ip", "50", "max_per_address"),
     nothing("mdtm_write", YES, "the right overwrite has times with it"),
     nothing("message_file", ".message", TOLD),
     nothing("no_anon_password", NO, "any password is taken"),
@@ -375,6 +375,11 @@ pub(super) static OPTIONS: &[Option_] = &[
         YES,
         "clients are asked for no certificate",
     ),
+    missing(
+        "ssl_sni_hostname",
+        NONE,
+        "clients are served by whatever name they ask for: those of the certificate are theirs to check",
+    ),
     nothing("ssl_sslv2", NO, MODERN),
     nothing("ssl_sslv3", NO, MODERN),
     nothing("ssl_tlsv1", YES, MODERN),
@@ -383,7 +388,7 @@ pub(super) static OPTIONS: &[Option_] = &[
     nothing("ssl_tlsv1_3", YES, MODERN),
     ours(
         "strict_ssl_read_eof",
-        NO,
+        YES,
         "[[listen]] close_notify; without it an upload that TLS did not end is cut all the same: close_notify = \"off\" for devices that never say goodbye",
     ),
     nothing(
@@ -429,6 +434,7 @@ pub(super) static OPTIONS: &[Option_] = &[
     less_safe("validate_cert", NO, CERTS),
     ours("virtual_use_local_privs", NO, "rights of each user"),
     ours("vsftpd_log_file", "/var/log/vsftpd.log", "vsftpd_log"),
+    nothing("wc_logs_enable", NO, "names in logs are UTF-8"),
     ours(
         "write_enable",
         NO,

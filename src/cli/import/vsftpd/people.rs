@@ -21,7 +21,7 @@ pub(super) struct Roots {
 }
 
 impl Roots {
-    pub(super) fn of(conf: &Conf) -> Roots {
+    pub(super) fn of(conf: &Conf, entries: &[Entry]) -> Roots {
         let anonymous = conf
             .yes("anonymous_enable")
             .then(|| match conf.text("anon_root") {
@@ -33,7 +33,18 @@ impl Roots {
                 || "/srv/ftp".into(),
                 |home| home.to_string_lossy().into_owned(),
             ),
-            ("", false) => "/home/$NAME".to_owned(),
+            ("", false) => {
+                let home = |entry: &Entry| {
+                    home_of(&entry.name).unwrap_or_else(|| Path::new("/home").join(&entry.name))
+                };
+                // Who is elsewhere than all others is said to be, one by one.
+                draft::above_homes(entries.iter().map(home))
+                    .filter(|above| above != Path::new("/"))
+                    .unwrap_or_else(|| "/home".into())
+                    .join("$NAME")
+                    .to_string_lossy()
+                    .into_owned()
+            }
             (root, _) => root.to_owned(),
         };
         // As far as it is the same for all.
@@ -147,17 +158,15 @@ fn rights(conf: &Conf) -> Rights {
     by_commands(Right::ALL.into_iter().filter(may).collect(), conf)
 }
 
-/// Those who log in.
+/// The names of those who log in, with what is known of their passwords.
 ///
 /// # Errors
 /// A file that was named on the command line cannot be read.
-pub(super) fn local(
+pub(super) fn entries(
     conf: &Conf,
-    roots: &Roots,
-    needs_tls: bool,
     named: Option<&Path>,
     report: &mut Report,
-) -> Result<Vec<Person>, String> {
+) -> Result<Vec<Entry>, String> {
     let mut entries = match named {
         Some(file) => passwords::read(file, report)?,
         None => match pwdfile(conf, report) {
@@ -169,11 +178,7 @@ pub(super) fn local(
         },
     };
     entries = passwords::without_barred(entries, report);
-    let folder = match conf.text("user_config_dir") {
-        "" => None,
-        folder => Some(Path::new(folder)),
-    };
-    let mut names: BTreeSet<String> = names_in(folder, conf, report);
+    let mut names: BTreeSet<String> = names_in(own_files(conf), conf, report);
     if conf.yes("userlist_enable") {
         let listed = userlist(conf, report);
         if conf.yes("userlist_deny") {
@@ -204,22 +209,40 @@ pub(super) fn local(
             report,
         );
     }
-    let mut people = Vec::new();
-    for entry in entries {
-        people.push(person(conf, roots, needs_tls, folder, entry, report)?);
-    }
-    Ok(people)
+    Ok(entries)
+}
+
+/// The folder in which users have files of their own.
+fn own_files(conf: &Conf) -> Option<&Path> {
+    let folder = conf.text("user_config_dir");
+    (!folder.is_empty()).then(|| Path::new(folder))
+}
+
+/// Those who log in.
+///
+/// # Errors
+/// A user's own file is none that vsftpd would take.
+pub(super) fn local(
+    conf: &Conf,
+    roots: &Roots,
+    needs_tls: bool,
+    entries: Vec<Entry>,
+    report: &mut Report,
+) -> Result<Vec<Person>, String> {
+    let people = entries.into_iter();
+    people
+        .map(|entry| person(conf, roots, needs_tls, entry, report))
+        .collect()
 }
 
 fn person(
     all: &Conf,
     roots: &Roots,
     needs_tls: bool,
-    folder: Option<&Path>,
     entry: Entry,
     report: &mut Report,
 ) -> Result<Person, String> {
-    let own = folder
+    let own = own_files(all)
         .map(|folder| folder.join(&entry.name))
         .filter(|file| file.is_file());
     let laid = own.as_deref().map(|file| all.with(file)).transpose()?;
@@ -344,7 +367,7 @@ fn pwdfile(conf: &Conf, report: &mut Report) -> Option<PathBuf> {
                 .map(PathBuf::from);
         }
         if words.iter().any(|word| word.ends_with("pam_userdb.so")) {
-            let says = "a Berkeley database, with passwords as they are typed: add its users with the commands below, or forkftpd user add NAME";
+            let says = "a Berkeley database, which is not read: forkftpd user add NAME --home NAME, for each; or, from the text that it was made of, NAME:HASH lines for --passwords (openssl passwd -6 -stdin hashes what is there as it is typed)";
             report.missing(&place, "pam_userdb", says);
             return None;
         }

@@ -2,88 +2,31 @@ use super::super::report::Fate;
 use super::super::scratch::{HASH, Made, has, made};
 use super::*;
 
-/// What /etc/vsftpd.conf says on Debian, without its comments.
-const DEBIAN: &str = "\
-# Example config file /etc/vsftpd.conf
-listen=NO
-listen_ipv6=YES
-anonymous_enable=NO
-local_enable=YES
-dirmessage_enable=YES
-use_localtime=YES
-xferlog_enable=YES
-connect_from_port_20=YES
-secure_chroot_dir=/var/run/vsftpd/empty
-pam_service_name=vsftpd
-rsa_cert_file=/etc/ssl/certs/ssl-cert-snakeoil.pem
-rsa_private_key_file=/etc/ssl/private/ssl-cert-snakeoil.key
-ssl_enable=NO
-";
-
-/// As the image fauria/vsftpd documents its own.
-const GUESTS: &str = "\
-background=NO
-anonymous_enable=NO
-local_enable=YES
-guest_enable=YES
-virtual_use_local_privs=YES
-user_sub_token=$USER
-local_root=/home/vsftpd/$USER
-chroot_local_user=YES
-allow_writeable_chroot=YES
-hide_ids=YES
-write_enable=YES
-listen=YES
-listen_port=21
-xferlog_enable=YES
-xferlog_std_format=NO
-log_ftp_protocol=YES
-pasv_enable=YES
-pasv_min_port=21100
-pasv_max_port=21110
-pasv_address=127.0.0.1
-port_enable=YES
-pasv_addr_resolve=NO
-seccomp_sandbox=NO
-passwd_chroot_enable=YES
-local_umask=077
-";
-
-/// As the image delfer/alpine-ftp-server documents its own, with TLS on.
-const ALPINE: &str = "\
-seccomp_sandbox=NO
-anonymous_enable=NO
-local_enable=YES
-write_enable=YES
-chroot_local_user=YES
-allow_writeable_chroot=YES
-local_umask=022
-passwd_chroot_enable=yes
-listen_ipv6=NO
-listen=YES
-max_clients=10
-max_per_ip=5
-background=NO
-pasv_min_port=21000
-pasv_max_port=21010
-ssl_enable=YES
-force_local_data_ssl=YES
-force_local_logins_ssl=YES
-require_ssl_reuse=NO
-rsa_cert_file=/etc/letsencrypt/live/a/fullchain.pem
-rsa_private_key_file=/etc/letsencrypt/live/a/privkey.pem
-ssl_ciphers=HIGH
-";
+const DEBIAN: &str = include_str!("../images/debian-vsftpd.conf");
+const FAURIA: &str = include_str!("../images/fauria-vsftpd.conf");
+const DELFER: &str = include_str!("../images/delfer-vsftpd.conf");
+const PANUBO: &str = include_str!("../images/panubo-vsftpd.conf");
 
 fn import_with(
     text: &str,
     passwords: Option<&str>,
     files: &[(&str, &str)],
 ) -> Result<Made, String> {
+    import_after(&[], text, passwords, files)
+}
+
+fn import_after(
+    options: &[&str],
+    text: &str,
+    passwords: Option<&str>,
+    files: &[(&str, &str)],
+) -> Result<Made, String> {
     let all = [&[("vsftpd.conf", text)], files].concat();
+    let options: Vec<_> = options.iter().map(|&option| option.to_owned()).collect();
     made(&all, |here, report| {
         let passwords = passwords.map(|name| here.join(name));
-        import(&here.join("vsftpd.conf"), passwords.as_deref(), report)
+        let file = here.join("vsftpd.conf");
+        import(&file, &options, passwords.as_deref(), report)
     })
 }
 
@@ -94,6 +37,8 @@ fn debians_own_file() {
         &made.config,
         &[
             "library = \"/home\"",
+            "max_clients = 2000",
+            "max_per_address = 50",
             "idle_seconds = 300",
             "stall_seconds = 300",
             "umask = \"0077\"",
@@ -137,7 +82,7 @@ fn users_of_this_machine_have_their_homes_here() {
 #[test]
 fn guests_have_a_home_each_below_what_is_the_same_for_all() {
     let lines = format!("ann:{HASH}\nbob:pencil\n# nobody\nlocked:!\n");
-    let made = import_with(GUESTS, Some("pw"), &[("pw", &lines)]).expect("import");
+    let made = import_with(FAURIA, Some("pw"), &[("pw", &lines)]).expect("import");
     has(
         &made.config,
         &[
@@ -145,7 +90,15 @@ fn guests_have_a_home_each_below_what_is_the_same_for_all() {
             "address = \"0.0.0.0:21\"",
             "passive_ports = \"21100-21110\"",
             "passive_address = \"127.0.0.1\"",
+            // As there: the file of xferlog_file is for the other format.
+            "vsftpd_log = \"/var/log/vsftpd.log\"",
         ],
+    );
+    assert!(!made.config.contains("xferlog"));
+    assert!(
+        !made.report.says(Fate::Missing, "listen"),
+        "{}",
+        made.report.table()
     );
     has(
         &made.users,
@@ -166,19 +119,41 @@ fn guests_have_a_home_each_below_what_is_the_same_for_all() {
 
 #[test]
 fn tls_as_it_was_there() {
-    let made = import_with(ALPINE, None, &[]).expect("import");
+    // As start_vsftpd.sh of the image has it, with a certificate.
+    let options = [
+        "pasv_min_port=21000",
+        "pasv_max_port=21010",
+        "pasv_address=ftp.example.net",
+        "rsa_cert_file=/etc/letsencrypt/live/a/fullchain.pem",
+        "rsa_private_key_file=/etc/letsencrypt/live/a/privkey.pem",
+        "ssl_enable=YES",
+        "allow_anon_ssl=NO",
+        "force_local_data_ssl=YES",
+        "force_local_logins_ssl=YES",
+        "ssl_tlsv1=NO",
+        "ssl_sslv2=NO",
+        "ssl_sslv3=NO",
+        "ssl_ciphers=HIGH",
+    ];
+    let made = import_after(&options, DELFER, None, &[]).expect("import");
     has(
         &made.config,
         &[
             "tls = \"required\"",
-            "data_tls_reuse = \"prefer\"",
+            "data_tls_reuse = \"require\"",
             "tls_certificate = \"/etc/letsencrypt/live/a/fullchain.pem\"",
             "tls_key = \"/etc/letsencrypt/live/a/privkey.pem\"",
-            "max_clients = 10",
-            "max_per_address = 5",
+            "passive_ports = \"21000-21010\"",
+            "passive_address = \"ftp.example.net\"",
             "umask = \"0022\"",
         ],
     );
+    for option in options {
+        assert!(
+            made.report.table().contains(&format!("-o: {option}")),
+            "{option}"
+        );
+    }
     let mixed = import_with("ssl_enable=YES\nlocal_enable=YES\nanonymous_enable=YES\nanon_root=/srv/a\nlocal_root=/srv/b\n", Some("pw"), &[("pw", &format!("ann:{HASH}"))]).expect("mixed");
     has(
         &mixed.config,
@@ -210,6 +185,68 @@ fn tls_as_it_was_there() {
         &implicit.config,
         &["tls = \"implicit\"", "data_tls_reuse = \"require\""],
     );
+}
+
+#[test]
+fn what_images_have_is_all_said() {
+    for (image, marked) in [
+        (DEBIAN, None),
+        (FAURIA, None),
+        (DELFER, None),
+        (PANUBO, Some("tcp_wrappers")),
+    ] {
+        let image = image.replace("/etc/vsftpd/user_conf", "HERE/user_conf");
+        let made = import_with(&image, None, &[("user_conf/ann", "")]).expect("import");
+        let table = made.report.table();
+        for (at, line) in image.lines().enumerate() {
+            let said = format!("vsftpd.conf:{}: {}", at + 1, line.replace("HERE", ""));
+            let said = said.split_once('=').map_or("", |(said, _)| said);
+            assert!(
+                line.starts_with('#') || table.contains(said),
+                "{line}\n{table}"
+            );
+        }
+        assert_eq!(made.report.is_unsafe(), marked.is_some(), "{table}");
+        assert!(marked.is_none_or(|key| made.report.says(Fate::Unsafe, key)));
+    }
+    // What a container prints to is no file of ours.
+    let made = import_with(DELFER, None, &[]).expect("import");
+    assert!(!made.config.contains("vsftpd_log"), "{}", made.config);
+    assert!(made.report.says(Fate::Missing, "vsftpd_log_file"));
+    // Two logs, and one root for all.
+    let made = import_with(PANUBO, None, &[]).expect("import");
+    has(
+        &made.config,
+        &[
+            "library = \"/srv\"",
+            "umask = \"0000\"",
+            "xferlog = \"/var/log/xferlog\"",
+            "vsftpd_log = \"/var/log/vsftpd.log\"",
+            "passive_ports = \"4559-4564\"",
+        ],
+    );
+}
+
+#[test]
+fn options_of_the_command_line_come_first_and_the_file_over_them() {
+    let text = "local_enable=YES\nlisten_port=2121\nlisten_port=2222\n";
+    let options = ["listen_port=2020", "max_clients=7", "no_such_thing=1"];
+    let made = import_after(&options, text, None, &[]).expect("import");
+    has(
+        &made.config,
+        &["address = \"0.0.0.0:2222\"", "max_clients = 7"],
+    );
+    let table = made.report.table();
+    for said in [
+        "-o: listen_port=2020",
+        "vsftpd.conf:2: listen_port=2121",
+        "vsftpd.conf:3: listen_port=2222",
+        "! -o: no_such_thing=1",
+    ] {
+        assert!(table.contains(said), "{said}\n{table}");
+    }
+    let why = import_after(&["max_clients=many"], text, None, &[]).err();
+    assert!(why.is_some_and(|why| why.starts_with("-o: max_clients")));
 }
 
 #[test]
