@@ -99,7 +99,7 @@ deb: man ## a Debian package, in target/debian
 	command -v cargo-deb >/dev/null || $(CARGO) install cargo-deb --locked
 	scripts/build-deb
 
-test-deb: deb ## that package, installed, tried, upgraded, removed and purged in a throw-away Debian (root)
+test-deb: deb ## that package in throw-away Debians: installed, upgraded, purged; and the page about moving from vsftpd, typed (root)
 	scripts/test-deb
 
 clean: ## what was built; ./run, with the files of the trial, stays
