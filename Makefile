@@ -59,7 +59,7 @@ lint: ## formatting, clippy, and the rules of the tree that no compiler knows
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	scripts/check-tree
-	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged scripts/test-systemd scripts/build-deb scripts/test-deb scripts/check-size .ci/run tests/e2e/run tests/e2e/*.sh tests/systemd/run tests/systemd/*.sh tests/bench/peers/*.sh tests/package/run
+	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged scripts/test-systemd scripts/build-deb scripts/test-deb scripts/check-size .ci/run tests/e2e/run tests/e2e/*.sh tests/systemd/run tests/systemd/*.sh tests/bench/peers/*.sh tests/package/run tests/package/*.sh
 	shellcheck -s sh scripts/packaging/postinst scripts/packaging/prerm scripts/packaging/postrm
 
 bench: build ## figures against bare loops and other FTP servers, as ratios (ARGS=... to choose)
@@ -108,7 +108,7 @@ deb: man ## a Debian package, in target/debian
 	command -v cargo-deb >/dev/null || $(CARGO) install cargo-deb --locked
 	scripts/build-deb
 
-test-deb: deb ## that package, installed, tried, upgraded, removed and purged in a throw-away Debian (root)
+test-deb: deb ## that package in throw-away Debians: installed, upgraded, purged; and the page about moving from vsftpd, typed (root)
 	scripts/test-deb
 
 clean: ## what was built; ./run, with the files of the trial, stays

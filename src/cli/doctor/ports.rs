@@ -45,7 +45,7 @@ fn waits(address: SocketAddr, topic: &mut Topic<'_>) {
         }
         Some(_) => topic.hint(
             format!("{address}: the socket of a unit that is not started: nobody is served there"),
-            "systemctl enable --now forkftpd.socket forkftpd-ftp.socket forkftpd-http.socket (those that are wanted)",
+            "systemctl enable forkftpd.socket forkftpd-ftp.socket forkftpd-http.socket (those that are wanted), and then systemctl restart forkftpd",
         ),
         None => topic.note(format!("{address}: whether the socket of its unit is there is not to be had")),
     }

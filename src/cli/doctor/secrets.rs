@@ -1,6 +1,7 @@
 //! The files that the broker alone may have: that they are sound, and that nobody else can read or replace them.
 
 use super::patient::Patient;
+use super::proc;
 use super::report::{Report, Topic};
 use crate::broker;
 use crate::proof::Secret;
@@ -20,6 +21,7 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
         file("users_file", path, patient, &mut topic, |path| {
             Users::load(path).map(drop)
         });
+        replaced(path, patient, &mut topic);
     }
     // It is made by the broker when it is not there.
     if let Some(path) = config.shares_file.as_ref().filter(|path| path.exists()) {
@@ -30,6 +32,35 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
     if let Some(tls) = &config.tls {
         place("tls_key", &tls.key, patient, &mut topic);
     }
+}
+
+/// Whether the server can put a new users file in the place of this one, where it has to: the first login of somebody whose password another
+/// server hashed replaces the hash.
+fn replaced(path: &Path, patient: &Patient, topic: &mut Topic<'_>) {
+    // That it is broken, or kept from us, was said.
+    let Ok(users) = Users::load(path) else {
+        return;
+    };
+    let hashed = users.iter();
+    let hashed = hashed.filter(|(_, user)| user.stored.imported().is_some());
+    let (hashed, folder) = (hashed.count(), folder_of(path));
+    let (Ok(facts), 1..) = (std::fs::metadata(folder), hashed) else {
+        return;
+    };
+    let (mode, starter) = (facts.mode(), patient.starter);
+    let may = starter == 0 || mode & 0o022 != 0 || facts.uid() == starter && mode & 0o200 != 0;
+    let running = patient.running.as_ref();
+    let mounts = running.and_then(|running| running.process.text("mountinfo"));
+    let real = folder.canonicalize();
+    let mount = mounts.and_then(|mounts| proc::mount_of(&mounts, &real.ok()?));
+    let fixed = mount.is_some_and(|mount| mount.options.first().is_some_and(|word| word == "ro"));
+    if may && !fixed {
+        return topic.ok(format!("users_file: {hashed} passwords as another server hashed them, and the server can replace them"));
+    }
+    topic.warning(
+        format!("users_file: the server may not write to {}: passwords that another server hashed ({hashed}) are never replaced, and their users do not get in by the drive protocol", folder.display()),
+        format!("move it where the server may write, with users_file = \"/var/lib/forkftp/users.toml\", and chown {starter} it"),
+    );
 }
 
 fn file(
@@ -79,12 +110,7 @@ fn place(key: &str, path: &Path, patient: &Patient, topic: &mut Topic<'_>) {
             format!("chown {starter} {at}"),
         );
     }
-    let folder = path.parent().unwrap_or(Path::new("/"));
-    let folder = if folder.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        folder
-    };
+    let folder = folder_of(path);
     let Ok(facts) = std::fs::metadata(folder) else {
         return;
     };
@@ -102,5 +128,14 @@ fn place(key: &str, path: &Path, patient: &Patient, topic: &mut Topic<'_>) {
             format!("{key}: its folder {} belongs to uid {owner}, who can put another file in its place", folder.display()),
             format!("chown {starter} {}", folder.display()),
         );
+    }
+}
+
+/// The folder in which the file has its name.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        None => Path::new("/"),
+        Some(folder) if folder.as_os_str().is_empty() => Path::new("."),
+        Some(folder) => folder,
     }
 }

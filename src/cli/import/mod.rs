@@ -41,7 +41,8 @@ Writes forkftpd.toml, and users.toml (mode 0600) where users log in, into the fo
 became of each key, with its place, and ends with what forkftpd check says of the result.
 
 Passwords hashed by yescrypt, SHA-512-crypt, SHA-256-crypt, bcrypt, scrypt, argon2 or Apache's apr1 are taken over: their users log in \
-by FTP and HTTP as before, and with the first such login the hash is replaced by our own verifier, with which they may log in by the drive protocol, too.
+by FTP and HTTP as before, and with the first such login the hash is replaced by our own verifier, with which they may log in by the drive protocol, too. \
+For that the server has to be allowed to write to the folder of the users file: the packaged service may in /var/lib/forkftp.
 
 Exit status: 0 nothing is lost that protects, 1 nothing was written, 2 the command line is wrong, 3 written, but look at the table first.";
 
