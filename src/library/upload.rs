@@ -13,7 +13,7 @@ use crate::error::{Code, Refusal};
 use crate::sys::file::{self, Kind, Stamp};
 use crate::sys::{Errno, copy};
 use crate::wire::path::RelPath;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// Free space is looked at again after this many bytes.
 const LOOK_EVERY: u64 = 16 * 1024 * 1024;
@@ -260,7 +260,7 @@ impl Upload {
             self.take_over(|_| ())?;
         }
         let end = self.may_grow(bytes.len())?;
-        self.ahead.reach(self.staged.fd(), end);
+        self.take_room(end);
         file::write_at(self.staged.fd(), bytes, self.written)?;
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
@@ -281,7 +281,7 @@ impl Upload {
     /// As `write`; what is left in the pipe is of no use then.
     pub fn write_from(&mut self, pipe: &copy::Pipe, count: usize) -> Result<(), Refusal> {
         let end = self.may_grow(count)?;
-        self.ahead.reach(self.staged.fd(), end);
+        self.take_room(end);
         pipe.write_at(self.staged.fd(), self.written, count)?;
         self.grown(end);
         Ok(())
@@ -304,6 +304,13 @@ impl Upload {
             self.check_space(end - self.written.max(self.ahead.taken()).min(end))?;
         }
         Ok(end)
+    }
+
+    /// For what is about to be written, up to `end`.
+    fn take_room(&mut self, end: u64) {
+        let (file, keep) = (self.staged.fd(), self.keep_free);
+        self.ahead
+            .reach(file, end, |bytes| has_room(file, bytes, keep) == Ok(true));
     }
 
     /// All up to `end` was written.
@@ -432,13 +439,14 @@ impl Upload {
     }
 
     fn check_space(&self, coming: u64) -> Result<(), Refusal> {
-        let free = file::free_space(self.staged.fd())?;
-        if free < coming.saturating_add(self.keep_free) {
-            Err(Code::NoSpace.into())
-        } else {
-            Ok(())
-        }
+        let fits = has_room(self.staged.fd(), coming, self.keep_free)?;
+        fits.then_some(()).ok_or(Code::NoSpace.into())
     }
+}
+
+/// Whether the disk has `bytes` beside those that are to stay free.
+fn has_room(file: BorrowedFd<'_>, bytes: u64, keep_free: u64) -> Result<bool, Errno> {
+    Ok(file::free_space(file)? >= bytes.saturating_add(keep_free))
 }
 
 impl Target {
