@@ -306,7 +306,6 @@ impl Upload {
         Ok(end)
     }
 
-    /// For what is about to be written, up to `end`.
     fn take_room(&mut self, end: u64) {
         let (file, keep) = (self.staged.fd(), self.keep_free);
         self.ahead
