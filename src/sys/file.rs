@@ -396,12 +396,17 @@ pub fn write_at(file: BorrowedFd<'_>, mut bytes: &[u8], mut offset: u64) -> Resu
     Ok(())
 }
 
-/// Takes room on the disk for `length` bytes from `offset`, without a change of the file's size (fallocate(2)).
+/// Takes room on the disk for `length` bytes from `offset`, without a change of the file's size (fallocate(2)). Not on btrfs, which would
+/// not compress what is written there, though its administrator may want that.
 ///
 /// # Errors
-/// EOPNOTSUPP where the filesystem cannot; ENOSPC, EDQUOT, EFBIG, EIO.
+/// EOPNOTSUPP where the filesystem cannot, or should not; ENOSPC, EDQUOT, EFBIG, EIO.
 pub fn allocate(file: BorrowedFd<'_>, offset: u64, length: u64) -> Result<()> {
     use nix::fcntl::{FallocateFlags, fallocate};
+    use nix::sys::statfs::{BTRFS_SUPER_MAGIC, fstatfs};
+    if fstatfs(file)?.filesystem_type() == BTRFS_SUPER_MAGIC {
+        return Err(Errno::EOPNOTSUPP);
+    }
     let position = i64::try_from(offset).map_err(|_| Errno::EFBIG)?;
     let length = i64::try_from(length).map_err(|_| Errno::EFBIG)?;
     fallocate(file, FallocateFlags::FALLOC_FL_KEEP_SIZE, position, length)
