@@ -19,9 +19,16 @@ end = frame("Z", {"size": len(data), "digest": sha(data)})
 give_up = frame("E", {"code": "cancelled", "message": "for now"})
 
 def offered(c, name, **more):
-    """What the server has of that name; it has to be the beginning of our data. The put is open then."""
-    c.send(request(name, resume=True, **more))
-    answer = json.loads(c.expect("K"))
+    """What the server has of that name, once nobody else writes it; it has to be the beginning of our data. The put is open then."""
+    deadline = time.monotonic() + 10
+    while True:
+        c.send(request(name, resume=True, **more))
+        letter, payload = c.receive()
+        answer = json.loads(payload)
+        if letter == "K" or answer.get("code") != "in-use" or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    assert letter == "K", (letter, answer)
     assert answer["digest"] == sha(data[:answer["offset"]]), answer
     return answer["offset"]
 
@@ -32,29 +39,28 @@ def kept(name):
         c.expect_code("cancelled")
         return offset
 
+def written():
+    """Bytes of what is under way."""
+    found = os.walk(os.environ["LIBRARY"] + "/.forkftp")
+    return max((os.stat(f"{folder}/{name}").st_size for folder, _, names in found for name in names), default=0)
+
 # Cut by a reset within a frame, twice; then completed. Nothing is visible before.
 with Raw() as c:
     c.send(request("cut", size=len(data)) + pieces(data[:12000000]) + frame("D", data[12000000:12300000], 1000000))
-    time.sleep(0.3)
+    deadline = time.monotonic() + 10
+    while written() < 12000000 and time.monotonic() < deadline:
+        time.sleep(0.02)
     c.reset()
 with Raw() as c:
-    deadline = time.monotonic() + 5
-    while (offset := kept("cut")) == 0 and time.monotonic() < deadline:
-        time.sleep(0.05)
+    offset = kept("cut")
     assert 12000000 <= offset <= 12300000, offset
     assert c.get("cut") is None
     offset = offered(c, "cut")
     c.send(pieces(data[offset:20000000]))
     c.sock.close()
 with Raw() as c:
-    deadline = time.monotonic() + 5
-    while True:
-        c.send(request("cut", resume=True))
-        letter, payload = c.receive()
-        if letter == "K" or time.monotonic() > deadline:
-            break
-    offset = json.loads(payload)["offset"]
-    assert letter == "K" and offset == 20000000, (letter, payload)
+    offset = offered(c, "cut")
+    assert offset == 20000000, offset
     c.send(pieces(data[offset:]) + end)
     assert json.loads(c.expect("K"))["digest"] == sha(data)
     assert stored("cut") == data
