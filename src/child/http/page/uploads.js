@@ -21,6 +21,8 @@ document.body.append(panel);
 const lineOf = new Map();
 let speed = [];
 let wasUnderWay = false;
+// Folders that were dropped and are still gone through: what of them is sent already is not all.
+let gathering = 0;
 let shownSoon = 0;
 let refreshedAt = 0;
 
@@ -39,7 +41,7 @@ function showUploads() {
   const sent = counted.reduce((all, one) => all + one.sent, 0);
   const done = sum((one) => (one.state === "done" ? 1 : 0));
   const failed = sum((one) => (one.state === "failed" ? 1 : 0));
-  const underWay = uploadsUnderWay();
+  const underWay = gathering > 0 || uploadsUnderWay();
   panel.hidden = queue.uploads.length === 0;
   document.body.classList.toggle("uploading", !panel.hidden);
   bar.max = Math.max(total, 1);
@@ -61,8 +63,9 @@ function showUploads() {
   if (wasUnderWay && !underWay) {
     forAll = null;
     say(summary.textContent);
-    refreshSoon(0);
-  } else if (underWay) refreshSoon(2000);
+  }
+  // Few and small ones are over before anybody has looked.
+  refreshSoon(underWay ? 2000 : 0);
   wasUnderWay = underWay;
   // The rate changes also when nothing moves.
   if (underWay && !shownSoon) shownSoon = setTimeout(showUploads, 300);
@@ -81,7 +84,11 @@ function rateNow(sent) {
 let doneShown = 0;
 function refreshSoon(every) {
   const done = queue.uploads.filter((one) => one.state === "done").length;
-  if (done === doneShown || !menu.hidden || document.querySelector("dialog[open]")) return;
+  if (done === doneShown) return;
+  if (!menu.hidden || document.querySelector("dialog[open]")) {
+    if (!shownSoon) shownSoon = setTimeout(showUploads, 300);
+    return;
+  }
   if (every > 0 && performance.now() - refreshedAt < every) return;
   doneShown = done;
   refreshedAt = performance.now();
@@ -166,7 +173,7 @@ function clearPanel(failed = true) {
 // Files as the system's own dust: nobody means to upload that, and it could not be kept.
 function add(file, folder, below) {
   // What is over is another matter.
-  if (!uploadsUnderWay()) clearPanel(false);
+  if (gathering === 0 && !uploadsUnderWay()) clearPanel(false);
   const upload = new Upload(file, folder, below);
   if (below.split("/").some((part) => part.startsWith("."))) upload.state = "skipped";
   queue.add(upload);
@@ -189,11 +196,15 @@ async function dropped(transfer) {
   // Asked for before anything is waited for: afterwards they are gone.
   const items = [...transfer.items].filter((item) => item.kind === "file");
   const entries = items.map((item) => (item.webkitGetAsEntry && item.webkitGetAsEntry()) || item.getAsFile());
+  if (gathering === 0 && !uploadsUnderWay()) clearPanel(false);
+  gathering += 1;
   for (const entry of entries) {
     if (!entry) continue;
     if (entry instanceof File) add(entry, folder, entry.name);
     else await walk(entry, folder, entry.name);
   }
+  gathering -= 1;
+  queue.changed(null);
 }
 async function walk(entry, folder, below) {
   if (entry.isFile) {
