@@ -37,6 +37,7 @@ ssl_enable=YES
 dual_log_enable=YES
 pasv_min_port=50000
 pasv_max_port=50999
+max_clients=400
 tcp_wrappers=YES
 CONF
 grep -q '^rsa_cert_file=/etc/ssl/certs/ssl-cert-snakeoil.pem' /etc/vsftpd.conf || fail "Debian's vsftpd has another certificate: $(cat /etc/vsftpd.conf)"
