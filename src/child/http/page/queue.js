@@ -61,6 +61,8 @@ const queue = {
   uploads: [],
   waiting: [],
   running: new Set(),
+  // Folders that were dropped and are still gone through: what of them is here is not all.
+  gathering: 0,
   changed: () => {},
   add(upload) {
     this.uploads.push(upload);
@@ -107,7 +109,7 @@ async function forgetKept(target, tries) {
     if (error.status === 423 && tries > 1) await forgetKept(target, tries - 1);
   }
 }
-const uploadsUnderWay = () => queue.running.size > 0 || queue.waiting.length > 0;
+const uploadsUnderWay = () => queue.gathering > 0 || queue.running.size > 0 || queue.waiting.length > 0;
 
 // Carries one upload to its end, whatever comes between.
 async function carry(upload) {

@@ -21,8 +21,6 @@ document.body.append(panel);
 const lineOf = new Map();
 let speed = [];
 let wasUnderWay = false;
-// Folders that were dropped and are still gone through: what of them is sent already is not all.
-let gathering = 0;
 let shownSoon = 0;
 let refreshedAt = 0;
 
@@ -41,7 +39,7 @@ function showUploads() {
   const sent = counted.reduce((all, one) => all + one.sent, 0);
   const done = sum((one) => (one.state === "done" ? 1 : 0));
   const failed = sum((one) => (one.state === "failed" ? 1 : 0));
-  const underWay = gathering > 0 || uploadsUnderWay();
+  const underWay = uploadsUnderWay();
   panel.hidden = queue.uploads.length === 0;
   document.body.classList.toggle("uploading", !panel.hidden);
   bar.max = Math.max(total, 1);
@@ -170,10 +168,14 @@ function clearPanel(failed = true) {
   showUploads();
 }
 
+// What is over is another matter than what comes now.
+function beginAnew() {
+  if (!uploadsUnderWay()) clearPanel(false);
+}
+
 // Files as the system's own dust: nobody means to upload that, and it could not be kept.
 function add(file, folder, below) {
-  // What is over is another matter.
-  if (gathering === 0 && !uploadsUnderWay()) clearPanel(false);
+  beginAnew();
   const upload = new Upload(file, folder, below);
   if (below.split("/").some((part) => part.startsWith("."))) upload.state = "skipped";
   queue.add(upload);
@@ -196,14 +198,14 @@ async function dropped(transfer) {
   // Asked for before anything is waited for: afterwards they are gone.
   const items = [...transfer.items].filter((item) => item.kind === "file");
   const entries = items.map((item) => (item.webkitGetAsEntry && item.webkitGetAsEntry()) || item.getAsFile());
-  if (gathering === 0 && !uploadsUnderWay()) clearPanel(false);
-  gathering += 1;
+  beginAnew();
+  queue.gathering += 1;
   for (const entry of entries) {
     if (!entry) continue;
     if (entry instanceof File) add(entry, folder, entry.name);
     else await walk(entry, folder, entry.name);
   }
-  gathering -= 1;
+  queue.gathering -= 1;
   queue.changed(null);
 }
 async function walk(entry, folder, below) {
