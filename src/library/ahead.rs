@@ -12,7 +12,7 @@ const LEAST: u64 = 4 * 1024 * 1024;
 const PLENTY: u64 = 16;
 
 /// Of one upload.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ahead {
     /// Where its bytes begin.
     begin: u64,
@@ -20,6 +20,8 @@ pub(super) struct Ahead {
     announced: u64,
     /// Room was taken up to here.
     taken: u64,
+    /// Beyond what was announced, nothing is taken before so much has come.
+    ask_at: u64,
     /// What is beyond the last byte may be of a process before this one, which was killed.
     may_be_left: bool,
     /// No more is taken.
@@ -34,7 +36,9 @@ impl Ahead {
             begin,
             announced: begin.saturating_add(announced),
             taken: begin,
-            ..Ahead::default()
+            ask_at: begin.saturating_add(LEAST),
+            may_be_left: false,
+            is_over: false,
         }
     }
 
@@ -54,12 +58,17 @@ impl Ahead {
             let stretch = self.taken.saturating_add(STRETCH).min(self.announced);
             (self.taken, end.max(stretch))
         } else {
-            let came = end.saturating_sub(self.begin);
-            let more = came.min(STRETCH);
-            if came < LEAST || !is_free(more * PLENTY) {
+            if end < self.ask_at {
                 return;
             }
-            (end, end.saturating_add(more))
+            let more = (end - self.begin).min(STRETCH);
+            let until = end.saturating_add(more);
+            if !is_free(more * PLENTY) {
+                // Not at each piece: where the disk is a server's, that is a question to it.
+                self.ask_at = until;
+                return;
+            }
+            (end, until)
         };
         match file::allocate(file, from, until - from) {
             Ok(()) => self.taken = until,
@@ -146,7 +155,6 @@ mod tests {
         let file = tempfile::tempfile().expect("file");
         let mut ahead = Ahead::new(0, 0);
         ahead.reach(file.as_fd(), LEAST - 1, |_| true);
-        ahead.reach(file.as_fd(), LEAST, |_| false);
         assert_eq!(of(&file), (0, 0));
         ahead.reach(file.as_fd(), LEAST, |bytes| bytes == PLENTY * LEAST);
         assert_eq!(ahead.taken(), 2 * LEAST);
@@ -157,6 +165,17 @@ mod tests {
         assert_eq!(ahead.taken(), 5 * STRETCH);
         ahead.trim(file.as_fd(), 0);
         assert_eq!(of(&file), (0, 0));
+    }
+
+    #[test]
+    fn where_there_is_no_plenty_none_is_taken_and_that_is_not_asked_at_each_piece() {
+        let file = tempfile::tempfile().expect("file");
+        let mut ahead = Ahead::new(0, 0);
+        ahead.reach(file.as_fd(), LEAST, |_| false);
+        assert_eq!(of(&file), (0, 0));
+        ahead.reach(file.as_fd(), 2 * LEAST - 1, never);
+        ahead.reach(file.as_fd(), 2 * LEAST, |bytes| bytes == 2 * PLENTY * LEAST);
+        assert_eq!(ahead.taken(), 4 * LEAST);
     }
 
     #[test]

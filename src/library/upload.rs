@@ -173,7 +173,7 @@ impl Upload {
             is_taken_over: begun.written == 0,
             written: begun.written,
             pushed: 0,
-            ahead: Ahead::default(),
+            ahead: Ahead::new(begun.written, 0),
             size: None,
             modified: None,
             replaces,
