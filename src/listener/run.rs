@@ -249,13 +249,12 @@ impl Listener {
             }
             self.unpause();
             if let Some(by) = self.ending_by {
-                let is_over = monotonic_millis() >= by;
-                if is_over {
+                if monotonic_millis() >= by {
                     self.kill_all("their time is over");
                     self.ending_by = Some(u64::MAX);
                 }
                 // Those of before a hand-over have as much time.
-                let alone = self.elders.count() == 0 || is_over || by == u64::MAX;
+                let alone = self.elders.count() == 0 || self.ending_by == Some(u64::MAX);
                 if self.children.living() == 0 && alone && self.leftovers.living() == 0 {
                     // A hook that runs has what is left of the time; the runner of before a hand-over goes on with its own.
                     if self.draining.is_some() || !self.running.leave() {

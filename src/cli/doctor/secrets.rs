@@ -18,10 +18,15 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
         });
     }
     if let Some(path) = &config.users_file {
+        let mut found = None;
         file("users_file", path, patient, &mut topic, |path| {
-            Users::load(path).map(drop)
+            found = Some(Users::load(path)?);
+            Ok(())
         });
-        replaced(path, patient, &mut topic);
+        // That it is broken, or kept from us, was said.
+        if let Some(users) = found {
+            replaced(path, &users, patient, &mut topic);
+        }
     }
     // It is made by the broker when it is not there.
     if let Some(path) = config.shares_file.as_ref().filter(|path| path.exists()) {
@@ -36,11 +41,7 @@ pub(super) fn examine(patient: &Patient, report: &mut Report) {
 
 /// Whether the server can put a new users file in the place of this one, where it has to: the first login of somebody whose password another
 /// server hashed replaces the hash.
-fn replaced(path: &Path, patient: &Patient, topic: &mut Topic<'_>) {
-    // That it is broken, or kept from us, was said.
-    let Ok(users) = Users::load(path) else {
-        return;
-    };
+fn replaced(path: &Path, users: &Users, patient: &Patient, topic: &mut Topic<'_>) {
     let hashed = users.iter();
     let hashed = hashed.filter(|(_, user)| user.stored.imported().is_some());
     let (hashed, folder) = (hashed.count(), folder_of(path));
