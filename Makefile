@@ -59,7 +59,7 @@ lint: ## formatting, clippy, and the rules of the tree that no compiler knows
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	scripts/check-tree
-	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged scripts/test-systemd scripts/build-deb scripts/test-deb scripts/check-size .ci/run tests/e2e/run tests/e2e/*.sh tests/systemd/run tests/systemd/*.sh tests/bench/peers/*.sh tests/package/run tests/package/*.sh
+	shellcheck scripts/check-tree scripts/run-server scripts/test-unprivileged scripts/test-systemd scripts/build-deb scripts/test-deb scripts/check-size .ci/run tests/patience.sh tests/e2e/run tests/e2e/*.sh tests/systemd/run tests/systemd/*.sh tests/bench/peers/*.sh tests/package/run tests/package/*.sh
 	shellcheck -s sh scripts/packaging/postinst scripts/packaging/prerm scripts/packaging/postrm
 
 bench: build ## figures against bare loops and other FTP servers, as ratios (ARGS=... to choose)

@@ -56,10 +56,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 143' TERM INT HUP
 
-fail() {
-    echo "FAIL: $*" >&2
-    exit 1
-}
+. "$HERE/../patience.sh"
 
 skip() {
     echo "$*"
@@ -119,16 +116,6 @@ absent() {
 }
 
 sum() { sha256sum <"$1" | cut -d' ' -f1; }
-
-# Tries a command every 50 ms until it is true, at most so many seconds.
-wait_for() {
-    local end=$((SECONDS + $1 + 1))
-    shift
-    until "$@" >"$SCRATCH/wait" 2>&1; do
-        [ $SECONDS -lt $end ] || fail "waited in vain for: $* $(tail -n 5 "$SCRATCH/wait")"
-        sleep 0.05
-    done
-}
 
 gone() { ! kill -0 "$1" 2>/dev/null; }
 

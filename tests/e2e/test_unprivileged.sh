@@ -7,6 +7,7 @@ if [ "$(id -u)" -eq 0 ]; then
     chmod 755 "$SCRATCH"
     mkdir "$SCRATCH/programs"
     install -m 755 -t "$SCRATCH/programs" "$BIN/forkftpd" "$BIN/forkftp" "$0" "$(dirname "$0")/lib.sh"
+    install -m 644 -t "$SCRATCH" "$HERE/../patience.sh"
     setpriv --reuid 65534 --regid 65534 --clear-groups \
         env HOME=/nonexistent FORKFTP_BIN_DIR="$SCRATCH/programs" bash "$SCRATCH/programs/${0##*/}"
     exit

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 set -euo pipefail
 
-scratch=$(mktemp -d /run/package.XXXXXX)
+SCRATCH=$(mktemp -d /run/package.XXXXXX)
 cleanup() {
   local status=$?
   trap - EXIT
@@ -14,19 +14,7 @@ cleanup() {
 }
 trap cleanup EXIT
 
-fail() {
-  echo "FAIL: $*" >&2
-  exit 1
-}
-# Tries a command every 50 ms until it is true, at most so many seconds.
-wait_for() {
-  local end=$((SECONDS + $1 + 1))
-  shift
-  until "$@" >"$scratch/wait" 2>&1; do
-    [ $SECONDS -lt $end ] || fail "waited in vain for: $* $(tail -n 5 "$scratch/wait")"
-    sleep 0.05
-  done
-}
+. "$(dirname "${BASH_SOURCE[0]}")/../patience.sh"
 done_with() { echo "ok $*"; }
 has() { grep -Eq -e "$2" "$1" || fail "no '$2' in: $(cat "$1")"; }
 mode() { stat -c '%a %U' "$1"; }

@@ -12,12 +12,12 @@ rm -f /etc/apt/sources.list.d/*
 printf 'APT::Get::Assume-Yes "true";\nAPT::Install-Recommends "false";\nAPT::Sandbox::User "root";\n' >/etc/apt/apt.conf.d/90test
 export DEBIAN_FRONTEND=noninteractive
 apt-get -qq update
-apt-get -qq install sudo tzdata netbase iproute2 vsftpd ssl-cert nftables fail2ban >"$scratch/apt" 2>&1 || fail "$(tail -n 20 "$scratch/apt")"
+apt-get -qq install sudo tzdata netbase iproute2 vsftpd ssl-cert nftables fail2ban >"$SCRATCH/apt" 2>&1 || fail "$(tail -n 20 "$SCRATCH/apt")"
 echo "127.0.0.1 $(hostname)" >>/etc/hosts
 useradd -m -s /bin/bash admin
 echo 'admin ALL=(ALL) NOPASSWD: ALL' >/etc/sudoers.d/admin
 cp /opt/share/forkftp_*.deb /home/admin/
-dpkg-deb --fsys-tarfile /opt/share/forkftp_*.deb | tar -xO ./usr/share/doc/forkftp/moving-from-vsftpd.md >"$scratch/page.md"
+dpkg-deb --fsys-tarfile /opt/share/forkftp_*.deb | tar -xO ./usr/share/doc/forkftp/moving-from-vsftpd.md >"$SCRATCH/page.md"
 
 # Somebody who came with Debian 12, by yescrypt; somebody from before, by SHA-512; and somebody who has no password.
 for user in alice bob carol; do useradd -M -d "/srv/ftp/$user" -s /bin/bash $user; done
@@ -82,10 +82,10 @@ systemctl restart fail2ban
 typed=()
 typed() {
   typed+=("$1")
-  said=$scratch/said
-  : >"$scratch/failed" && chmod 666 "$scratch/failed"
-  chmod 711 "$scratch"
-  python3 "$tests/typist.py" "$scratch/page.md" "$1" admin "$scratch/failed" >"$said" 2>&1 || fail "$1: $(cat "$said")"
+  said=$SCRATCH/said
+  : >"$SCRATCH/failed" && chmod 666 "$SCRATCH/failed"
+  chmod 711 "$SCRATCH"
+  python3 "$tests/typist.py" "$SCRATCH/page.md" "$1" admin "$SCRATCH/failed" >"$said" 2>&1 || fail "$1: $(cat "$said")"
   local heading=$1 status command
   shift
   while read -r status command; do
@@ -93,7 +93,7 @@ typed() {
       fail "$heading: '$command' ended with $status: $(cat "$said")"
     fi
     shift 2
-  done <"$scratch/failed"
+  done <"$SCRATCH/failed"
   [ $# = 0 ] || fail "$heading: '$1' did not end with $2: $(cat "$said")"
 }
 # by USER PORT CURL-ARGUMENT...: over loopback, with TLS, by the name and password of before.
@@ -103,7 +103,7 @@ by() {
   curl -sS -m 20 -k --ssl-reqd -u "$user:$PASSWORD" "${@/#:\//ftp://127.0.0.1:$port/}"
 }
 from_world() { ip netns exec world curl -sS -m "$1" -k --ssl-reqd -u "alice:${AS:-$PASSWORD}" "${@:2}"; }
-refused() { ! "$@" >"$scratch/refused" 2>&1; }
+refused() { ! "$@" >"$SCRATCH/refused" 2>&1; }
 as_it_was() { (cd /srv/ftp && find alice bob carol -exec stat -c '%U:%G %n %a %s %Y' {} + | sort); }
 
 by alice 21 -o /dev/null :/report.txt || fail "the vsftpd of this test does not serve"
@@ -117,15 +117,15 @@ command -v rsync lftp >/dev/null || fail "not installed: $(cat "$said")"
 done_with install
 
 typed "Saturday, 9:00. Import"
-cp "$said" "$scratch/import"
+cp "$said" "$SCRATCH/import"
 has "$said" '^! /etc/vsftpd.conf:[0-9]+: tcp_wrappers=YES'
 has "$said" '^  /etc/shadow:[0-9]+: alice$'
 # The administrator sees what stands in the file; and the status.
 cmp <(cat /root/import.txt) <(cat "$said") || fail "import.txt is something else: $(cat /root/import.txt)"
 status=0
-forkftpd import vsftpd /etc/vsftpd.conf --passwords /etc/shadow --to "$scratch/again" >"$scratch/again.txt" || status=$?
+forkftpd import vsftpd /etc/vsftpd.conf --passwords /etc/shadow --to "$SCRATCH/again" >"$SCRATCH/again.txt" || status=$?
 [ $status = 3 ] || fail "the import ended with $status"
-for file in forkftpd.toml users.toml; do cmp "$scratch/again/$file" /root/import/$file || fail "$file is not the same the second time"; done
+for file in forkftpd.toml users.toml; do cmp "$SCRATCH/again/$file" /root/import/$file || fail "$file is not the same the second time"; done
 [ "$(sed -n 's/^\[users\.\(.*\)\]$/\1/p' /root/import/users.toml | sort | xargs)" = "alice bob" ] || fail "users: $(cat /root/import/users.toml)"
 by alice 21 -o /dev/null :/report.txt || fail "vsftpd does not serve any more"
 done_with import
@@ -147,11 +147,11 @@ has "$said" ' 0 warnings, 0 errors$'
 # Where the package has its users file no hash is replaced; the doctor says so.
 install -o forkftp -g forkftp -m 600 /root/import/users.toml /etc/forkftp/users.toml
 status=0
-forkftpd doctor --users-file /etc/forkftp/users.toml >"$scratch/doctor" || status=$?
-[ $status = 3 ] || fail "the doctor ended with $status: $(cat "$scratch/doctor")"
-has "$scratch/doctor" 'may not write to /etc/forkftp: passwords that another server hashed \(2\)'
-by bob 2121 :/report.txt >"$scratch/got" || fail "bob's password is not what it was"
-cmp "$scratch/got" /srv/ftp/bob/report.txt
+forkftpd doctor --users-file /etc/forkftp/users.toml >"$SCRATCH/doctor" || status=$?
+[ $status = 3 ] || fail "the doctor ended with $status: $(cat "$SCRATCH/doctor")"
+has "$SCRATCH/doctor" 'may not write to /etc/forkftp: passwords that another server hashed \(2\)'
+by bob 2121 :/report.txt >"$SCRATCH/got" || fail "bob's password is not what it was"
+cmp "$SCRATCH/got" /srv/ftp/bob/report.txt
 replaced() { sed -n "/^\[users\.$1\]/,/^\$/p" /var/lib/forkftp/users.toml | grep '^password = "SCRAM-SHA-256'; }
 wait_for 10 replaced bob
 refused replaced alice || fail "alice's password was replaced before she came"
@@ -168,7 +168,7 @@ has "$said" '^[0-9-]{10}.* alice .*services'
 wait_for 10 replaced alice
 truncate -s 50M /srv/forkftp/alice/large
 chown forkftp: /srv/forkftp/alice/large
-curl -sS -k --ssl-reqd -u "alice:$PASSWORD" --limit-rate 4M -o "$scratch/large" ftp://127.0.0.1:2121/large &
+curl -sS -k --ssl-reqd -u "alice:$PASSWORD" --limit-rate 4M -o "$SCRATCH/large" ftp://127.0.0.1:2121/large &
 transfer=$!
 busy() { sudo -u admin sudo forkftpd who | grep -E ' alice +busy'; }
 wait_for 10 busy
@@ -179,7 +179,7 @@ refused from_world 2 ftp://192.0.2.1:2121/ || fail "the firewall of this test ke
 done_with compare
 
 typed "Sunday, 10:00. Firewall and passive ports"
-from_world 10 -o "$scratch/got" ftp://192.0.2.1/report.txt || fail "not open: $(nft list ruleset)"
+from_world 10 -o "$SCRATCH/got" ftp://192.0.2.1/report.txt || fail "not open: $(nft list ruleset)"
 done_with firewall
 
 typed "Sunday, 11:00. fail2ban"
@@ -204,7 +204,7 @@ for _ in 1 2 3 4 5; do AS=wrong refused from_world 20 --interface 192.0.2.3 ftp:
 banned() { fail2ban-client status forkftp | grep -E 'Banned IP list:.*192\.0\.2\.3$' && nft list ruleset | grep -F 192.0.2.3; }
 wait_for 30 banned
 refused from_world 5 --interface 192.0.2.3 ftp://192.0.2.1/ || fail "a banned address came in: $(nft list ruleset)"
-has "$scratch/refused" 'connect'
+has "$SCRATCH/refused" 'connect'
 from_world 10 -o /dev/null ftp://192.0.2.1/report.txt || fail "the ban is for all"
 done_with "a ban by fail2ban"
 
@@ -215,4 +215,4 @@ typed "The way back"
 echo "after all" | by alice 21 -T - :/autumn/new.txt || fail "alice cannot write to what came meanwhile"
 done_with "the way back"
 
-[ "$(printf '%s\n' "${typed[@]}")" = "$(python3 "$tests/typist.py" "$scratch/page.md")" ] || fail "the page has commands that nobody typed here"
+[ "$(printf '%s\n' "${typed[@]}")" = "$(python3 "$tests/typist.py" "$SCRATCH/page.md")" ] || fail "the page has commands that nobody typed here"

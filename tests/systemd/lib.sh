@@ -24,20 +24,7 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 143' TERM
 
-fail() {
-    echo "FAIL: $*" >&2
-    exit 1
-}
-
-# Tries a command every 50 ms until it is true, at most so many seconds.
-wait_for() {
-    local end=$((SECONDS + $1 + 1))
-    shift
-    until "$@" >"$SCRATCH/wait" 2>&1; do
-        [ $SECONDS -lt $end ] || fail "waited in vain for: $* $(tail -n 5 "$SCRATCH/wait")"
-        sleep 0.05
-    done
-}
+. "$(dirname "${BASH_SOURCE[0]}")/../patience.sh"
 not() { ! "$@"; }
 
 # in_background COMMAND...: sets LAST.
@@ -79,7 +66,7 @@ afresh() {
     systemctl stop "${SOCKETS[@]}" "$UNIT"
     systemctl reset-failed "${SOCKETS[@]}" "$UNIT" 2>/dev/null || true
     systemctl daemon-reload
-    cp /opt/tests/forkftpd.toml "$CONFIG"
+    cp /opt/tests/systemd/forkftpd.toml "$CONFIG"
     install -m 600 -o forkftp -g forkftp /dev/null /etc/forkftp/users.toml
     find "$LIBRARY" /var/lib/forkftp -mindepth 1 -delete
 }

@@ -13,7 +13,7 @@ systemctl start "${SOCKETS[@]}"
 echo 'max_clients = "many"' >>"$CONFIG"
 refuses "forkftpd: $CONFIG:[0-9]+: .*max_clients|forkftpd: $CONFIG:$(wc -l <"$CONFIG"): "
 
-cp /opt/tests/forkftpd.toml "$CONFIG"
+cp /opt/tests/systemd/forkftpd.toml "$CONFIG"
 # The word "missing" that the unit has in their places is no key and no secret.
 mv /etc/forkftp/tls.key "$SCRATCH/"
 refuses 'forkftpd: .*tls.key.*no private key'
